@@ -1,0 +1,77 @@
+# nginx-durable.  `make` builds build/ngx_http_durable_module.so and
+# build/durable; see README.md for the rest.
+
+NGINX ?= $(shell command -v nginx || echo /usr/sbin/nginx)
+NGINX_SRC ?= /usr/share/nginx/src
+PREFIX ?= /usr
+CC ?= cc
+JOBS ?= $(shell nproc)
+
+BUILD := build
+OBJ := $(BUILD)/obj
+
+CFLAGS ?= -O2 -g
+STRICT := -std=gnu11 -Wall -Wextra -Werror -fno-strict-aliasing -fPIC \
+	-fvisibility=hidden -D_GNU_SOURCE -Ingx_module
+SANITIZE :=
+ALL_CFLAGS = $(STRICT) $(CFLAGS) $(SANITIZE)
+
+ENGINE_SRC := $(sort $(wildcard ngx_module/engine/*.c))
+ENGINE_DEPS := $(wildcard ngx_module/engine/*.h)
+ENGINE_OBJ := $(ENGINE_SRC:%.c=$(OBJ)/%.o)
+ENGINE_LIBS := -llmdb -ljansson -lcrypto -lm
+
+SIDECAR_SRC := $(sort $(wildcard sidecar/*.c))
+SIDECAR_DEPS := $(wildcard sidecar/*.h)
+SIDECAR_OBJ := $(SIDECAR_SRC:%.c=$(OBJ)/%.o)
+SIDECAR_LIBS := -lcurl -lpthread $(ENGINE_LIBS)
+
+UNIT_SRC := $(sort $(wildcard t/unit/*_test.c))
+UNIT_BIN := $(UNIT_SRC:t/unit/%.c=$(BUILD)/unit/%)
+
+MODULE := $(BUILD)/ngx_http_durable_module.so
+GLUE_SRC := $(wildcard ngx_module/*.c)
+GLUE_DEPS := $(wildcard ngx_module/*.h)
+
+.PHONY: all module durable unit clean FORCE
+
+all: module durable
+
+module: $(MODULE)
+durable: $(BUILD)/durable
+
+$(OBJ)/%.o: %.c $(ENGINE_DEPS) $(SIDECAR_DEPS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(BUILD)/libdur.a: $(ENGINE_OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/durable: $(SIDECAR_OBJ) $(BUILD)/libdur.a
+	$(CC) $(ALL_CFLAGS) -o $@ $^ $(SIDECAR_LIBS)
+
+$(BUILD)/unit/%: t/unit/%.c t/unit/tap.h $(BUILD)/libdur.a $(ENGINE_DEPS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -It/unit -o $@ $< $(BUILD)/libdur.a $(ENGINE_LIBS)
+
+unit: $(UNIT_BIN)
+
+# nginx's own configure, with the flags its package was built with.
+$(BUILD)/nginx/Makefile: config
+	@mkdir -p $(BUILD)
+	top=$(CURDIR); cd $(NGINX_SRC) && bash -c '. ./conf_flags; \
+	./configure "$${NGX_CONF_FLAGS[@]}" --builddir='$$top'/$(BUILD)/nginx \
+	--with-cc-opt="$(strip $(CFLAGS) -Wextra -Wno-unused-parameter \
+	-Wno-cast-function-type -fvisibility=hidden -D_GNU_SOURCE $(SANITIZE))" \
+	--with-ld-opt="-Wl,-z,relro $(SANITIZE)" \
+	--add-dynamic-module='$$top >$$top/$(BUILD)/configure.log \
+	|| { tail -20 '$$top'/$(BUILD)/configure.log; exit 1; }'
+
+$(MODULE): $(BUILD)/nginx/Makefile $(GLUE_SRC) $(GLUE_DEPS) $(ENGINE_SRC) \
+		$(ENGINE_DEPS)
+	$(MAKE) -C $(NGINX_SRC) -f $(CURDIR)/$(BUILD)/nginx/Makefile modules
+	cp $(BUILD)/nginx/ngx_http_durable_module.so $@
+
+clean:
+	rm -rf $(BUILD)

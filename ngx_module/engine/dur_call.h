@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Builds the request of a leased call from what is stored (protocol 4.1).
+ * Runs after the commit, outside the commit thread, in a read transaction of
+ * its own that is over when the function returns.
+ */
+
+#ifndef DUR_CALL_H
+#define DUR_CALL_H
+
+#include "engine/dur_base.h"
+#include "engine/dur_store.h"
+
+typedef struct {
+    dur_str_t   signing_key;        /* empty: not signed (dev) */
+    bool        dev;                /* server kind header */
+    int64_t     now_ms;             /* for the signature */
+} dur_call_options_t;
+
+typedef struct {
+    uint32_t   app;
+    int64_t    timeout_ms;
+    dur_buf_t  url;                 /* all reused from call to call */
+    dur_buf_t  headers;             /* "Name: value\n" lines */
+    dur_buf_t  body;
+    dur_buf_t  scratch;
+} dur_call_t;
+
+void dur_call_init(dur_call_t *call);
+void dur_call_deinit(dur_call_t *call);
+
+/* DUR_ENOTFOUND: the lease or its run is gone, or the generation is another
+ * one: drop it silently. */
+dur_rc_t dur_call_build(dur_store_t *store, uint64_t item,
+    uint32_t generation, const dur_call_options_t *options, dur_call_t *call);
+
+#endif /* DUR_CALL_H */

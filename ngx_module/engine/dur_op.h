@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Ops: the records that ask the engine for a decision.  An op is a string of
+ * bytes from the moment a worker makes it, so it travels to the leader, waits
+ * in a queue, and can be logged and replayed, without sharing memory.
+ *
+ * Encoded: u8 codec, u8 type, u8 resubmitted, u8 0, 16 bytes of entropy, then
+ * the fields of the type.  dur_op_decode() borrows from the input.
+ */
+
+#ifndef DUR_OP_H
+#define DUR_OP_H
+
+#include "engine/dur_base.h"
+
+#define DUR_OP_CODEC  1
+
+typedef enum {
+    /* The canonical configuration, first op of every leader.  body: JSON,
+     * see dur_config.h. */
+    DUR_OP_CONFIG = 1,
+
+    /* Events of one request, all or nothing.  events, nevents.  The reply
+     * has no body: the ids were made by the worker. */
+    DUR_OP_EVENTS,
+
+    /* POST /fn/register.  body: the payload as received.  The reply's body
+     * is the JSON answer for the SDK, its status the HTTP status. */
+    DUR_OP_REGISTER,
+
+    /* How syncing a URL went.  url; error: empty when it went well. */
+    DUR_OP_SYNC,
+
+    /* DELETE /fn/remove.  url. */
+    DUR_OP_REMOVE,
+
+    /* The outcome of a call.  result. */
+    DUR_OP_RESULT,
+
+    /* Sidecar link established.  body: the inventory, 12-byte attempts;
+     * instance: of the sidecar. */
+    DUR_OP_INVENTORY,
+
+    /* Lease due work.  budget: credits. */
+    DUR_OP_DISPATCH,
+
+    /* Fire what is due.  No fields. */
+    DUR_OP_TIMERS,
+
+    /* Go on with bounded tasks.  No fields. */
+    DUR_OP_TASKS,
+
+    /* Cancel a run.  run. */
+    DUR_OP_CANCEL,
+
+    /* Submits nothing; answered after a commit.  Used as a barrier. */
+    DUR_OP_NOP
+} dur_op_type_t;
+
+/* Ops that ingest must not push aside: results, timers, tasks, control. */
+static inline bool
+dur_op_is_ingest(uint8_t type)
+{
+    return type == DUR_OP_EVENTS;
+}
+
+#define DUR_EVENT_F_CANONICAL  0x01     /* json is JCS already */
+
+/* One event, ready to be stored. */
+typedef struct {
+    dur_ulid_t  id;             /* internal id, made by the worker */
+    uint8_t     flags;          /* DUR_EVENT_F_* */
+    int64_t     ts;             /* ms; the run starts at max(now, ts) */
+    dur_str_t   name;
+    dur_str_t   client_id;      /* the caller's "id", or empty */
+    dur_str_t   json;           /* whole normalised object, keys in JCS order:
+                                   {"data":..,"id":..,"meta"?,"name":..,
+                                    "ts":..,"user":{},"v"?} with data, user
+                                    and meta as received */
+} dur_op_event_t;
+
+typedef struct {
+    uint64_t   item;
+    uint32_t   generation;
+    uint16_t   status;          /* HTTP status, 0 with error_kind */
+    uint8_t    error_kind;      /* dur_call_error_t */
+    dur_str_t  error;           /* text for the user */
+    dur_str_t  headers;         /* "name: value\n" lines */
+    int64_t    started;         /* ms since the epoch */
+    uint64_t   duration;        /* us */
+    dur_str_t  body;
+} dur_op_result_t;
+
+typedef struct {
+    uint8_t          type;
+    uint8_t          resubmitted;       /* how often it was sent again */
+    uint8_t          entropy[16];
+    dur_str_t        body;
+    dur_str_t        url;
+    dur_str_t        error;
+    dur_ulid_t       run;
+    uint8_t          instance[16];
+    uint32_t         budget;
+    dur_op_result_t  result;
+    size_t           nevents;
+    dur_op_event_t  *events;            /* encode: the caller's array; decode:
+                                           from the arena */
+} dur_op_t;
+
+/* Appends the encoded op. */
+dur_rc_t dur_op_encode(const dur_op_t *op, dur_buf_t *out);
+
+/* Borrows from `in`; the events array is from the arena.  DUR_EINVAL for
+ * bytes that are no op, DUR_EFORMAT for another codec. */
+dur_rc_t dur_op_decode(dur_str_t in, dur_op_t *op, dur_arena_t *arena);
+
+
+/*
+ * The answer to an op, again bytes: u16 HTTP status, u8 flags, u8 0, body.
+ */
+#define DUR_REPLY_F_DUPLICATE  0x01     /* the events were stored before */
+
+typedef struct {
+    dur_rc_t   rc;
+    uint16_t   status;          /* HTTP status for the client */
+    uint8_t    flags;
+    dur_str_t  body;            /* JSON, may be empty */
+} dur_reply_t;
+
+dur_rc_t dur_reply_encode(const dur_reply_t *reply, dur_buf_t *out);
+dur_rc_t dur_reply_decode(dur_str_t in, dur_reply_t *reply);
+
+#endif /* DUR_OP_H */
