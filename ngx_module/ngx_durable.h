@@ -98,10 +98,12 @@ dur_store_t *ngx_durable_store(void);
  * empty when all is well. */
 ngx_str_t *ngx_durable_reason(void);
 
-/* Appends the JSON object of durable_status: role, pid, epoch, queues, batch
- * figures, credits, pages.  On a follower what it knows itself; the leader's
- * figures come with DUR_OP_NOP's sibling, see ngx_durable_status_fetch(). */
-ngx_int_t ngx_durable_status(dur_buf_t *out);
+/*
+ * What durable_status shows: an op of type DUR_OP_STATUS is answered by the
+ * leader's event loop (it never reaches the engine); reply.body is a JSON
+ * object: role, pid, epoch, queues, batch figures, credits, parked, pages.
+ */
+
 
 /*
  * Called by the HTTP half from the module's hooks.  init_process opens and

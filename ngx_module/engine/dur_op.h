@@ -55,7 +55,11 @@ typedef enum {
     DUR_OP_CANCEL,
 
     /* Submits nothing; answered after a commit.  Used as a barrier. */
-    DUR_OP_NOP
+    DUR_OP_NOP,
+
+    /* Figures for durable_status; answered by the leader's event loop, the
+     * engine refuses it. */
+    DUR_OP_STATUS
 } dur_op_type_t;
 
 /* Ops that ingest must not push aside: results, timers, tasks, control. */
