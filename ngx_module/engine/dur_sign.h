@@ -12,6 +12,8 @@
 #include "engine/dur_base.h"
 
 void dur_sha1(dur_str_t s, uint8_t digest[20]);
+/* Over the parts as if they were one string. */
+void dur_sha1_parts(const dur_str_t *parts, size_t n, uint8_t digest[20]);
 void dur_sha256(dur_str_t s, uint8_t digest[32]);
 void dur_hmac_sha256(dur_str_t key, dur_str_t a, dur_str_t b,
     uint8_t digest[32]);            /* over a || b */
