@@ -75,3 +75,21 @@ $(MODULE): $(BUILD)/nginx/Makefile $(GLUE_SRC) $(GLUE_DEPS) $(ENGINE_SRC) \
 
 clean:
 	rm -rf $(BUILD)
+
+# --- bench: what the server does beside stock nginx and LMDB alone.
+
+BENCH_BIN := $(BUILD)/bench/app $(BUILD)/bench/load $(BUILD)/bench/commit
+RUNS ?= $(or $(BENCH_RUNS),100000)
+
+.PHONY: bench
+
+$(BENCH_BIN): $(BUILD)/bench/%: t/bench/%.c t/bench/net.c t/bench/net.h
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -Wall -Wextra -Werror -D_GNU_SOURCE -O2 -g -o $@ \
+		$< t/bench/net.c -llmdb
+
+bench: all $(BENCH_BIN)
+	BENCH_BUILD=$(BUILD) BENCH_RUNS=$(RUNS) NGINX=$(NGINX) \
+		perl t/bench/bench.pl
+
+# --- end of bench
