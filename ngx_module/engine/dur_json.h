@@ -6,6 +6,10 @@
  * integers beyond 64 bits become doubles, depth is limited, and numbers are
  * written as ES6 writes them.  dur_json_write() is RFC 8785 (JCS).
  *
+ * This unit parses; dur_json_write.h writes, dur_json_text.h cuts members out
+ * of a text.  The parser is our own and builds jansson values: jansson's
+ * refuses NUL in keys, lone surrogates and integers beyond 64 bits.
+ *
  * Jansson objects belong to the caller (json_decref) unless a comment says
  * "borrowed".  json_set_alloc_funcs() is never called.
  */
@@ -14,6 +18,8 @@
 #define DUR_JSON_H
 
 #include "engine/dur_base.h"
+#include "engine/dur_json_text.h"
+#include "engine/dur_json_write.h"
 
 #include <jansson.h>
 
@@ -34,29 +40,8 @@ typedef struct {
  */
 json_t *dur_json_parse(dur_str_t text, dur_json_error_t *err);
 
-/* Appends the JCS form: sorted keys (UTF-16 code units), no white space, ES6
- * numbers (integers beyond 2^53 as the double they are). */
-dur_rc_t dur_json_write(dur_buf_t *b, const json_t *value);
-
 /* Parses and writes; DUR_EINVAL when `text` is not JSON. */
 dur_rc_t dur_json_canonicalize(dur_buf_t *b, dur_str_t text);
-
-/* Appends a quoted and escaped JSON string; invalid UTF-8 becomes U+FFFD. */
-dur_rc_t dur_json_write_string(dur_buf_t *b, dur_str_t s);
-
-/* ES6 number text, terminated; finite d only. */
-void dur_json_number(double d, char text[32]);
-
-/*
- * Slices a text that dur_json_parse() accepted: the bytes of a member's value
- * as received, without white space around it.  For an object the LAST member
- * with this key (escapes in keys are compared unescaped), for an array the
- * element at the index.  DUR_ENOTFOUND.
- */
-dur_rc_t dur_json_member(dur_str_t object, dur_str_t key, dur_str_t *value);
-
-/* Walks an array text: *pos starts at 0; DUR_ENOTFOUND at the end. */
-dur_rc_t dur_json_next(dur_str_t array, size_t *pos, dur_str_t *value);
 
 /* Borrowed string of a member: DUR_ENOTFOUND absent or null, DUR_EINVAL when
  * of another type. */
