@@ -32,7 +32,8 @@ export function functions(sdk) {
   const supported = [
     define("sequence", async ({ event, run }) => {
       const a = await run("a", () => event.data.x + 1);
-      const b = await run("b", () => ({ twice: a * 2, text: "ä\u0000\u{1f600}" }));
+      const b = await run("b", () =>
+        ({ twice: a * 2, text: "ä\u0000\u{1f600}" }));
       const c = await run("c", () => null);
       return { a, b, c };
     }),
@@ -193,7 +194,7 @@ export function functions(sdk) {
       });
       await run("after");
       return step;
-    }),
+    }, { retries: 10 }),
 
     define("long-sleep", async ({ step, run }) => {
       await run("before");

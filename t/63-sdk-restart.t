@@ -1,0 +1,112 @@
+# The app, or the server, goes away in the middle of a run and comes back.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use lib 't/sdk';
+use lib 't/bench';
+use Bench qw(wait_for write_file);
+use Sdk;
+use Cases;
+
+if (my $reason = Sdk::missing('v4')) {
+    die "$reason\n" if $ENV{CI};
+    plan skip_all => $reason;
+}
+
+my $t = Sdk->start(version => 'v4');
+
+
+# Waits until a step of the event's run has been noted; the run's id.
+sub reached {
+    my ($event, $step) = @_;
+
+    return wait_for(20, "step $step", sub {
+        my ($run) = $t->runs($event) or return;
+        return (grep { $_ eq $step } $t->steps($run->{run_id}))
+            && $run->{run_id};
+    }, 0.02);
+}
+
+
+subtest 'a step whose app was killed is tried again' => sub {
+    my $gate = "$t->{dir}/gate";
+    my $event = $t->send_event('sdk/gated', { gate => $gate });
+
+    my $id = reached($event, 'gate');
+    my $pid = $t->{app};
+
+    $t->kill_app;
+    $t->start_app;
+    write_file($gate, '');
+
+    my $run = $t->ended($event);
+
+    is($run->{status}, 'Completed', 'the run completed');
+    isnt($run->{output}{pid}, $pid, 'in the new process');
+    cmp_ok($run->{output}{attempt}, '>=', 1, 'as another attempt');
+    expect_steps($t, $run, qw(before gate gate after));
+};
+
+
+subtest 'a run sleeps while its app is away' => sub {
+    my $event = $t->send_event('sdk/long-sleep');
+
+    reached($event, 'before');
+    $t->kill_app;
+    $t->start_app;
+
+    my $run = $t->ended($event);
+
+    is($run->{output}, 'slept', 'the run completed');
+    expect_steps($t, $run, qw(before after));
+};
+
+
+subtest 'a sleeping run survives kill -9 of the whole server' => sub {
+    my $event = $t->send_event('sdk/long-sleep');
+    my $id = reached($event, 'before');
+
+    # The call that reports the sleep carries one memo.
+    wait_for(10, 'the sleep is reported', sub {
+        grep { ($_->{memos} || 0) == 1 }
+            $t->notes(kind => 'request', run => $id);
+    });
+
+    $t->kill_server;
+    $t->start_server;
+
+    my $run = $t->ended($event);
+
+    is($run->{output}, 'slept', 'the run completed');
+    expect_steps($t, $run, qw(before after));
+
+    my @at = map { $_->{ts} } $t->notes(kind => 'step', run => $id);
+    cmp_ok($at[1] - $at[0], '>=', 4000, 'after the whole time');
+};
+
+
+subtest 'a step that is running survives kill -9 of the server' => sub {
+    my $gate = "$t->{dir}/gate2";
+    my $event = $t->send_event('sdk/gated', { gate => $gate });
+
+    reached($event, 'gate');
+    $t->kill_server;
+    $t->start_server;
+    write_file($gate, '');
+
+    my $run = $t->ended($event);
+
+    is($run->{status}, 'Completed', 'the run completed');
+    is((grep { $_ eq 'before' } $t->steps($run->{run_id})), 1,
+       'what was remembered did not run again');
+};
+
+
+is($t->alerts, '', 'the error log is clean');
+
+$t->stop;
+
+done_testing();
