@@ -93,3 +93,22 @@ bench: all $(BENCH_BIN)
 		perl t/bench/bench.pl
 
 # --- end of bench
+
+# --- sim: the engine in a simulated world; a seed is a whole history.
+
+SIM_SRC := $(sort $(wildcard t/sim/*.c))
+SIM_DEPS := $(wildcard t/sim/*.h)
+SIM_OBJ := $(SIM_SRC:%.c=$(OBJ)/%.o)
+SIM_SEEDS ?= 200
+
+.PHONY: sim
+
+$(SIM_OBJ): $(SIM_DEPS)
+
+$(BUILD)/sim: $(SIM_OBJ) $(BUILD)/libdur.a
+	$(CC) $(ALL_CFLAGS) -o $@ $^ $(ENGINE_LIBS)
+
+sim: $(BUILD)/sim
+	$(BUILD)/sim --seeds $(SIM_SEEDS)
+
+# --- end of sim

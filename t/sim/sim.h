@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * A deterministic simulation of everything around the engine, in one process:
+ * apps that really read the calls and answer as an SDK does (sim_app), a
+ * sidecar with slots, a ledger and losses (sim_sidecar), and a world that
+ * submits ops in random batches, moves the clock, kills the leader before or
+ * after a commit and the sidecar at any time (sim_world).  After each commit
+ * and when the world is quiet, sim_check compares the store with what the
+ * models saw.
+ *
+ * All chance comes from the seed; a violation prints the command that shows
+ * it again.
+ */
+
+#ifndef SIM_H
+#define SIM_H
+
+#include "engine/dur_base.h"
+#include "engine/dur_call.h"
+#include "engine/dur_engine.h"
+#include "engine/dur_frame.h"
+#include "engine/dur_op.h"
+#include "engine/dur_store.h"
+#include "engine/dur_ulid.h"
+
+#include "sim_rand.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SIM_APPS_MAX   3
+#define SIM_FNS_MAX    8
+#define SIM_STEPS_MAX  24
+#define SIM_NODES_MAX  64
+#define SIM_KIDS_MAX   5
+#define SIM_RUNS_MAX   2048
+#define SIM_CALLS_MAX  512
+#define SIM_CLIENTS    4            /* different client event ids */
+#define SIM_IDS_MAX    64           /* function ids of the engine */
+#define SIM_ALWAYS     99           /* fails as often as it is tried */
+
+typedef struct sim_s  sim_t;
+
+
+/* One step of a function's program. */
+typedef struct {
+    char      id[16];
+    char      hash[DUR_HASH_TEXT_LEN + 1];
+    bool      sleep;
+    unsigned  sleep_ms;
+    unsigned  fails;            /* attempts that fail, SIM_ALWAYS */
+    bool      fatal;            /* the failure is not retriable */
+    bool      uncaught;         /* the function throws when it failed */
+    bool      race;             /* opts.parallelMode */
+    unsigned  size;             /* of the output's padding */
+} sim_step_t;
+
+typedef enum {
+    SIM_STEP,
+    SIM_SEQ,
+    SIM_ALL,                    /* Promise.all */
+    SIM_RACE                    /* Promise.race */
+} sim_node_type_t;
+
+typedef struct {
+    sim_node_type_t  type;
+    unsigned         step;
+    unsigned         nkids;
+    unsigned         kids[SIM_KIDS_MAX];
+} sim_node_t;
+
+typedef struct {
+    char        slug[32];
+    unsigned    app;
+    unsigned    event;          /* number of the event that triggers it */
+    bool        any;            /* .. or a wildcard that takes all of them */
+    int         handles;        /* function whose failures it handles, or -1 */
+    int         handler;        /* the reverse, or -1 */
+    unsigned    retries;
+    unsigned    version;        /* of the request, 1 or 2 */
+    bool        run_complete;   /* ends with a RunComplete op */
+    unsigned    buffered;       /* runs up to so many steps in one call */
+    unsigned    throws;         /* attempts that throw, SIM_ALWAYS .. */
+    unsigned    throws_at;      /* .. once so many memos are there */
+    bool        throws_final;   /* NonRetriableError */
+    unsigned    retry_after;    /* seconds, 0: none */
+    bool        registered;     /* in the payload of its app */
+    bool        active;         /* in the one that was committed last */
+    bool        toggled;        /* it was not always registered */
+    bool        retries_changed;
+    unsigned    nsteps;
+    sim_step_t  steps[SIM_STEPS_MAX];
+    unsigned    nnodes;
+    sim_node_t  nodes[SIM_NODES_MAX];
+    unsigned    root;
+} sim_fn_t;
+
+typedef struct {
+    char      name[16];
+    unsigned  version;          /* of its registration */
+    bool      registered;
+    int64_t   down_until;       /* refuses connections until then */
+    bool      down_503;         /* .. or answers 503 */
+} sim_app_t;
+
+
+/* What the models know of a run. */
+typedef struct {
+    dur_ulid_t  id;
+    unsigned    fn;
+    bool        called;         /* an app saw it */
+    bool        completed;      /* an app answered that it is complete */
+    bool        errored;        /* some answer may have failed it */
+    bool        cancelled;      /* a cancel was accepted */
+    bool        ended;
+    bool        kept;           /* the store still has it */
+    int64_t     ended_at;
+    char        status[16];     /* when ended */
+    dur_ulid_t  event;
+    unsigned    executions;     /* of steps, gives each output its number */
+    struct {
+        json_t   *memo;         /* as the apps saw it first */
+        uint64_t  by;           /* item that executes it now, 0: none */
+        unsigned  ran;          /* successful executions */
+        int64_t   due;          /* sleeps: not before */
+    } steps[SIM_STEPS_MAX];
+} sim_run_t;
+
+
+typedef enum {
+    SIM_CALL_FREE = 0,
+    SIM_CALL_LEASED,            /* effect seen, request not built yet */
+    SIM_CALL_RUNNING,           /* at the app */
+    SIM_CALL_FINISHED           /* result in the ledger until its ACK */
+} sim_call_state_t;
+
+typedef struct {
+    sim_call_state_t  state;
+    uint64_t          item;
+    uint32_t          generation;
+    uint32_t          app;
+    bool              cancelled;
+    bool              submitted;    /* the result is in this batch */
+    bool              ghost;        /* its sidecar is gone, it may come late */
+    int64_t           at;           /* built or finished then */
+    uint16_t          status;
+    uint8_t           error_kind;
+    int64_t           started;
+    char             *headers;
+    char             *body;
+    int               run;          /* whose steps it executes, or -1 */
+    uint32_t          steps;        /* which, as bits */
+} sim_call_t;
+
+
+/* An event that a client wants accepted, and what must come of it. */
+typedef struct {
+    dur_ulid_t  id;
+    unsigned    name;
+    int         client;         /* number of its client id, or -1 */
+    int64_t     ts;
+    bool        sent;           /* a commit accepted it */
+    bool        acked;          /* the client knows */
+    int64_t     accepted;
+    bool        first;          /* first event of its op */
+    unsigned    nops;           /* events in the same op, when first */
+    unsigned    tries;
+    uint32_t    must;           /* functions that must have a run of it */
+    uint32_t    may;            /* functions that may */
+} sim_event_t;
+
+/* One committed batch, for playing it again. */
+typedef struct {
+    int64_t    now;
+    unsigned   reopens;         /* before it */
+    unsigned   nops;
+    dur_str_t *ops;             /* malloced */
+} sim_batch_t;
+
+
+typedef struct {
+    uint64_t     start;
+    uint64_t     seeds;
+    unsigned     steps;
+    unsigned     jobs;
+    unsigned     replay_every;  /* seeds whose log is played again */
+    bool         verbose;
+    const char  *directory;
+    const char  *program;
+} sim_options_t;
+
+typedef struct {
+    uint64_t  seeds;
+    uint64_t  failed;
+    uint64_t  runs;
+    uint64_t  executed;         /* steps */
+    uint64_t  batches;
+    uint64_t  ops;
+    uint64_t  deaths;           /* of leaders */
+} sim_figures_t;
+
+struct sim_s {
+    const sim_options_t  *opt;
+    uint64_t              seed;
+    sim_rand_t            rand;
+    jmp_buf               failed;
+    char                  path[256];
+
+    int64_t               now;
+    bool                  clock_steps;  /* the clock was set */
+    bool                  calm;         /* no more chaos, all must end */
+    unsigned              chaos;        /* permille of each kind of trouble */
+    unsigned              garbage;      /* permille of answers */
+
+    dur_engine_t         *engine;
+    dur_config_t          conf;
+    uint8_t               store_id[16];
+    unsigned              opened;       /* times since the last commit */
+    bool                  need_config;
+    bool                  need_inventory;
+    dur_arena_t           arena;
+    dur_call_t            call;
+    dur_buf_t             buf;
+
+    unsigned              napps;
+    sim_app_t             apps[SIM_APPS_MAX];
+    unsigned              nfns;
+    sim_fn_t              fns[SIM_FNS_MAX];
+    unsigned              nnames;       /* event names */
+
+    unsigned              nruns;
+    sim_run_t             runs[SIM_RUNS_MAX];
+
+    uint8_t               instance[16];
+    unsigned              slots;
+    unsigned              ncalls;       /* high-water mark */
+    sim_call_t            calls[SIM_CALLS_MAX];
+    size_t                nattempts;    /* every attempt ever sent */
+    size_t                attempts_size;
+    uint8_t              *attempts;
+
+    unsigned              nevents;
+    unsigned              events_size;
+    sim_event_t          *events;
+    unsigned              naccepted;
+    unsigned              nverified;
+    unsigned              accepted_size;
+    unsigned             *accepted;     /* numbers, in order of acceptance */
+    int                   clients[SIM_CLIENTS][SIM_FNS_MAX];
+                                        /* last run of a client id + 1 */
+    unsigned              fn_ids[SIM_IDS_MAX];
+
+    unsigned              nlog;
+    unsigned              log_size;
+    sim_batch_t          *log;
+
+    bool                  passed;
+    sim_figures_t         figures;
+};
+
+
+/* Says what is wrong and how to see it again, and gives the seed up. */
+void sim_fail(sim_t *s, const char *fmt, ...)
+    __attribute__((noreturn, format(printf, 2, 3)));
+void sim_note(sim_t *s, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+void sim_directory(const char *path, bool create);
+
+/* sim_program.c: random functions, and their registration. */
+void sim_program_make(sim_t *s);
+/* The payload of an app's registration; free() it. */
+char *sim_program_payload(sim_t *s, unsigned app);
+
+/*
+ * sim_app.c: answers the request in s->call as an SDK would.  Fills status,
+ * headers and body of the call and the step that it executes.
+ */
+void sim_app_answer(sim_t *s, sim_call_t *c);
+
+/* sim_sidecar.c */
+void sim_sidecar_start(sim_t *s);
+void sim_sidecar_crash(sim_t *s);
+void sim_sidecar_link(sim_t *s);        /* a new link: all is unacked again */
+void sim_sidecar_effect(sim_t *s, const dur_effect_t *f);
+void sim_sidecar_work(sim_t *s);        /* builds, runs, finishes calls */
+unsigned sim_sidecar_used(const sim_t *s);
+int64_t sim_sidecar_next(const sim_t *s);   /* instant, INT64_MAX: none */
+void sim_sidecar_inventory(sim_t *s, dur_buf_t *out);
+void sim_call_free(sim_t *s, sim_call_t *c);
+
+/* sim_world.c */
+void sim_world_run(sim_t *s);
+void sim_world_close(sim_t *s);
+int sim_run_find(sim_t *s, const dur_ulid_t *id, bool add);
+
+/* sim_check.c */
+void sim_check_commit(sim_t *s);
+void sim_check_quiet(sim_t *s);
+void sim_check_event(sim_t *s, unsigned event);     /* when it is accepted */
+bool sim_check_empty(sim_t *s);         /* no item is anywhere */
+void sim_check_stuck(sim_t *s) __attribute__((noreturn));
+void sim_check_retired(sim_t *s);
+
+/* sim_replay.c: plays the log of a seed again, with aborted batches and with
+ * more leader changes than there were; the stores must be equal. */
+void sim_replay(sim_t *s);
+
+#endif /* SIM_H */

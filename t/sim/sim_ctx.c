@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Reads a call and checks what only an app can see: the memos are the
+ * stack's, each is what a step returned, and none changes or vanishes.
+ */
+
+#include "sim_app.h"
+
+
+static int
+sim_ctx_fn(sim_t *s)
+{
+    char        slug[64];
+    size_t      n;
+    unsigned    i;
+    dur_str_t   url;
+    const char *p;
+
+    url = dur_buf_str(&s->call.url);
+    p = memmem(url.data, url.len, "fnId=", 5);
+    if (p == NULL) {
+        return -1;
+    }
+
+    p += 5;
+    n = 0;
+    while ((const uint8_t *) p < url.data + url.len && *p != '&'
+           && n < sizeof(slug) - 1)
+    {
+        slug[n++] = *p++;
+    }
+    slug[n] = '\0';
+
+    for (i = 0; i < s->nfns; i++) {
+        if (strcmp(s->fns[i].slug, slug) == 0) {
+            return (int) i;
+        }
+    }
+
+    return -1;
+}
+
+
+static int64_t
+sim_int(sim_t *s, json_t *o, const char *key)
+{
+    json_t  *v;
+
+    v = json_object_get(o, key);
+    if (!json_is_integer(v)) {
+        sim_fail(s, "\"%s\" of a call is not an integer", key);
+    }
+
+    return json_integer_value(v);
+}
+
+
+/* A memo is what one of our executions said, and stays what it was. */
+static void
+sim_ctx_memo(sim_ctx_t *x, unsigned step, json_t *memo)
+{
+    sim_t             *s;
+    json_t            *data;
+    sim_run_t         *run;
+    const char        *id;
+    const sim_step_t  *st;
+
+    s = x->s;
+    run = x->run;
+    st = &x->fn->steps[step];
+    x->failed[step] = json_object_get(memo, "error") != NULL;
+
+    if (run->steps[step].memo != NULL) {
+        if (!json_equal(run->steps[step].memo, memo)) {
+            sim_fail(s, "the memo of step %s of a run of %s changed",
+                     st->id, x->fn->slug);
+        }
+        return;
+    }
+
+    if (st->sleep) {
+        if (!json_is_null(memo)) {
+            sim_fail(s, "the memo of sleep %s is not null", st->id);
+        }
+        if (run->steps[step].due == 0) {
+            sim_fail(s, "sleep %s ended but was never reported", st->id);
+        }
+        if (!s->clock_steps && s->now < run->steps[step].due) {
+            sim_fail(s, "sleep %s of %s ended %" PRId64 " ms early", st->id,
+                     x->fn->slug, run->steps[step].due - s->now);
+        }
+
+    } else if (!x->failed[step]) {
+        data = json_object_get(memo, "data");
+        id = json_string_value(json_object_get(data, "step"));
+
+        if (id == NULL || strcmp(id, st->id) != 0
+            || run->steps[step].ran == 0)
+        {
+            sim_fail(s, "the memo of step %s of %s is not what it returned",
+                     st->id, x->fn->slug);
+        }
+
+    } else if (st->fails == 0) {
+        sim_fail(s, "step %s of %s failed though it never fails", st->id,
+                 x->fn->slug);
+    }
+
+    run->steps[step].memo = json_incref(memo);
+}
+
+
+static void
+sim_ctx_steps(sim_ctx_t *x)
+{
+    size_t       n;
+    json_t      *stack, *v, *memo;
+    unsigned     i;
+    const char  *hash;
+
+    x->steps = json_object_get(x->body, "steps");
+    stack = json_object_get(json_object_get(x->body, "ctx"), "stack");
+    stack = json_object_get(stack, "stack");
+
+    if (!json_is_object(x->steps) || !json_is_array(stack)) {
+        sim_fail(x->s, "a call has no steps or no stack");
+    }
+
+    if (json_object_size(x->steps) != json_array_size(stack)) {
+        sim_fail(x->s, "a call has %zu memos and a stack of %zu",
+                 json_object_size(x->steps), json_array_size(stack));
+    }
+
+    for (i = 0; i < x->fn->nsteps; i++) {
+        x->pos[i] = SIM_NO_MEMO;
+    }
+
+    json_array_foreach(stack, n, v) {
+        hash = json_string_value(v);
+
+        for (i = 0; i < x->fn->nsteps; i++) {
+            if (hash && strcmp(hash, x->fn->steps[i].hash) == 0) {
+                break;
+            }
+        }
+
+        memo = hash ? json_object_get(x->steps, hash) : NULL;
+
+        if (i == x->fn->nsteps || memo == NULL) {
+            sim_fail(x->s, "the stack of a run of %s holds %s, which is no "
+                     "memo of it", x->fn->slug, hash ? hash : "no text");
+        }
+        if (x->pos[i] != SIM_NO_MEMO) {
+            sim_fail(x->s, "step %s is twice in the stack",
+                     x->fn->steps[i].id);
+        }
+
+        x->pos[i] = (int) n;
+        x->nmemos++;
+        sim_ctx_memo(x, i, memo);
+    }
+
+    for (i = 0; i < x->fn->nsteps; i++) {
+        if (x->run->steps[i].memo != NULL && x->pos[i] == SIM_NO_MEMO) {
+            sim_fail(x->s, "the memo of step %s of a run of %s is gone",
+                     x->fn->steps[i].id, x->fn->slug);
+        }
+    }
+}
+
+
+void
+sim_ctx_parse(sim_ctx_t *x)
+{
+    int            fn, run;
+    sim_t         *s;
+    json_t        *ctx, *v;
+    int64_t        version;
+    dur_str_t      body;
+    dur_ulid_t     id;
+    json_error_t   err;
+
+    s = x->s;
+    body = dur_buf_str(&s->call.body);
+
+    x->body = json_loadb((const char *) body.data, body.len, 0, &err);
+    if (x->body == NULL) {
+        sim_fail(s, "the body of a call is not JSON: %s", err.text);
+    }
+
+    ctx = json_object_get(x->body, "ctx");
+    v = json_object_get(ctx, "run_id");
+
+    if (!json_is_string(v)
+        || dur_ulid_parse(dur_str_c(json_string_value(v)), &id) != DUR_OK)
+    {
+        sim_fail(s, "a call has no run id");
+    }
+
+    fn = sim_ctx_fn(s);
+    if (fn == -1) {
+        sim_fail(s, "a call is for no function: %.*s",
+                 (int) s->call.url.len, (char *) s->call.url.data);
+    }
+
+    run = sim_run_find(s, &id, true);
+
+    x->fn = &s->fns[fn];
+    x->run = &s->runs[run];
+    x->c->run = run;
+
+    if (x->run->called && x->run->fn != (unsigned) fn) {
+        sim_fail(s, "a run of %s calls %s", s->fns[x->run->fn].slug,
+                 x->fn->slug);
+    }
+
+    x->run->fn = (unsigned) fn;
+    x->run->called = true;
+
+    x->target = json_string_value(json_object_get(ctx, "step_id"));
+    if (x->target == NULL) {
+        sim_fail(s, "a call has no step id");
+    }
+
+    x->attempt = (unsigned) sim_int(s, ctx, "attempt");
+    x->max_attempts = (unsigned) sim_int(s, ctx, "max_attempts");
+    x->plan = json_is_true(json_object_get(ctx,
+                                           "disable_immediate_execution"));
+
+    if (x->attempt >= x->max_attempts) {
+        sim_fail(s, "attempt %u of %u", x->attempt, x->max_attempts);
+    }
+
+    if (!x->fn->retries_changed && x->max_attempts != x->fn->retries + 1) {
+        sim_fail(s, "%s has %u attempts instead of %u", x->fn->slug,
+                 x->max_attempts, x->fn->retries + 1);
+    }
+
+    version = sim_int(s, x->body, "version");
+    if (version != -1 && version != (int64_t) x->fn->version
+        && s->garbage == 0)
+    {
+        sim_fail(s, "the version of a call is %d", (int) version);
+    }
+
+    sim_ctx_steps(x);
+}

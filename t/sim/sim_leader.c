@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * The leader: opens the store, decides batches, aborts some, and dies before
+ * or after the commit of others; then nobody hears of what it decided.
+ */
+
+#include "sim_world.h"
+
+
+void
+sim_open(sim_t *s)
+{
+    char                  err[256];
+    dur_rc_t              rc;
+    dur_engine_options_t  options;
+
+    memset(&options, 0, sizeof(options));
+    options.path = s->path;
+    options.size = (uint64_t) 256 << 20;
+    options.async = true;
+    memcpy(options.store_id, s->store_id, sizeof(s->store_id));
+
+    rc = dur_engine_open(&s->engine, &options, err, sizeof(err));
+    if (rc != DUR_OK) {
+        sim_fail(s, "the store does not open: %s", err);
+    }
+
+    s->opened++;
+    s->need_config = true;
+}
+
+
+void
+sim_world_close(sim_t *s)
+{
+    if (s->engine != NULL) {
+        dur_engine_close(s->engine);
+        s->engine = NULL;
+    }
+}
+
+
+void
+sim_leader_change(sim_t *s)
+{
+    s->figures.deaths++;
+    sim_world_close(s);
+    sim_sidecar_link(s);
+    sim_open(s);
+}
+
+
+/* -- what a commit decided ------------------------------------------------ */
+
+static void
+sim_log_batch(sim_t *s, sim_ops_t *b)
+{
+    unsigned      i;
+    sim_batch_t  *l;
+
+    if (s->nlog == s->log_size) {
+        s->log_size = s->log_size ? s->log_size * 2 : 256;
+        s->log = realloc(s->log, s->log_size * sizeof(*s->log));
+    }
+
+    l = &s->log[s->nlog++];
+    l->now = s->now;
+    l->reopens = s->opened;
+    l->nops = b->n;
+    l->ops = malloc((b->n + 1) * sizeof(*l->ops));
+
+    for (i = 0; i < b->n; i++) {
+        l->ops[i] = b->ops[i].bytes;    /* the log owns the bytes now */
+        b->ops[i].bytes = dur_str_null;
+    }
+}
+
+
+static void
+sim_committed_events(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
+{
+    bool          known;
+    unsigned      i;
+    sim_event_t  *e;
+
+    e = &s->events[o->ref];
+    known = e->sent;
+
+    if (reply->rc != DUR_OK || reply->status != 200) {
+        sim_fail(s, "good events are refused: %s, %u",
+                 dur_strerror(reply->rc), reply->status);
+    }
+
+    if (known != ((reply->flags & DUR_REPLY_F_DUPLICATE) != 0)) {
+        sim_fail(s, "events that were %sstored before are called %s",
+                 known ? "" : "not ", known ? "new" : "duplicates");
+    }
+
+    for (i = 0; i < e->nops && !known; i++) {
+        sim_check_event(s, (unsigned) o->ref + i);
+        e[i].sent = true;
+    }
+}
+
+
+static void
+sim_committed_cancel(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
+{
+    sim_run_t  *run;
+
+    run = &s->runs[o->ref];
+
+    if (reply->rc == DUR_OK && reply->status < 300) {
+        run->cancelled = true;
+
+    } else if (!run->ended) {
+        sim_fail(s, "a run of %s is not cancelled: %s, %u",
+                 s->fns[run->fn].slug, dur_strerror(reply->rc),
+                 reply->status);
+    }
+}
+
+
+static void
+sim_committed_register(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
+{
+    unsigned  i;
+
+    if (reply->rc != DUR_OK || reply->status != 200) {
+        sim_fail(s, "a registration is refused: %u %.*s", reply->status,
+                 (int) reply->body.len, (const char *) reply->body.data);
+    }
+
+    for (i = 0; i < s->nfns; i++) {
+        if (s->fns[i].app == (unsigned) o->ref) {
+            s->fns[i].active = o->fns >> i & 1;
+        }
+    }
+
+    s->apps[o->ref].registered = true;
+}
+
+
+/* What is true from now on, whoever learns of it. */
+static void
+sim_committed(sim_t *s, sim_ops_t *b)
+{
+    unsigned     i;
+    sim_op_t    *o;
+    dur_reply_t *reply;
+
+    for (i = 0; i < b->n; i++) {
+        o = &b->ops[i];
+        reply = &b->replies[i];
+
+        switch (o->type) {
+
+        case DUR_OP_CONFIG:
+            s->need_config = false;
+            break;
+
+        case DUR_OP_INVENTORY:
+            s->need_inventory = false;
+            break;
+
+        case DUR_OP_REGISTER:
+            sim_committed_register(s, o, reply);
+            break;
+
+        case DUR_OP_EVENTS:
+            sim_committed_events(s, o, reply);
+            break;
+
+        case DUR_OP_CANCEL:
+            sim_committed_cancel(s, o, reply);
+            break;
+        }
+    }
+}
+
+
+/* Replies reach those who still wait. */
+static void
+sim_replied(sim_t *s, sim_ops_t *b)
+{
+    unsigned      i, j;
+    sim_event_t  *e;
+
+    for (i = 0; i < b->n; i++) {
+        if (b->ops[i].type != DUR_OP_EVENTS) {
+            continue;
+        }
+
+        e = &s->events[b->ops[i].ref];
+
+        for (j = 0; j < e->nops; j++) {
+            e[j].acked = true;
+        }
+    }
+}
+
+
+/* Results that were in a batch of which nothing happened come again. */
+static void
+sim_unsubmit(sim_t *s, sim_ops_t *b)
+{
+    unsigned  i;
+
+    for (i = 0; i < b->n; i++) {
+        if (b->ops[i].type == DUR_OP_RESULT) {
+            s->calls[b->ops[i].ref].submitted = false;
+        }
+    }
+}
+
+
+/* A stale result has no ledger that waits for its ACK. */
+static void
+sim_ghosts(sim_t *s, sim_ops_t *b)
+{
+    unsigned     i;
+    sim_call_t  *c;
+
+    for (i = 0; i < b->n; i++) {
+        if (b->ops[i].type == DUR_OP_RESULT) {
+            c = &s->calls[b->ops[i].ref];
+            if (c->state != SIM_CALL_FREE && c->ghost) {
+                sim_call_free(s, c);
+            }
+        }
+    }
+}
+
+
+typedef enum {
+    SIM_FINE,
+    SIM_ABORT,                  /* and the same leader goes on */
+    SIM_DIE_BEFORE,             /* the commit */
+    SIM_DIE_AFTER
+} sim_fate_t;
+
+static sim_fate_t
+sim_fate(sim_t *s)
+{
+    if (s->calm || !sim_permille(&s->rand, s->chaos)) {
+        return SIM_FINE;
+    }
+
+    return (sim_fate_t) sim_range(&s->rand, SIM_ABORT, SIM_DIE_AFTER);
+}
+
+
+void
+sim_batch(sim_t *s, sim_ops_t *b)
+{
+    dur_rc_t       rc;
+    unsigned       i, upto;
+    sim_fate_t     fate;
+    dur_effect_t  *f;
+
+    fate = sim_fate(s);
+    upto = (fate == SIM_ABORT || fate == SIM_DIE_BEFORE)
+           ? sim_below(&s->rand, b->n + 1) : b->n;
+
+    dur_arena_reset(&s->arena);
+
+    rc = dur_engine_begin(s->engine, s->now, &s->arena);
+    if (rc != DUR_OK) {
+        sim_fail(s, "a batch does not begin: %s", dur_strerror(rc));
+    }
+
+    for (i = 0; i < upto; i++) {
+        memset(&b->replies[i], 0, sizeof(b->replies[i]));
+        rc = dur_engine_apply(s->engine, b->ops[i].bytes, &b->replies[i]);
+
+        if (rc != DUR_OK) {
+            sim_fail(s, "an op of type %u fails its batch: %s",
+                     b->ops[i].type, dur_strerror(rc));
+        }
+    }
+
+    if (fate == SIM_ABORT || fate == SIM_DIE_BEFORE) {
+        sim_note(s, "%s after %u of %u ops", fate == SIM_ABORT
+                 ? "the batch aborts" : "the leader dies", upto, b->n);
+        dur_engine_abort(s->engine);
+        sim_unsubmit(s, b);
+        if (fate == SIM_DIE_BEFORE) {
+            sim_leader_change(s);
+        }
+        sim_ops_free(b);
+        return;
+    }
+
+    rc = dur_engine_commit(s->engine, &f);
+    if (rc != DUR_OK) {
+        sim_fail(s, "a commit fails: %s", dur_strerror(rc));
+    }
+
+    s->figures.batches++;
+    s->figures.ops += b->n;
+
+    sim_note(s, "batch %u: %u ops at %" PRId64, s->nlog, b->n, s->now);
+
+    sim_log_batch(s, b);
+    s->opened = 0;
+    sim_committed(s, b);
+    sim_ghosts(s, b);
+
+    if (fate == SIM_DIE_AFTER) {
+        sim_note(s, "the leader dies after the commit");
+        sim_leader_change(s);
+
+    } else {
+        for ( ; f != NULL; f = f->next) {
+            sim_sidecar_effect(s, f);
+        }
+        sim_replied(s, b);
+    }
+
+    b->n = 0;
+    sim_check_commit(s);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+#include "sim_world.h"
+
+
+static sim_op_t *
+sim_op_add(sim_t *s, sim_ops_t *b, dur_op_t *op, int ref)
+{
+    uint8_t   *p;
+    sim_op_t  *o;
+
+    sim_bytes(&s->rand, op->entropy, sizeof(op->entropy));
+
+    dur_buf_reset(&s->buf);
+    if (dur_op_encode(op, &s->buf) != DUR_OK) {
+        sim_fail(s, "an op of type %u cannot be encoded", op->type);
+    }
+
+    p = malloc(s->buf.len);
+    memcpy(p, s->buf.data, s->buf.len);
+
+    o = &b->ops[b->n++];
+    o->type = op->type;
+    o->bytes = dur_str_make(p, s->buf.len);
+    o->ref = ref;
+    o->fns = 0;
+
+    return o;
+}
+
+
+void
+sim_ops_free(sim_ops_t *b)
+{
+    unsigned  i;
+
+    for (i = 0; i < b->n; i++) {
+        free((void *) b->ops[i].bytes.data);
+    }
+
+    b->n = 0;
+}
+
+
+void
+sim_add_config(sim_t *s, sim_ops_t *b)
+{
+    dur_op_t   op;
+    dur_buf_t  body;
+
+    dur_buf_init(&body, 4096);
+    dur_config_encode(&s->conf, &body);
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_CONFIG;
+    op.body = dur_buf_str(&body);
+    sim_op_add(s, b, &op, -1);
+
+    dur_buf_deinit(&body);
+}
+
+
+void
+sim_add_inventory(sim_t *s, sim_ops_t *b)
+{
+    dur_op_t   op;
+    dur_buf_t  body;
+
+    dur_buf_init(&body, 64 * 1024);
+    sim_sidecar_inventory(s, &body);
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_INVENTORY;
+    op.body = dur_buf_str(&body);
+    memcpy(op.instance, s->instance, sizeof(op.instance));
+    sim_op_add(s, b, &op, -1);
+
+    dur_buf_deinit(&body);
+}
+
+
+void
+sim_add_register(sim_t *s, sim_ops_t *b, unsigned app)
+{
+    char      *payload;
+    dur_op_t   op;
+    unsigned   i;
+    sim_op_t  *o;
+
+    payload = sim_program_payload(s, app);
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_REGISTER;
+    op.body = dur_str_c(payload);
+    o = sim_op_add(s, b, &op, (int) app);
+
+    for (i = 0; i < s->nfns; i++) {
+        if (s->fns[i].app == app && s->fns[i].registered) {
+            o->fns |= (uint32_t) 1 << i;
+        }
+    }
+
+    free(payload);
+}
+
+
+void
+sim_add_plain(sim_t *s, sim_ops_t *b, uint8_t type, uint32_t budget)
+{
+    dur_op_t  op;
+
+    memset(&op, 0, sizeof(op));
+    op.type = type;
+    op.budget = budget;
+    sim_op_add(s, b, &op, -1);
+}
+
+
+void
+sim_add_result(sim_t *s, sim_ops_t *b, unsigned call)
+{
+    dur_op_t     op;
+    sim_call_t  *c;
+
+    c = &s->calls[call];
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_RESULT;
+    op.result.item = c->item;
+    op.result.generation = c->generation;
+    op.result.status = c->status;
+    op.result.error_kind = c->error_kind;
+    op.result.error = c->error_kind ? dur_str("transport error")
+                                    : dur_str_null;
+    op.result.headers = dur_str_c(c->headers);
+    op.result.body = dur_str_c(c->body);
+    op.result.started = c->started;
+    op.result.duration = 1000;
+
+    sim_op_add(s, b, &op, (int) call);
+    c->submitted = true;
+}
+
+
+void
+sim_add_cancel(sim_t *s, sim_ops_t *b, unsigned run)
+{
+    dur_op_t  op;
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_CANCEL;
+    op.run = s->runs[run].id;
+    sim_op_add(s, b, &op, (int) run);
+}
+
+
+void
+sim_add_events(sim_t *s, sim_ops_t *b, unsigned first)
+{
+    char            name[24], client[24], id[DUR_ULID_TEXT_LEN + 1];
+    char            json[SIM_EVENTS_MAX][256];
+    char            names[SIM_EVENTS_MAX][24], clients[SIM_EVENTS_MAX][24];
+    dur_op_t        op;
+    unsigned        i;
+    sim_event_t    *e;
+    dur_op_event_t  events[SIM_EVENTS_MAX];
+
+    memset(events, 0, sizeof(events));
+
+    for (i = 0; i < s->events[first].nops; i++) {
+        e = &s->events[first + i];
+
+        dur_ulid_text(&e->id, id);
+        snprintf(name, sizeof(name), "sim/e%u", e->name);
+        snprintf(client, sizeof(client), "client-%d", e->client);
+
+        snprintf(json[i], sizeof(json[i]), "{\"data\":{\"n\":%u},\"id\":\"%s\""
+                 ",\"name\":\"%s\",\"ts\":%" PRId64 ",\"user\":{}}",
+                 first + i, e->client >= 0 ? client : id, name, e->ts);
+
+        memcpy(names[i], name, sizeof(name));
+        memcpy(clients[i], client, sizeof(client));
+
+        events[i].id = e->id;
+        events[i].flags = DUR_EVENT_F_CANONICAL;
+        events[i].ts = e->ts;
+        events[i].name = dur_str_c(names[i]);
+        events[i].client_id = e->client >= 0 ? dur_str_c(clients[i])
+                                             : dur_str_null;
+        events[i].json = dur_str_c(json[i]);
+    }
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_EVENTS;
+    op.nevents = s->events[first].nops;
+    op.events = events;
+    op.resubmitted = s->events[first].tries ? 1 : 0;
+    sim_op_add(s, b, &op, (int) first);
+
+    s->events[first].tries++;
+}

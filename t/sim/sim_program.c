@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+#include "engine/dur_sign.h"
+
+#include "sim.h"
+
+
+static unsigned
+sim_node(sim_fn_t *fn, sim_node_type_t type)
+{
+    sim_node_t  *n;
+
+    n = &fn->nodes[fn->nnodes];
+    n->type = type;
+    n->nkids = 0;
+
+    return fn->nnodes++;
+}
+
+
+static unsigned
+sim_program_step(sim_t *s, sim_fn_t *fn, bool race)
+{
+    uint8_t      digest[20];
+    unsigned     node;
+    sim_step_t  *st;
+
+    node = sim_node(fn, SIM_STEP);
+    fn->nodes[node].step = fn->nsteps;
+
+    st = &fn->steps[fn->nsteps];
+    snprintf(st->id, sizeof(st->id), "s%u", fn->nsteps);
+    dur_sha1(dur_str_c(st->id), digest);
+    dur_hex(digest, sizeof(digest), st->hash);
+    st->race = race;
+
+    fn->nsteps++;
+
+    if (sim_permille(&s->rand, 200)) {
+        st->sleep = true;
+        st->sleep_ms = 1000 * sim_below(&s->rand, 90);
+        if (sim_permille(&s->rand, 50)) {
+            st->sleep_ms += 86400 * 1000;
+        }
+        return node;
+    }
+
+    if (sim_permille(&s->rand, 250)) {
+        st->fails = sim_permille(&s->rand, 300)
+                    ? SIM_ALWAYS : sim_range(&s->rand, 1, 3);
+        st->fatal = sim_permille(&s->rand, 200);
+        st->uncaught = sim_permille(&s->rand, 500);
+    }
+
+    switch (sim_below(&s->rand, 20)) {
+    case 0:
+        st->size = sim_range(&s->rand, 1000, 9000);
+        break;
+    case 1:
+        st->size = sim_range(&s->rand, 100, 1200);
+        break;
+    default:
+        st->size = sim_below(&s->rand, 20);
+    }
+
+    return node;
+}
+
+
+static unsigned
+sim_program_branch(sim_t *s, sim_fn_t *fn, bool race)
+{
+    unsigned  i, n, seq, kid;
+
+    n = sim_permille(&s->rand, 700) ? 1 : sim_range(&s->rand, 2, 3);
+
+    if (n == 1 || fn->nsteps + n > SIM_STEPS_MAX - 6) {
+        return sim_program_step(s, fn, race);
+    }
+
+    seq = sim_node(fn, SIM_SEQ);
+
+    for (i = 0; i < n; i++) {
+        kid = sim_program_step(s, fn, race);
+        fn->nodes[seq].kids[i] = kid;
+    }
+
+    fn->nodes[seq].nkids = n;
+
+    return seq;
+}
+
+
+static unsigned
+sim_program_group(sim_t *s, sim_fn_t *fn)
+{
+    bool      race, flag;
+    unsigned  i, n, node, kid;
+
+    race = sim_permille(&s->rand, 400);
+    flag = race && sim_permille(&s->rand, 700);
+
+    node = sim_node(fn, race ? SIM_RACE : SIM_ALL);
+    n = sim_range(&s->rand, 2, 4);
+
+    for (i = 0; i < n; i++) {
+        kid = sim_program_branch(s, fn, flag);
+        fn->nodes[node].kids[i] = kid;
+    }
+
+    fn->nodes[node].nkids = n;
+
+    return node;
+}
+
+
+static void
+sim_program_body(sim_t *s, sim_fn_t *fn)
+{
+    unsigned  i, n, kid;
+
+    fn->root = sim_node(fn, SIM_SEQ);
+    n = sim_range(&s->rand, 0, SIM_KIDS_MAX);
+
+    for (i = 0; i < n; i++) {
+
+        if (fn->nsteps < SIM_STEPS_MAX - 13
+            && sim_permille(&s->rand, 350))
+        {
+            kid = sim_program_group(s, fn);
+
+        } else if (fn->nsteps < SIM_STEPS_MAX) {
+            kid = sim_program_step(s, fn, false);
+
+        } else {
+            break;
+        }
+
+        fn->nodes[fn->root].kids[i] = kid;
+    }
+
+    fn->nodes[fn->root].nkids = i;
+}
+
+
+static sim_fn_t *
+sim_program_fn(sim_t *s)
+{
+    sim_fn_t  *fn;
+
+    fn = &s->fns[s->nfns++];
+
+    fn->handles = -1;
+    fn->handler = -1;
+    fn->registered = true;
+    fn->retries = sim_permille(&s->rand, 300)
+                  ? 0 : sim_range(&s->rand, 1, 4);
+    fn->version = sim_permille(&s->rand, 750) ? 2 : 1;
+    fn->run_complete = fn->version == 2 && sim_permille(&s->rand, 400);
+
+    if (fn->run_complete && sim_permille(&s->rand, 400)) {
+        fn->buffered = sim_range(&s->rand, 2, 4);
+    }
+
+    sim_program_body(s, fn);
+
+    if (sim_permille(&s->rand, 250)) {
+        fn->throws = sim_permille(&s->rand, 400)
+                     ? SIM_ALWAYS : sim_range(&s->rand, 1, 2);
+        fn->throws_at = sim_below(&s->rand, fn->nsteps + 1);
+        fn->throws_final = sim_permille(&s->rand, 250);
+        if (sim_permille(&s->rand, 250)) {
+            fn->retry_after = sim_range(&s->rand, 1, 100);
+        }
+    }
+
+    return fn;
+}
+
+
+void
+sim_program_make(sim_t *s)
+{
+    unsigned   i, n, fi;
+    sim_fn_t  *fn, *handler;
+
+    s->napps = sim_range(&s->rand, 1, SIM_APPS_MAX);
+    s->nnames = sim_range(&s->rand, 1, 4);
+
+    for (i = 0; i < s->napps; i++) {
+        snprintf(s->apps[i].name, sizeof(s->apps[i].name), "app%u", i);
+        s->apps[i].registered = true;
+    }
+
+    n = sim_range(&s->rand, 1, SIM_FNS_MAX - 2);
+
+    while (s->nfns < n) {
+        fi = s->nfns;
+        fn = sim_program_fn(s);
+        fn->app = sim_below(&s->rand, s->napps);
+        fn->event = sim_below(&s->rand, s->nnames);
+        fn->any = sim_permille(&s->rand, 80);
+        snprintf(fn->slug, sizeof(fn->slug), "app%u-f%u", fn->app, fi);
+
+        if (s->nfns == SIM_FNS_MAX || !sim_permille(&s->rand, 300)) {
+            continue;
+        }
+
+        fn->handler = (int) s->nfns;
+        handler = sim_program_fn(s);
+        handler->app = fn->app;
+        handler->event = (unsigned) -1;
+        handler->handles = (int) fi;
+        snprintf(handler->slug, sizeof(handler->slug), "app%u-f%u-failure",
+                 fn->app, fi);
+    }
+}
+
+
+static json_t *
+sim_program_trigger(sim_t *s, const sim_fn_t *fn)
+{
+    char  text[96];
+
+    if (fn->handles >= 0) {
+        snprintf(text, sizeof(text), "event.data.function_id == '%s'",
+                 s->fns[fn->handles].slug);
+        return json_pack("{s:s,s:s}", "event", "inngest/function.failed",
+                         "expression", text);
+    }
+
+    if (fn->any) {
+        return json_pack("{s:s}", "event", "sim/*");
+    }
+
+    snprintf(text, sizeof(text), "sim/e%u", fn->event);
+
+    return json_pack("{s:s}", "event", text);
+}
+
+
+char *
+sim_program_payload(sim_t *s, unsigned app)
+{
+    char       url[128], step_url[160], version[16], *text;
+    json_t    *root, *list;
+    unsigned   i;
+    sim_fn_t  *fn;
+
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u/api/inngest", 3000 + app);
+    snprintf(version, sizeof(version), "v%u", s->apps[app].version);
+
+    list = json_array();
+
+    for (i = 0; i < s->nfns; i++) {
+        fn = &s->fns[i];
+
+        if (fn->app != app || !fn->registered) {
+            continue;
+        }
+
+        snprintf(step_url, sizeof(step_url), "%s?fnId=%s&stepId=step", url,
+                 fn->slug);
+
+        json_array_append_new(list, json_pack(
+            "{s:s,s:s,s:[o],s:{s:{s:s,s:s,s:{s:s,s:s},s:{s:i}}}}",
+            "id", fn->slug, "name", fn->slug,
+            "triggers", sim_program_trigger(s, fn),
+            "steps", "step", "id", "step", "name", "step",
+            "runtime", "type", "http", "url", step_url,
+            "retries", "attempts", (int) fn->retries));
+    }
+
+    root = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o}",
+                     "url", url, "deployType", "ping", "framework", "nodejs",
+                     "appName", s->apps[app].name, "sdk", "js:v4.24.0",
+                     "v", "0.1", "appVersion", version, "functions", list);
+
+    text = json_dumps(root, JSON_COMPACT);
+    json_decref(root);
+
+    return text;
+}

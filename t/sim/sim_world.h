@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Between the parts of the world: the ops of one batch (sim_op), the leader
+ * that decides it (sim_leader), and what happens around both (sim_world).
+ */
+
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
+
+#include "sim.h"
+
+#define SIM_BATCH_MAX   48
+#define SIM_EVENTS_MAX  8               /* of one request */
+
+typedef struct {
+    uint8_t     type;
+    dur_str_t   bytes;              /* malloced */
+    int         ref;                /* call, event, app, run, or -1 */
+    uint32_t    fns;                /* REGISTER: the functions in it */
+} sim_op_t;
+
+typedef struct {
+    unsigned    n;
+    sim_op_t    ops[SIM_BATCH_MAX];
+    dur_reply_t replies[SIM_BATCH_MAX];
+} sim_ops_t;
+
+
+/* sim_op.c: each adds one op to a batch. */
+void sim_add_config(sim_t *s, sim_ops_t *b);
+void sim_add_inventory(sim_t *s, sim_ops_t *b);
+void sim_add_register(sim_t *s, sim_ops_t *b, unsigned app);
+void sim_add_plain(sim_t *s, sim_ops_t *b, uint8_t type, uint32_t budget);
+void sim_add_result(sim_t *s, sim_ops_t *b, unsigned call);
+void sim_add_cancel(sim_t *s, sim_ops_t *b, unsigned run);
+void sim_add_events(sim_t *s, sim_ops_t *b, unsigned first);
+void sim_ops_free(sim_ops_t *b);
+
+/* sim_leader.c */
+void sim_open(sim_t *s);
+/* The leader is gone and another one stands. */
+void sim_leader_change(sim_t *s);
+/* Decides a batch, or dies over it, and looks at what became of it. */
+void sim_batch(sim_t *s, sim_ops_t *b);
+
+#endif /* SIM_WORLD_H */
