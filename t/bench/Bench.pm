@@ -84,13 +84,15 @@ sub start_child {
 }
 
 
-# Asks with QUIT, then TERM, then KILL; of this pid alone.
+# Asks nginx with QUIT and others with TERM, then by KILL; this pid alone.
 sub stop_child {
     my ($pid) = @_;
 
     return unless defined $pid && $child{$pid};
 
-    for my $try (['QUIT', 10], ['TERM', 5], ['KILL', 5]) {
+    my $gently = $child{$pid} =~ /nginx/ ? 'QUIT' : 'TERM';
+
+    for my $try ([$gently, 10], ['TERM', 2], ['KILL', 5]) {
         kill $try->[0], $pid;
 
         my $end = time + $try->[1];

@@ -468,16 +468,19 @@ load_drain(load_t *load)
 static void
 load_first_id(const net_message_t *m, char id[27])
 {
-    const char  *p;
+    const char  *p, *end;
 
-    p = memmem(m->body, m->body_len, "\"ids\":[\"", 8);
+    end = m->body + m->body_len;
+    p = memmem(m->body, m->body_len, "\"ids\"", 5);
+    p = p != NULL ? memchr(p, '[', (size_t) (end - p)) : NULL;
+    p = p != NULL ? memchr(p, '"', (size_t) (end - p)) : NULL;
 
-    if (m->status != 200 || p == NULL || m->body + m->body_len < p + 34) {
+    if (m->status != 200 || p == NULL || end - p < 28) {
         net_die("no id in the answer: %.*s %.*s", (int) m->start_len,
                 m->start_line, (int) m->body_len, m->body);
     }
 
-    memcpy(id, p + 8, 26);
+    memcpy(id, p + 1, 26);
     id[26] = '\0';
 }
 
