@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 
-/* Numbers that need a copy for strtod(); longer ones are copied to the heap. */
+/* Numbers for strtod() are copied here, longer ones to the heap. */
 #define DUR_JSON_NUMBER  128
 
 /* Integers up to here are doubles without loss, as are powers of ten. */
@@ -30,7 +30,7 @@ typedef struct {
 typedef struct {
     uint64_t  mantissa;
     int       exponent;
-    bool      big;              /* more digits than the mantissa has room for */
+    bool      big;              /* more digits than the mantissa holds */
     bool      negative;
     bool      integer;
 } dur_json_number_t;
