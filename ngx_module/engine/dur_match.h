@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Which functions an event triggers (protocol 1.7, features 7): exact names
+ * and the wildcards that end in "/" "*" or "." "*", then the expression of
+ * the first trigger that passes.
+ */
+
+#ifndef DUR_MATCH_H
+#define DUR_MATCH_H
+
+#include "engine/dur_base.h"
+#include "engine/dur_registry.h"
+
+/* Whether any trigger names this event at all; no expression is looked at. */
+bool dur_match_any(const dur_registry_t *r, dur_str_t name);
+
+/*
+ * The functions, ascending by id, each once.  *functions is from the arena.
+ * `json` is the event, parsed only when a trigger has an expression.
+ */
+dur_rc_t dur_match_event(const dur_registry_t *r, dur_str_t name,
+    dur_str_t json, dur_arena_t *arena, dur_function_t ***functions,
+    size_t *n);
+
+#endif /* DUR_MATCH_H */

@@ -1,0 +1,947 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+#include "engine/dur_registry.h"
+#include "engine/dur_app.h"
+#include "engine/dur_json.h"
+#include "engine/dur_queue.h"
+#include "engine/dur_state.h"
+#include "engine/dur_ulid.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+
+#define DUR_APP_F_REGISTERED    0x01
+#define DUR_APP_F_REMOVED       0x02
+#define DUR_FUNCTION_F_ARCHIVED 0x01
+
+#define DUR_FUNCTION_CONFIG_MAX (32 * 1024)
+
+
+static dur_str_t
+dur_registry_key(uint8_t key[4], uint32_t id)
+{
+    dur_put32(key, id);
+    return dur_str_make(key, 4);
+}
+
+
+/* -- rows ----------------------------------------------------------------- */
+
+static dur_rc_t
+dur_registry_app_put(dur_engine_t *e, const dur_registered_app_t *app)
+{
+    uint8_t    key[4];
+    dur_enc_t  w;
+
+    dur_enc_init(&w, e->row, sizeof(e->row));
+
+    dur_enc_begin(&w);
+    dur_enc_u16(&w, (app->registered ? DUR_APP_F_REGISTERED : 0)
+                    | (app->removed ? DUR_APP_F_REMOVED : 0));
+    dur_enc_u64(&w, (uint64_t) app->created);
+    dur_enc_raw(&w, app->checksum, sizeof(app->checksum));
+    dur_enc_end(&w);
+
+    dur_enc_str(&w, app->name);
+    dur_enc_str(&w, app->url);
+    dur_enc_str(&w, app->sdk);
+    dur_enc_str(&w, app->framework);
+    dur_enc_str(&w, app->version);
+    dur_enc_str(&w, app->error);
+
+    if (w.failed) {
+        return DUR_EINTERNAL;
+    }
+
+    return dur_txn_put(e->txn, DUR_T_APP, dur_registry_key(key, app->id),
+                       dur_enc_done(&w));
+}
+
+
+dur_rc_t
+dur_registry_app_decode(dur_str_t key, dur_str_t row,
+    dur_registered_app_t *app)
+{
+    uint16_t   flags;
+    dur_dec_t  r;
+
+    memset(app, 0, sizeof(*app));
+
+    if (key.len != 4) {
+        return DUR_ECORRUPT;
+    }
+
+    app->id = dur_get32(key.data);
+
+    dur_dec_init(&r, row);
+
+    dur_dec_begin(&r);
+    flags = dur_dec_u16(&r);
+    app->created = (int64_t) dur_dec_u64(&r);
+    dur_dec_raw(&r, app->checksum, sizeof(app->checksum));
+    dur_dec_end(&r);
+
+    app->registered = (flags & DUR_APP_F_REGISTERED) != 0;
+    app->removed = (flags & DUR_APP_F_REMOVED) != 0;
+    app->maybe_ready = true;
+    app->name = dur_dec_str(&r);
+    app->url = dur_dec_str(&r);
+    app->sdk = dur_dec_str(&r);
+    app->framework = dur_dec_str(&r);
+    app->version = dur_dec_str(&r);
+    app->error = dur_dec_str(&r);
+
+    return r.failed ? DUR_ECORRUPT : DUR_OK;
+}
+
+
+static dur_rc_t
+dur_registry_function_put(dur_engine_t *e, const dur_function_t *fn)
+{
+    uint8_t    key[4];
+    unsigned   i;
+    dur_enc_t  w;
+
+    dur_enc_init(&w, e->row, sizeof(e->row));
+
+    dur_enc_begin(&w);
+    dur_enc_u32(&w, fn->app);
+    dur_enc_u32(&w, fn->version);
+    dur_enc_u16(&w, fn->archived ? DUR_FUNCTION_F_ARCHIVED : 0);
+    dur_enc_u16(&w, (uint16_t) fn->retries);
+    dur_enc_u64(&w, (uint64_t) fn->created);
+    dur_enc_u64(&w, (uint64_t) fn->archived_at);
+    dur_enc_end(&w);
+
+    dur_enc_str(&w, fn->slug);
+    dur_enc_str(&w, fn->name);
+    dur_enc_str(&w, fn->url);
+    dur_enc_str(&w, fn->config);
+    dur_enc_u8(&w, (uint8_t) fn->ntriggers);
+
+    for (i = 0; i < fn->ntriggers; i++) {
+        dur_enc_str(&w, fn->triggers[i].event);
+        dur_enc_str(&w, fn->triggers[i].cron);
+        dur_enc_str(&w, fn->triggers[i].expression);
+    }
+
+    if (w.failed) {
+        return DUR_EINTERNAL;
+    }
+
+    return dur_txn_put(e->txn, DUR_T_FUNCTION, dur_registry_key(key, fn->id),
+                       dur_enc_done(&w));
+}
+
+
+static dur_rc_t
+dur_registry_function_head(dur_dec_t *r, dur_str_t key, dur_str_t row,
+    dur_function_t *fn)
+{
+    memset(fn, 0, sizeof(*fn));
+
+    if (key.len != 4) {
+        return DUR_ECORRUPT;
+    }
+
+    fn->id = dur_get32(key.data);
+
+    dur_dec_init(r, row);
+
+    dur_dec_begin(r);
+    fn->app = dur_dec_u32(r);
+    fn->version = dur_dec_u32(r);
+    fn->archived = (dur_dec_u16(r) & DUR_FUNCTION_F_ARCHIVED) != 0;
+    fn->retries = dur_dec_u16(r);
+    fn->created = (int64_t) dur_dec_u64(r);
+    fn->archived_at = (int64_t) dur_dec_u64(r);
+    dur_dec_end(r);
+
+    fn->slug = dur_dec_str(r);
+    fn->name = dur_dec_str(r);
+    fn->url = dur_dec_str(r);
+    fn->config = dur_dec_str(r);
+    fn->ntriggers = dur_dec_u8(r);
+
+    return r->failed ? DUR_ECORRUPT : DUR_OK;
+}
+
+
+dur_rc_t
+dur_registry_function_decode(dur_str_t key, dur_str_t row, dur_function_t *fn)
+{
+    dur_dec_t  r;
+
+    return dur_registry_function_head(&r, key, row, fn);
+}
+
+
+/* -- the cache ------------------------------------------------------------ */
+
+static dur_rc_t
+dur_registry_load_app(dur_registry_t *r, dur_str_t key, dur_str_t row)
+{
+    dur_rc_t               rc;
+    dur_registered_app_t  *app;
+
+    app = dur_arena_alloc(&r->arena, sizeof(*app));
+    row = dur_arena_copy(&r->arena, row);
+
+    if (app == NULL || row.data == NULL) {
+        return DUR_ENOMEM;
+    }
+
+    rc = dur_registry_app_decode(key, row, app);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    if (app->id == 0 || app->id > r->napps) {
+        return DUR_ECORRUPT;
+    }
+
+    r->apps[app->id - 1] = app;
+
+    return DUR_OK;
+}
+
+
+static dur_rc_t
+dur_registry_load_function(dur_registry_t *r, dur_str_t key, dur_str_t row)
+{
+    char             err[160];
+    unsigned         i;
+    dur_rc_t         rc;
+    dur_dec_t        d;
+    dur_trigger_t   *trigger;
+    dur_function_t  *fn;
+
+    fn = dur_arena_alloc(&r->arena, sizeof(*fn));
+    row = dur_arena_copy(&r->arena, row);
+
+    if (fn == NULL || row.data == NULL) {
+        return DUR_ENOMEM;
+    }
+
+    rc = dur_registry_function_head(&d, key, row, fn);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    if (fn->id == 0 || fn->id > r->nfunctions) {
+        return DUR_ECORRUPT;
+    }
+
+    fn->triggers = dur_arena_zalloc(&r->arena,
+                                    fn->ntriggers * sizeof(dur_trigger_t));
+    if (fn->triggers == NULL) {
+        return DUR_ENOMEM;
+    }
+
+    dur_uuid5("function", fn->slug, fn->uuid);
+    r->functions[fn->id - 1] = fn;
+
+    for (i = 0; i < fn->ntriggers; i++) {
+        trigger = &fn->triggers[i];
+        trigger->event = dur_dec_str(&d);
+        trigger->cron = dur_dec_str(&d);
+        trigger->expression = dur_dec_str(&d);
+
+        if (trigger->expression.len
+            && dur_expr_compile(trigger->expression, &trigger->expr, err)
+               != DUR_OK)
+        {
+            return DUR_ECORRUPT;
+        }
+
+        if (trigger->event.len && !fn->archived) {
+            r->nindex++;
+        }
+    }
+
+    return d.failed ? DUR_ECORRUPT : DUR_OK;
+}
+
+
+static int
+dur_registry_index_cmp(const void *one, const void *two)
+{
+    int                         rc;
+    size_t                      n;
+    const dur_trigger_index_t  *a = one, *b = two;
+
+    n = a->pattern.len < b->pattern.len ? a->pattern.len : b->pattern.len;
+
+    rc = memcmp(a->pattern.data, b->pattern.data, n);
+    if (rc != 0) {
+        return rc;
+    }
+
+    if (a->pattern.len != b->pattern.len) {
+        return a->pattern.len < b->pattern.len ? -1 : 1;
+    }
+
+    if (a->function != b->function) {
+        return a->function < b->function ? -1 : 1;
+    }
+
+    return a->trigger < b->trigger ? -1 : a->trigger > b->trigger;
+}
+
+
+static dur_rc_t
+dur_registry_build_index(dur_registry_t *r)
+{
+    uint32_t              i, t, n;
+    dur_function_t       *fn;
+    dur_trigger_index_t  *index;
+
+    r->index = dur_arena_alloc(&r->arena, r->nindex * sizeof(*index) + 1);
+    if (r->index == NULL) {
+        return DUR_ENOMEM;
+    }
+
+    for (n = 0, i = 0; i < r->nfunctions; i++) {
+        fn = r->functions[i];
+
+        if (fn == NULL || fn->archived) {
+            continue;
+        }
+
+        for (t = 0; t < fn->ntriggers; t++) {
+            if (fn->triggers[t].event.len) {
+                index = &r->index[n++];
+                index->pattern = fn->triggers[t].event;
+                index->function = fn->id;
+                index->trigger = t;
+            }
+        }
+    }
+
+    qsort(r->index, n, sizeof(*index), dur_registry_index_cmp);
+
+    return DUR_OK;
+}
+
+
+typedef dur_rc_t (*dur_registry_row_pt)(dur_registry_t *r, dur_str_t key,
+    dur_str_t row);
+
+
+static dur_rc_t
+dur_registry_each(dur_registry_t *r, dur_txn_t *t, dur_table_t table,
+    dur_registry_row_pt handler)
+{
+    dur_rc_t       rc;
+    dur_str_t      k, v;
+    dur_cursor_t  *c;
+
+    rc = dur_cursor_open(t, table, &c);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    for (rc = dur_cursor_seek(c, dur_str_null, &k, &v);
+         rc == DUR_OK;
+         rc = dur_cursor_next(c, &k, &v))
+    {
+        rc = handler(r, k, v);
+        if (rc != DUR_OK) {
+            break;
+        }
+    }
+
+    dur_cursor_close(c);
+
+    return rc == DUR_ENOTFOUND ? DUR_OK : rc;
+}
+
+
+static dur_rc_t
+dur_registry_highest(dur_txn_t *t, dur_table_t table, uint32_t *id)
+{
+    dur_rc_t       rc;
+    dur_str_t      k;
+    dur_cursor_t  *c;
+
+    *id = 0;
+
+    rc = dur_cursor_open(t, table, &c);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    rc = dur_cursor_last(c, &k, NULL);
+    if (rc == DUR_OK && k.len == 4) {
+        *id = dur_get32(k.data);
+    }
+
+    dur_cursor_close(c);
+
+    return rc == DUR_ENOTFOUND ? DUR_OK : rc;
+}
+
+
+static dur_rc_t
+dur_registry_count_lease(dur_registry_t *r, dur_str_t key, dur_str_t row)
+{
+    dur_rc_t               rc;
+    dur_item_t             item;
+    dur_registered_app_t  *app;
+
+    (void) key;
+
+    rc = dur_item_decode(row, &item);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    app = dur_registry_app(r, item.app);
+    if (app != NULL) {
+        app->leases++;
+    }
+
+    return DUR_OK;
+}
+
+
+dur_rc_t
+dur_registry_load(dur_registry_t *r, dur_txn_t *t)
+{
+    dur_rc_t  rc;
+
+    dur_registry_unload(r);
+
+    rc = dur_registry_highest(t, DUR_T_APP, &r->napps);
+    if (rc == DUR_OK) {
+        rc = dur_registry_highest(t, DUR_T_FUNCTION, &r->nfunctions);
+    }
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    r->apps = dur_arena_zalloc(&r->arena, (r->napps + 1) * sizeof(void *));
+    r->functions = dur_arena_zalloc(&r->arena,
+                                    (r->nfunctions + 1) * sizeof(void *));
+
+    if (r->apps == NULL || r->functions == NULL) {
+        r->nfunctions = 0;
+        return DUR_ENOMEM;
+    }
+
+    rc = dur_registry_each(r, t, DUR_T_APP, dur_registry_load_app);
+    if (rc == DUR_OK) {
+        rc = dur_registry_each(r, t, DUR_T_FUNCTION,
+                               dur_registry_load_function);
+    }
+    if (rc == DUR_OK) {
+        rc = dur_registry_each(r, t, DUR_T_LEASE, dur_registry_count_lease);
+    }
+    if (rc == DUR_OK) {
+        rc = dur_registry_build_index(r);
+    }
+
+    return rc;
+}
+
+
+void
+dur_registry_unload(dur_registry_t *r)
+{
+    uint32_t         i, t;
+    dur_function_t  *fn;
+
+    for (i = 0; i < r->nfunctions; i++) {
+        fn = r->functions[i];
+
+        for (t = 0; fn != NULL && t < fn->ntriggers; t++) {
+            dur_expr_free(fn->triggers[t].expr);
+        }
+    }
+
+    dur_arena_deinit(&r->arena);
+    memset(r, 0, sizeof(*r));
+}
+
+
+dur_registered_app_t *
+dur_registry_app(const dur_registry_t *r, uint32_t id)
+{
+    return (id == 0 || id > r->napps) ? NULL : r->apps[id - 1];
+}
+
+
+dur_function_t *
+dur_registry_function(const dur_registry_t *r, uint32_t id)
+{
+    return (id == 0 || id > r->nfunctions) ? NULL : r->functions[id - 1];
+}
+
+
+dur_function_t *
+dur_registry_function_by_slug(const dur_registry_t *r, dur_str_t slug)
+{
+    uint32_t         i;
+    dur_function_t  *fn;
+
+    for (i = 0; i < r->nfunctions; i++) {
+        fn = r->functions[i];
+
+        if (fn != NULL && dur_str_eq(fn->slug, slug)) {
+            return fn;
+        }
+    }
+
+    return NULL;
+}
+
+
+static dur_registered_app_t *
+dur_registry_app_by_name(const dur_registry_t *r, dur_str_t name)
+{
+    uint32_t  i;
+
+    for (i = 0; i < r->napps; i++) {
+        if (r->apps[i] != NULL && dur_str_eq(r->apps[i]->name, name)) {
+            return r->apps[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static dur_registered_app_t *
+dur_registry_app_by_url(const dur_registry_t *r, dur_str_t url)
+{
+    uint32_t  i;
+
+    for (i = 0; i < r->napps; i++) {
+        if (r->apps[i] != NULL && dur_str_eq(r->apps[i]->url, url)) {
+            return r->apps[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+/* -- registration --------------------------------------------------------- */
+
+static void
+dur_registry_error(dur_engine_t *e, dur_reply_t *reply, uint16_t status,
+    const char *text)
+{
+    dur_buf_t  b;
+
+    dur_buf_init(&b, 64 * 1024);
+    dur_buf_addz(&b, "{\"data\":null,\"error\":");
+    dur_json_write_string(&b, dur_str_c(text));
+    dur_buf_addf(&b, ",\"status\":%u}", status);
+
+    reply->rc = DUR_EINVAL;
+    reply->status = status;
+    reply->body = dur_arena_copy(e->arena, dur_buf_str(&b));
+
+    dur_buf_deinit(&b);
+}
+
+
+static void
+dur_registry_uuid(dur_engine_t *e, char text[DUR_UUID_TEXT_LEN + 1])
+{
+    uint64_t  a, b;
+
+    a = dur_engine_random(e);
+    b = dur_engine_random(e);
+
+    snprintf(text, DUR_UUID_TEXT_LEN + 1, "%08x-%04x-4%03x-a%03x-%012llx",
+             (unsigned) (a >> 32), (unsigned) (a >> 16) & 0xffff,
+             (unsigned) a & 0xfff, (unsigned) (b >> 52),
+             (unsigned long long) (b & 0xffffffffffffULL));
+}
+
+
+static void
+dur_registry_answer(dur_engine_t *e, dur_str_t name, bool modified,
+    dur_reply_t *reply)
+{
+    char  *text, app[DUR_UUID_TEXT_LEN + 1], sync[DUR_UUID_TEXT_LEN + 1];
+
+    dur_uuid5("app", name, app);
+    dur_registry_uuid(e, sync);
+
+    text = dur_arena_printf(e->arena, "{\"app_id\":\"%s\",\"modified\":%s,"
+                            "\"ok\":true,\"sync_id\":\"%s\"}", app,
+                            modified ? "true" : "false", sync);
+
+    reply->status = 200;
+    reply->body = dur_str_c(text);
+}
+
+
+/* The row of a function as it will be; borrows from the parsed app. */
+static dur_rc_t
+dur_registry_store_function(dur_engine_t *e, uint32_t app,
+    const dur_app_function_t *sent)
+{
+    unsigned         i;
+    dur_rc_t         rc;
+    dur_buf_t        config;
+    dur_trigger_t    triggers[DUR_APP_TRIGGERS_MAX];
+    dur_function_t   fn, *old;
+
+    memset(&fn, 0, sizeof(fn));
+    memset(triggers, 0, sizeof(triggers));
+
+    old = dur_registry_function_by_slug(&e->registry, sent->slug);
+
+    fn.id = old ? old->id : e->counters.function++;
+    fn.version = old ? old->version + 1 : 1;
+    fn.created = old ? old->created : e->now;
+    fn.app = app;
+    fn.retries = sent->retries;
+    fn.slug = sent->slug;
+    fn.name = sent->name;
+    fn.url = sent->url;
+    fn.ntriggers = sent->ntriggers;
+    fn.triggers = triggers;
+
+    for (i = 0; i < sent->ntriggers; i++) {
+        triggers[i].event = sent->triggers[i].event;
+        triggers[i].cron = sent->triggers[i].cron;
+        triggers[i].expression = sent->triggers[i].expression;
+    }
+
+    dur_buf_init(&config, DUR_FUNCTION_CONFIG_MAX);
+
+    rc = dur_json_write(&config, sent->config);
+    if (rc == DUR_OK) {
+        fn.config = dur_buf_str(&config);
+        rc = dur_registry_function_put(e, &fn);
+    }
+
+    dur_buf_deinit(&config);
+
+    if (rc == DUR_OK && sent->unenforced.len) {
+        dur_engine_log(e, 1, "function \"%.*s\": %.*s %s not enforced by this "
+                       "version", (int) sent->slug.len, sent->slug.data,
+                       (int) sent->unenforced.len, sent->unenforced.data,
+                       memchr(sent->unenforced.data, ',', sent->unenforced.len)
+                       ? "are" : "is");
+    }
+
+    return rc;
+}
+
+
+static bool
+dur_registry_has(const dur_app_t *sent, dur_str_t slug)
+{
+    size_t  i;
+
+    for (i = 0; i < sent->nfunctions; i++) {
+        if (dur_str_eq(sent->functions[i].slug, slug)) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/* Functions of the app that the payload does not name any more. */
+static dur_rc_t
+dur_registry_archive(dur_engine_t *e, uint32_t app, const dur_app_t *sent)
+{
+    uint32_t         i;
+    dur_rc_t         rc;
+    dur_function_t   fn;
+
+    for (i = 0; i < e->registry.nfunctions; i++) {
+        if (e->registry.functions[i] == NULL) {
+            continue;
+        }
+
+        fn = *e->registry.functions[i];
+
+        if (fn.app != app || fn.archived
+            || (sent != NULL && dur_registry_has(sent, fn.slug)))
+        {
+            continue;
+        }
+
+        fn.archived = true;
+        fn.archived_at = e->now;
+
+        rc = dur_registry_function_put(e, &fn);
+        if (rc != DUR_OK) {
+            return rc;
+        }
+    }
+
+    return DUR_OK;
+}
+
+
+/* What cannot be seen from one payload alone. */
+static bool
+dur_registry_acceptable(dur_engine_t *e, const dur_app_t *sent,
+    const dur_registered_app_t *app, char *err, size_t size)
+{
+    size_t           i;
+    dur_buf_t        b;
+    dur_function_t  *fn;
+
+    for (i = 0; i < sent->nfunctions; i++) {
+        fn = dur_registry_function_by_slug(&e->registry,
+                                           sent->functions[i].slug);
+
+        if (fn != NULL && !fn->archived
+            && (app == NULL || fn->app != app->id))
+        {
+            snprintf(err, size, "function \"%.*s\" belongs to another app",
+                     (int) fn->slug.len, fn->slug.data);
+            return false;
+        }
+
+        dur_buf_init(&b, DUR_FUNCTION_CONFIG_MAX);
+
+        if (dur_json_write(&b, sent->functions[i].config) != DUR_OK) {
+            dur_buf_deinit(&b);
+            snprintf(err, size, "function \"%.*s\": its configuration is "
+                     "larger than %d bytes",
+                     (int) sent->functions[i].slug.len,
+                     sent->functions[i].slug.data, DUR_FUNCTION_CONFIG_MAX);
+            return false;
+        }
+
+        dur_buf_deinit(&b);
+    }
+
+    return true;
+}
+
+
+static dur_rc_t
+dur_registry_reload(dur_engine_t *e)
+{
+    dur_rc_t  rc;
+
+    rc = dur_registry_load(&e->registry, e->txn);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    return dur_engine_effect(e, DUR_EFFECT_APPS) ? DUR_OK : DUR_ENOMEM;
+}
+
+
+static dur_rc_t
+dur_registry_feed_synced(dur_engine_t *e, const dur_app_t *sent)
+{
+    dur_buf_t      b;
+    dur_effect_t  *effect;
+
+    if (!e->feed) {
+        return DUR_OK;
+    }
+
+    dur_buf_init(&b, 64 * 1024);
+    dur_buf_addz(&b, "{\"app\":");
+    dur_json_write_string(&b, sent->name);
+    dur_buf_addf(&b, ",\"functions\":%zu,\"kind\":\"app.synced\",\"ts\":%lld,"
+                 "\"url\":", sent->nfunctions, (long long) e->now);
+    dur_json_write_string(&b, sent->url);
+    dur_buf_addc(&b, '}');
+
+    effect = dur_engine_effect(e, DUR_EFFECT_FEED);
+    if (effect != NULL) {
+        effect->text = dur_arena_copy(e->arena, dur_buf_str(&b));
+    }
+
+    dur_buf_deinit(&b);
+
+    return effect ? DUR_OK : DUR_ENOMEM;
+}
+
+
+static dur_rc_t
+dur_registry_store(dur_engine_t *e, const dur_app_t *sent,
+    dur_registered_app_t *old)
+{
+    size_t                 i;
+    dur_rc_t               rc;
+    dur_registered_app_t   app;
+
+    memset(&app, 0, sizeof(app));
+
+    app.id = old ? old->id : e->counters.app++;
+    app.created = old ? old->created : e->now;
+    app.registered = true;
+    app.name = sent->name;
+    app.url = sent->url;
+    app.sdk = sent->sdk;
+    app.framework = sent->framework;
+    app.version = sent->version;
+    memcpy(app.checksum, sent->checksum, sizeof(app.checksum));
+
+    rc = dur_registry_app_put(e, &app);
+
+    for (i = 0; rc == DUR_OK && i < sent->nfunctions; i++) {
+        rc = dur_registry_store_function(e, app.id, &sent->functions[i]);
+    }
+
+    if (rc == DUR_OK) {
+        rc = dur_registry_archive(e, app.id, sent);
+    }
+
+    return rc;
+}
+
+
+dur_rc_t
+dur_registry_register(dur_engine_t *e, dur_str_t payload, dur_reply_t *reply)
+{
+    bool                   modified;
+    char                   err[512];
+    dur_rc_t               rc;
+    dur_app_t              sent;
+    dur_registered_app_t  *app;
+
+    rc = dur_app_parse(payload, &sent, err, sizeof(err));
+
+    if (rc == DUR_EINVAL) {
+        dur_registry_error(e, reply, 400, err);
+        return DUR_OK;
+    }
+
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    app = dur_registry_app_by_name(&e->registry, sent.name);
+    if (app == NULL) {
+        app = dur_registry_app_by_url(&e->registry, sent.url);
+        if (app != NULL && app->registered && !app->removed) {
+            app = NULL;
+        }
+    }
+
+    if (!dur_registry_acceptable(e, &sent, app, err, sizeof(err))) {
+        dur_registry_error(e, reply, 400, err);
+        goto done;
+    }
+
+    modified = (app == NULL || !app->registered || app->removed
+                || memcmp(app->checksum, sent.checksum, 32) != 0);
+
+    if (modified || app->error.len || !dur_str_eq(app->url, sent.url)) {
+        rc = dur_registry_store(e, &sent, app);
+        if (rc == DUR_OK) {
+            rc = dur_registry_reload(e);
+        }
+        if (rc == DUR_OK) {
+            rc = dur_registry_feed_synced(e, &sent);
+        }
+    }
+
+    if (rc == DUR_OK) {
+        dur_registry_answer(e, sent.name, modified, reply);
+    }
+
+done:
+
+    dur_app_deinit(&sent);
+
+    return rc;
+}
+
+
+/* -- state of a sync ------------------------------------------------------ */
+
+static dur_rc_t
+dur_registry_set_error(dur_engine_t *e, dur_registered_app_t *app,
+    dur_str_t error)
+{
+    dur_rc_t               rc;
+    dur_registered_app_t   copy;
+
+    copy = *app;
+    copy.error = error;
+
+    rc = dur_registry_app_put(e, &copy);
+
+    return rc == DUR_OK ? dur_registry_reload(e) : rc;
+}
+
+
+dur_rc_t
+dur_registry_sync(dur_engine_t *e, dur_str_t url, dur_str_t error,
+    dur_reply_t *reply)
+{
+    dur_rc_t               rc;
+    dur_str_t              normal;
+    dur_registered_app_t  *app, fresh;
+
+    reply->status = 200;
+
+    rc = dur_app_url_normalize(url, e->arena, &normal);
+    if (rc != DUR_OK) {
+        dur_registry_error(e, reply, 400, "the URL of an app must begin with "
+                           "http:// or https://");
+        return rc == DUR_EINVAL ? DUR_OK : rc;
+    }
+
+    if (error.len > 1024) {
+        error.len = 1024;
+    }
+
+    app = dur_registry_app_by_url(&e->registry, normal);
+
+    if (app == NULL) {
+        memset(&fresh, 0, sizeof(fresh));
+        fresh.id = e->counters.app++;
+        fresh.created = e->now;
+        fresh.url = normal;
+
+        return dur_registry_set_error(e, &fresh, error);
+    }
+
+    return dur_str_eq(app->error, error)
+           ? DUR_OK : dur_registry_set_error(e, app, error);
+}
+
+
+dur_rc_t
+dur_registry_remove(dur_engine_t *e, dur_str_t url, dur_reply_t *reply)
+{
+    dur_rc_t               rc;
+    dur_str_t              normal;
+    dur_registered_app_t  *app, copy;
+
+    rc = dur_app_url_normalize(url, e->arena, &normal);
+    app = (rc == DUR_OK) ? dur_registry_app_by_url(&e->registry, normal)
+                         : NULL;
+
+    if (app == NULL || app->removed) {
+        dur_registry_error(e, reply, 404, "no app has this URL");
+        return rc == DUR_EINVAL ? DUR_OK : rc;
+    }
+
+    copy = *app;
+    copy.removed = true;
+
+    rc = dur_registry_app_put(e, &copy);
+    if (rc == DUR_OK) {
+        rc = dur_registry_archive(e, app->id, NULL);
+    }
+    if (rc == DUR_OK) {
+        rc = dur_registry_reload(e);
+    }
+
+    reply->status = 200;
+
+    return rc;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Apps and functions: what is stored of a registration, and the cache of it
+ * that the commit thread decides from.  The cache is read from the store when
+ * the engine opens, after an abort, and after every registration that changed
+ * something; it belongs to the engine.
+ */
+
+#ifndef DUR_REGISTRY_H
+#define DUR_REGISTRY_H
+
+#include "engine/dur_base.h"
+#include "engine/dur_expr.h"
+#include "engine/dur_op.h"
+#include "engine/dur_store.h"
+
+typedef struct dur_engine_s  dur_engine_t;
+
+typedef struct {
+    dur_str_t    event;             /* name or wildcard pattern; empty: cron */
+    dur_str_t    cron;
+    dur_str_t    expression;
+    dur_expr_t  *expr;              /* compiled, NULL without expression */
+} dur_trigger_t;
+
+typedef struct {
+    uint32_t        id;
+    uint32_t        app;
+    uint32_t        version;
+    bool            archived;
+    unsigned        retries;
+    int64_t         created;        /* ms, of the first registration */
+    int64_t         archived_at;
+    dur_str_t       slug;
+    dur_str_t       name;
+    dur_str_t       url;            /* with fnId, as the SDK sent it */
+    dur_str_t       config;         /* JSON of the function as sent */
+    unsigned        ntriggers;
+    dur_trigger_t  *triggers;
+    char            uuid[DUR_UUID_TEXT_LEN + 1];
+} dur_function_t;
+
+typedef struct {
+    uint32_t   id;
+    bool       registered;          /* false: a URL that never synced */
+    bool       removed;
+    bool       maybe_ready;         /* false: no ready rows for sure */
+    uint32_t   leases;              /* calls out now */
+    int64_t    created;
+    dur_str_t  name;
+    dur_str_t  url;                 /* normalised */
+    dur_str_t  sdk;
+    dur_str_t  framework;
+    dur_str_t  version;
+    dur_str_t  error;               /* of the last sync, empty: fine */
+    uint8_t    checksum[32];
+} dur_registered_app_t;
+
+/* One row of the trigger index, sorted by pattern, function, trigger. */
+typedef struct {
+    dur_str_t  pattern;
+    uint32_t   function;
+    uint32_t   trigger;
+} dur_trigger_index_t;
+
+typedef struct {
+    dur_arena_t            arena;
+    uint32_t               napps;           /* highest id */
+    dur_registered_app_t **apps;            /* by id - 1, NULL gaps */
+    uint32_t               nfunctions;
+    dur_function_t       **functions;       /* by id - 1, NULL gaps */
+    uint32_t               nindex;
+    dur_trigger_index_t   *index;
+    uint32_t               rotor;           /* round robin of dispatch */
+} dur_registry_t;
+
+/* Reads everything, also the number of leases per app. */
+dur_rc_t dur_registry_load(dur_registry_t *r, dur_txn_t *t);
+void dur_registry_unload(dur_registry_t *r);
+
+/* NULL when unknown. */
+dur_registered_app_t *dur_registry_app(const dur_registry_t *r, uint32_t id);
+dur_function_t *dur_registry_function(const dur_registry_t *r, uint32_t id);
+dur_function_t *dur_registry_function_by_slug(const dur_registry_t *r,
+    dur_str_t slug);
+
+/* The ops of the same names.  The reply is always about this op alone. */
+dur_rc_t dur_registry_register(dur_engine_t *e, dur_str_t payload,
+    dur_reply_t *reply);
+dur_rc_t dur_registry_sync(dur_engine_t *e, dur_str_t url, dur_str_t error,
+    dur_reply_t *reply);
+dur_rc_t dur_registry_remove(dur_engine_t *e, dur_str_t url,
+    dur_reply_t *reply);
+
+/* Decoders of rows, for the readers outside the commit thread; strings are
+ * borrowed from the row, triggers are not decoded. */
+dur_rc_t dur_registry_app_decode(dur_str_t key, dur_str_t row,
+    dur_registered_app_t *app);
+dur_rc_t dur_registry_function_decode(dur_str_t key, dur_str_t row,
+    dur_function_t *fn);
+
+#endif /* DUR_REGISTRY_H */
