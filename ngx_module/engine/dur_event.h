@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Events: what is stored of them, and the runs they start.  The events of one
+ * request are stored in one transaction; starting runs is bounded, the rest
+ * becomes a task.
+ */
+
+#ifndef DUR_EVENT_H
+#define DUR_EVENT_H
+
+#include "engine/dur_base.h"
+#include "engine/dur_op.h"
+#include "engine/dur_payload.h"
+#include "engine/dur_run.h"
+
+typedef struct {
+    uint8_t        flags;
+    int64_t        received;    /* ms */
+    int64_t        ts;          /* ms */
+    uint64_t       sequence;    /* commit that stored it */
+    dur_str_t      name;
+    dur_str_t      client_id;
+    dur_payload_t  json;        /* the whole normalised object */
+} dur_event_t;
+
+/* Borrowed from the transaction.  DUR_ENOTFOUND. */
+dur_rc_t dur_event_get(dur_txn_t *t, const dur_ulid_t *id,
+    dur_event_t *event);
+dur_rc_t dur_event_decode(dur_str_t row, dur_event_t *event);
+
+/* The op EVENTS. */
+dur_rc_t dur_event_ingest(dur_engine_t *e, const dur_op_t *op,
+    dur_reply_t *reply);
+
+/* One step of a fan-out task: starts runs for the functions from *cursor on;
+ * *done when there are no more. */
+dur_rc_t dur_event_fan_out(dur_engine_t *e, const dur_ulid_t *id,
+    uint32_t *cursor, bool quiet, bool *done);
+
+/* inngest/function.finished and .failed or .cancelled of a run that ended
+ * (protocol 1.9), only when a trigger names them. */
+dur_rc_t dur_event_lifecycle(dur_engine_t *e, const dur_run_t *run,
+    dur_str_t output);
+
+/* An event that started nothing expires by itself. */
+dur_rc_t dur_event_delete(dur_engine_t *e, const dur_ulid_t *id,
+    unsigned *budget);
+
+#endif /* DUR_EVENT_H */

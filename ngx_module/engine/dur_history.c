@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+#include "engine/dur_history.h"
+#include "engine/dur_state.h"
+
+
+#define DUR_HISTORY_KEY    (DUR_ULID_LEN + 4)
+#define DUR_HISTORY_ERROR  1024
+
+
+const char *
+dur_history_outcome_name(uint8_t outcome)
+{
+    switch (outcome) {
+    case DUR_HISTORY_OK:
+        return "ok";
+    case DUR_HISTORY_RETRY:
+        return "retry";
+    case DUR_HISTORY_FAILED:
+        return "failed";
+    case DUR_HISTORY_LOST:
+        return "lost";
+    default:
+        return "unknown";
+    }
+}
+
+
+dur_rc_t
+dur_history_add(dur_engine_t *e, dur_run_t *run, const dur_history_t *h)
+{
+    uint8_t    key[DUR_HISTORY_KEY];
+    dur_enc_t  w;
+    dur_str_t  error;
+
+    error = h->error;
+    if (error.len > DUR_HISTORY_ERROR) {
+        error.len = DUR_HISTORY_ERROR;
+    }
+
+    dur_enc_init(&w, e->row, sizeof(e->row));
+
+    dur_enc_begin(&w);
+    dur_enc_u8(&w, h->outcome);
+    dur_enc_u8(&w, h->kind);
+    dur_enc_u16(&w, h->status);
+    dur_enc_u16(&w, h->attempt);
+    dur_enc_u32(&w, h->generation);
+    dur_enc_u64(&w, h->item);
+    dur_enc_u64(&w, (uint64_t) h->started);
+    dur_enc_u64(&w, h->duration);
+    dur_enc_u64(&w, (uint64_t) h->at);
+    dur_enc_raw(&w, h->step.b, DUR_HASH_LEN);
+    dur_enc_end(&w);
+
+    dur_enc_str(&w, error);
+
+    memcpy(key, run->id.b, DUR_ULID_LEN);
+    dur_put32(key + DUR_ULID_LEN, run->history_sequence++);
+
+    return dur_txn_put(e->txn, DUR_T_HISTORY,
+                       dur_str_make(key, sizeof(key)), dur_enc_done(&w));
+}
+
+
+dur_rc_t
+dur_history_decode(dur_str_t row, dur_history_t *h)
+{
+    dur_dec_t  r;
+
+    dur_dec_init(&r, row);
+
+    dur_dec_begin(&r);
+    h->outcome = dur_dec_u8(&r);
+    h->kind = dur_dec_u8(&r);
+    h->status = dur_dec_u16(&r);
+    h->attempt = dur_dec_u16(&r);
+    h->generation = dur_dec_u32(&r);
+    h->item = dur_dec_u64(&r);
+    h->started = (int64_t) dur_dec_u64(&r);
+    h->duration = dur_dec_u64(&r);
+    h->at = (int64_t) dur_dec_u64(&r);
+    dur_dec_raw(&r, h->step.b, DUR_HASH_LEN);
+    dur_dec_end(&r);
+
+    h->error = dur_dec_str(&r);
+
+    return r.failed ? DUR_ECORRUPT : DUR_OK;
+}

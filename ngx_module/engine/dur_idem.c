@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+#include "engine/dur_idem.h"
+#include "engine/dur_sign.h"
+#include "engine/dur_state.h"
+
+
+#define DUR_IDEM_BUCKET_MS  (12 * 3600 * (int64_t) 1000)
+#define DUR_IDEM_HASH       16
+#define DUR_IDEM_KEY        (4 + DUR_IDEM_HASH)
+
+/* A row lives through its own bucket and the three after it, so at least 24
+ * hours; look-ups probe the same four. */
+#define DUR_IDEM_BUCKETS    4
+
+
+static uint32_t
+dur_idem_bucket(int64_t ms)
+{
+    return (uint32_t) (ms / DUR_IDEM_BUCKET_MS);
+}
+
+
+/* When the rows of a bucket may go. */
+static int64_t
+dur_idem_expiry(uint32_t bucket)
+{
+    return ((int64_t) bucket + DUR_IDEM_BUCKETS) * DUR_IDEM_BUCKET_MS;
+}
+
+
+static dur_str_t
+dur_idem_key(uint8_t key[DUR_IDEM_KEY], uint32_t bucket,
+    const uint8_t hash[DUR_IDEM_HASH])
+{
+    dur_put32(key, bucket);
+    memcpy(key + 4, hash, DUR_IDEM_HASH);
+
+    return dur_str_make(key, DUR_IDEM_KEY);
+}
+
+
+static dur_rc_t
+dur_idem_hash(dur_engine_t *e, uint32_t function, dur_str_t client_id,
+    uint8_t hash[DUR_IDEM_HASH])
+{
+    uint8_t  *text, digest[20];
+
+    text = dur_arena_alloc(e->arena, client_id.len + 4);
+    if (text == NULL) {
+        return DUR_ENOMEM;
+    }
+
+    dur_put32(text, function);
+    memcpy(text + 4, client_id.data, client_id.len);
+
+    dur_sha1(dur_str_make(text, client_id.len + 4), digest);
+    memcpy(hash, digest, DUR_IDEM_HASH);
+
+    return DUR_OK;
+}
+
+
+dur_rc_t
+dur_idem_take(dur_engine_t *e, dur_run_t *run, dur_str_t client_id)
+{
+    uint8_t    key[DUR_IDEM_KEY];
+    uint32_t   now, i;
+    dur_rc_t   rc;
+    dur_str_t  present;
+
+    rc = dur_idem_hash(e, run->function, client_id, run->idem_hash);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    now = dur_idem_bucket(e->now);
+
+    for (i = 1; i < DUR_IDEM_BUCKETS; i++) {
+        rc = dur_txn_get(e->txn, DUR_T_IDEM,
+                         dur_idem_key(key, now - i, run->idem_hash),
+                         &present);
+        if (rc != DUR_ENOTFOUND) {
+            return rc == DUR_OK ? DUR_EEXIST : rc;
+        }
+    }
+
+    run->idem_bucket = now;
+
+    if (dur_idem_expiry(now) < e->next_expiry) {
+        e->next_expiry = dur_idem_expiry(now);
+    }
+
+    return dur_txn_insert(e->txn, DUR_T_IDEM,
+                          dur_idem_key(key, now, run->idem_hash),
+                          dur_ulid_key(&run->id), NULL);
+}
+
+
+dur_rc_t
+dur_idem_ended(dur_engine_t *e, dur_run_t *run)
+{
+    uint8_t   key[DUR_IDEM_KEY];
+    uint32_t  now, i;
+    dur_rc_t  rc;
+
+    now = dur_idem_bucket(e->now);
+
+    if (run->idem_bucket == 0 || run->idem_bucket == now) {
+        return DUR_OK;
+    }
+
+    /* wherever it is now: it may have moved on since the run began */
+
+    for (i = 1; i <= DUR_IDEM_BUCKETS; i++) {
+        rc = dur_txn_del(e->txn, DUR_T_IDEM,
+                         dur_idem_key(key, now - i, run->idem_hash));
+        if (rc == DUR_OK) {
+            break;
+        }
+        if (rc != DUR_ENOTFOUND) {
+            return rc;
+        }
+    }
+
+    run->idem_bucket = now;
+
+    return dur_txn_put(e->txn, DUR_T_IDEM,
+                       dur_idem_key(key, now, run->idem_hash),
+                       dur_ulid_key(&run->id));
+}
+
+
+static dur_rc_t
+dur_idem_drop(dur_engine_t *e, dur_str_t key, dur_str_t value)
+{
+    bool        live;
+    uint8_t     copy[DUR_IDEM_KEY], fresh[DUR_IDEM_KEY];
+    dur_rc_t    rc;
+    dur_run_t   run;
+    dur_ulid_t  id;
+
+    if (key.len != DUR_IDEM_KEY || value.len != DUR_ULID_LEN) {
+        return DUR_ECORRUPT;
+    }
+
+    memcpy(copy, key.data, DUR_IDEM_KEY);
+    memcpy(id.b, value.data, DUR_ULID_LEN);
+
+    rc = dur_run_get(e->txn, &id, &run);
+    if (rc != DUR_OK && rc != DUR_ENOTFOUND) {
+        return rc;
+    }
+
+    live = (rc == DUR_OK && run.status == DUR_RUN_LIVE);
+
+    rc = dur_txn_del(e->txn, DUR_T_IDEM, dur_str_make(copy, DUR_IDEM_KEY));
+
+    if (rc == DUR_OK && live) {
+        rc = dur_txn_put(e->txn, DUR_T_IDEM,
+                         dur_idem_key(fresh, dur_idem_bucket(e->now),
+                                      copy + 4),
+                         dur_ulid_key(&id));
+    }
+
+    return rc;
+}
+
+
+dur_rc_t
+dur_idem_expire(dur_engine_t *e, unsigned *budget, int64_t *next)
+{
+    uint32_t       bucket;
+    dur_rc_t       rc;
+    dur_str_t      k, v;
+    dur_cursor_t  *c;
+
+    for ( ;; ) {
+        *next = INT64_MAX;
+
+        rc = dur_cursor_open(e->txn, DUR_T_IDEM, &c);
+        if (rc != DUR_OK) {
+            return rc;
+        }
+
+        rc = dur_cursor_seek(c, dur_str_null, &k, &v);
+        dur_cursor_close(c);
+
+        if (rc != DUR_OK) {
+            return rc == DUR_ENOTFOUND ? DUR_OK : rc;
+        }
+
+        bucket = k.len >= 4 ? dur_get32(k.data) : 0;
+        *next = dur_idem_expiry(bucket);
+
+        if (*next > e->now || *budget == 0) {
+            return DUR_OK;
+        }
+
+        (*budget)--;
+
+        rc = dur_idem_drop(e, k, v);
+        if (rc != DUR_OK) {
+            return rc;
+        }
+    }
+}

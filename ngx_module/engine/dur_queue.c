@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+#include "engine/dur_queue.h"
+#include "engine/dur_frame.h"
+#include "engine/dur_result.h"
+#include "engine/dur_state.h"
+#include "engine/dur_timer.h"
+
+
+#define DUR_READY_KEY  (4 + 8 + 8 + 8)
+
+
+/* -- items ---------------------------------------------------------------- */
+
+dur_str_t
+dur_item_encode(const dur_item_t *item, uint8_t row[DUR_ITEM_ROW])
+{
+    dur_enc_t  w;
+
+    dur_enc_init(&w, row, DUR_ITEM_ROW);
+
+    dur_enc_begin(&w);
+    dur_enc_u8(&w, item->kind);
+    dur_enc_u8(&w, item->losses);
+    dur_enc_u16(&w, item->attempt);
+    dur_enc_u32(&w, item->generation);
+    dur_enc_u64(&w, item->id);
+    dur_enc_u32(&w, item->app);
+    dur_enc_u32(&w, item->function);
+    dur_enc_u64(&w, (uint64_t) item->score);
+    dur_enc_u64(&w, (uint64_t) item->due);
+    dur_enc_raw(&w, item->run.b, DUR_ULID_LEN);
+    dur_enc_raw(&w, item->step.b, DUR_HASH_LEN);
+    dur_enc_end(&w);
+
+    return dur_enc_done(&w);
+}
+
+
+dur_rc_t
+dur_item_decode(dur_str_t row, dur_item_t *item)
+{
+    dur_dec_t  r;
+
+    dur_dec_init(&r, row);
+
+    dur_dec_begin(&r);
+    item->kind = dur_dec_u8(&r);
+    item->losses = dur_dec_u8(&r);
+    item->attempt = dur_dec_u16(&r);
+    item->generation = dur_dec_u32(&r);
+    item->id = dur_dec_u64(&r);
+    item->app = dur_dec_u32(&r);
+    item->function = dur_dec_u32(&r);
+    item->score = (int64_t) dur_dec_u64(&r);
+    item->due = (int64_t) dur_dec_u64(&r);
+    dur_dec_raw(&r, item->run.b, DUR_ULID_LEN);
+    dur_dec_raw(&r, item->step.b, DUR_HASH_LEN);
+    dur_dec_end(&r);
+
+    return (r.failed || item->id == 0) ? DUR_ECORRUPT : DUR_OK;
+}
+
+
+/* -- ready ---------------------------------------------------------------- */
+
+static dur_str_t
+dur_ready_key(uint8_t key[DUR_READY_KEY], uint32_t app, int64_t score,
+    uint64_t id)
+{
+    dur_put32(key, app);
+    dur_put64(key + 4, 0);                      /* partition */
+    dur_put64(key + 12, (uint64_t) score);
+    dur_put64(key + 20, id);
+
+    return dur_str_make(key, DUR_READY_KEY);
+}
+
+
+static dur_str_t
+dur_lease_key(uint8_t key[8], uint64_t id)
+{
+    dur_put64(key, id);
+    return dur_str_make(key, 8);
+}
+
+
+static dur_rc_t
+dur_queue_call(dur_engine_t *e, const dur_item_t *item)
+{
+    dur_effect_t  *effect;
+
+    effect = dur_engine_effect(e, DUR_EFFECT_CALL);
+    if (effect == NULL) {
+        return DUR_ENOMEM;
+    }
+
+    effect->item = item->id;
+    effect->generation = item->generation;
+    effect->app = item->app;
+
+    return DUR_OK;
+}
+
+
+static dur_rc_t
+dur_queue_cancel(dur_engine_t *e, uint64_t id, uint32_t generation)
+{
+    dur_effect_t  *effect;
+
+    effect = dur_engine_effect(e, DUR_EFFECT_CANCEL);
+    if (effect == NULL) {
+        return DUR_ENOMEM;
+    }
+
+    effect->item = id;
+    effect->generation = generation;
+
+    return DUR_OK;
+}
+
+
+static dur_rc_t
+dur_queue_lease(dur_engine_t *e, dur_item_t *item,
+    dur_registered_app_t *app)
+{
+    uint8_t   key[8], row[DUR_ITEM_ROW];
+    dur_rc_t  rc;
+
+    item->generation++;
+    item->due = e->now;
+
+    rc = dur_txn_put(e->txn, DUR_T_LEASE, dur_lease_key(key, item->id),
+                     dur_item_encode(item, row));
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    if (app != NULL) {
+        app->leases++;
+    }
+
+    e->stat.attempts++;
+    e->stat.leases++;
+
+    return dur_queue_call(e, item);
+}
+
+
+dur_rc_t
+dur_queue_push(dur_engine_t *e, dur_item_t *item)
+{
+    uint8_t                key[DUR_READY_KEY], row[DUR_ITEM_ROW];
+    dur_registered_app_t  *app;
+
+    app = dur_registry_app(&e->registry, item->app);
+
+    if (e->credits > 0 && app != NULL && app->leases < e->conf.max_calls) {
+        e->credits--;
+        return dur_queue_lease(e, item, app);
+    }
+
+    if (app != NULL) {
+        app->maybe_ready = true;
+    }
+
+    item->due = e->now;
+
+    return dur_txn_put(e->txn, DUR_T_READY,
+                       dur_ready_key(key, item->app, item->score, item->id),
+                       dur_item_encode(item, row));
+}
+
+
+/* The oldest ready item of an app; DUR_ENOTFOUND without one. */
+static dur_rc_t
+dur_queue_pop(dur_cursor_t *c, uint32_t app, dur_item_t *item)
+{
+    uint8_t    key[DUR_READY_KEY];
+    dur_rc_t   rc;
+    dur_str_t  k, v;
+
+    rc = dur_cursor_seek(c, dur_ready_key(key, app, 0, 0), &k, &v);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    if (k.len != DUR_READY_KEY) {
+        return DUR_ECORRUPT;
+    }
+
+    if (dur_get32(k.data) != app) {
+        return DUR_ENOTFOUND;
+    }
+
+    rc = dur_item_decode(v, item);
+
+    return rc == DUR_OK ? dur_cursor_del(c) : rc;
+}
+
+
+/* One item of one app; *leased says whether there was one. */
+static dur_rc_t
+dur_queue_dispatch_one(dur_engine_t *e, dur_cursor_t *c,
+    dur_registered_app_t *app, bool *leased)
+{
+    dur_rc_t    rc;
+    dur_item_t  item;
+
+    *leased = false;
+
+    if (!app->maybe_ready || app->leases >= e->conf.max_calls) {
+        return DUR_OK;
+    }
+
+    rc = dur_queue_pop(c, app->id, &item);
+
+    if (rc == DUR_ENOTFOUND) {
+        app->maybe_ready = false;
+        return DUR_OK;
+    }
+
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    *leased = true;
+
+    return dur_queue_lease(e, &item, app);
+}
+
+
+dur_rc_t
+dur_queue_dispatch(dur_engine_t *e, unsigned budget)
+{
+    bool                   leased;
+    dur_rc_t               rc;
+    uint32_t               idle, i;
+    dur_cursor_t          *c;
+    dur_registry_t        *r;
+    dur_registered_app_t  *app;
+
+    r = &e->registry;
+
+    if (budget == 0 || r->napps == 0) {
+        return DUR_OK;
+    }
+
+    rc = dur_cursor_open(e->txn, DUR_T_READY, &c);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    /* ends after one whole round in which no app had anything */
+
+    for (idle = 0; budget > 0 && idle < r->napps && rc == DUR_OK; ) {
+        i = r->rotor++ % r->napps;
+        app = r->apps[i];
+        leased = false;
+
+        if (app != NULL) {
+            rc = dur_queue_dispatch_one(e, c, app, &leased);
+        }
+
+        if (leased) {
+            budget--;
+            idle = 0;
+        } else {
+            idle++;
+        }
+    }
+
+    dur_cursor_close(c);
+
+    return rc;
+}
+
+
+/* -- leases --------------------------------------------------------------- */
+
+dur_rc_t
+dur_queue_lease_get(dur_engine_t *e, uint64_t id, dur_item_t *item)
+{
+    uint8_t    key[8];
+    dur_rc_t   rc;
+    dur_str_t  row;
+
+    rc = dur_txn_get(e->txn, DUR_T_LEASE, dur_lease_key(key, id), &row);
+
+    return rc == DUR_OK ? dur_item_decode(row, item) : rc;
+}
+
+
+dur_rc_t
+dur_queue_release(dur_engine_t *e, const dur_item_t *item)
+{
+    uint8_t                key[8];
+    dur_rc_t               rc;
+    dur_registered_app_t  *app;
+
+    rc = dur_txn_del(e->txn, DUR_T_LEASE, dur_lease_key(key, item->id));
+    if (rc != DUR_OK) {
+        return rc == DUR_ENOTFOUND ? DUR_EINTERNAL : rc;
+    }
+
+    app = dur_registry_app(&e->registry, item->app);
+    if (app != NULL && app->leases > 0) {
+        app->leases--;
+    }
+
+    if (e->stat.leases > 0) {
+        e->stat.leases--;
+    }
+
+    return DUR_OK;
+}
+
+
+dur_rc_t
+dur_queue_remove(dur_engine_t *e, uint32_t app, int64_t score, uint64_t id,
+    int64_t due)
+{
+    uint8_t     key[DUR_READY_KEY];
+    dur_rc_t    rc;
+    dur_item_t  item;
+
+    rc = dur_queue_lease_get(e, id, &item);
+
+    if (rc == DUR_OK) {
+        rc = dur_queue_release(e, &item);
+        return rc == DUR_OK ? dur_queue_cancel(e, id, item.generation) : rc;
+    }
+
+    if (rc != DUR_ENOTFOUND) {
+        return rc;
+    }
+
+    rc = dur_txn_del(e->txn, DUR_T_READY, dur_ready_key(key, app, score, id));
+
+    if (rc == DUR_ENOTFOUND) {
+        rc = dur_timer_del(e, due, id);
+    }
+
+    return rc;
+}
+
+
+/* -- inventory ------------------------------------------------------------ */
+
+static bool
+dur_inventory_has(dur_str_t attempts, uint64_t id, uint32_t generation)
+{
+    size_t  i;
+
+    for (i = 0; i + DUR_ATTEMPT_LEN <= attempts.len; i += DUR_ATTEMPT_LEN) {
+        if (dur_attempt_item(attempts.data + i) == id
+            && dur_attempt_generation(attempts.data + i) == generation)
+        {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/* Everything leased; the array is from the arena of the batch. */
+static dur_rc_t
+dur_inventory_leases(dur_engine_t *e, dur_item_t **items, size_t *n)
+{
+    size_t         size;
+    dur_rc_t       rc;
+    dur_str_t      k, v;
+    dur_cursor_t  *c;
+
+    *n = 0;
+
+    size = dur_txn_count(e->txn, DUR_T_LEASE);
+
+    *items = dur_arena_alloc(e->arena, (size + 1) * sizeof(dur_item_t));
+    if (*items == NULL) {
+        return DUR_ENOMEM;
+    }
+
+    rc = dur_cursor_open(e->txn, DUR_T_LEASE, &c);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    for (rc = dur_cursor_seek(c, dur_str_null, &k, &v);
+         rc == DUR_OK && *n < size;
+         rc = dur_cursor_next(c, &k, &v))
+    {
+        rc = dur_item_decode(v, &(*items)[*n]);
+        if (rc != DUR_OK) {
+            break;
+        }
+
+        (*n)++;
+    }
+
+    dur_cursor_close(c);
+
+    return rc == DUR_ENOTFOUND ? DUR_OK : rc;
+}
+
+
+/* A leased call that the executor does not hold. */
+static dur_rc_t
+dur_inventory_missing(dur_engine_t *e, dur_item_t *item, bool changed)
+{
+    dur_rc_t  rc;
+
+    if (!changed) {
+        /* it was leased but never sent: the same attempt goes out now */
+        return dur_queue_call(e, item);
+    }
+
+    rc = dur_queue_release(e, item);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    item->losses++;
+
+    if (item->losses >= DUR_ITEM_LOSSES) {
+        item->losses = 0;
+        return dur_result_lost(e, item);
+    }
+
+    return dur_queue_push(e, item);
+}
+
+
+static dur_rc_t
+dur_inventory_cancel_unknown(dur_engine_t *e, dur_str_t attempts)
+{
+    size_t      i;
+    uint64_t    id;
+    uint32_t    generation;
+    dur_rc_t    rc;
+    dur_item_t  item;
+
+    for (i = 0; i + DUR_ATTEMPT_LEN <= attempts.len; i += DUR_ATTEMPT_LEN) {
+        id = dur_attempt_item(attempts.data + i);
+        generation = dur_attempt_generation(attempts.data + i);
+
+        rc = dur_queue_lease_get(e, id, &item);
+
+        if (rc == DUR_OK && item.generation == generation) {
+            continue;
+        }
+
+        if (rc != DUR_OK && rc != DUR_ENOTFOUND) {
+            return rc;
+        }
+
+        rc = dur_queue_cancel(e, id, generation);
+        if (rc != DUR_OK) {
+            return rc;
+        }
+    }
+
+    return DUR_OK;
+}
+
+
+dur_rc_t
+dur_queue_inventory(dur_engine_t *e, const uint8_t instance[16],
+    dur_str_t attempts)
+{
+    bool         changed;
+    size_t       i, n;
+    dur_rc_t     rc;
+    dur_item_t  *items;
+
+    changed = memcmp(e->instance, instance, sizeof(e->instance)) != 0;
+
+    if (changed) {
+        memcpy(e->instance, instance, sizeof(e->instance));
+
+        rc = dur_txn_put(e->txn, DUR_T_META, dur_str("instance"),
+                         dur_str_make(e->instance, sizeof(e->instance)));
+        if (rc != DUR_OK) {
+            return rc;
+        }
+    }
+
+    rc = dur_inventory_cancel_unknown(e, attempts);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    rc = dur_inventory_leases(e, &items, &n);
+
+    for (i = 0; rc == DUR_OK && i < n; i++) {
+        if (dur_inventory_has(attempts, items[i].id, items[i].generation)) {
+            continue;
+        }
+
+        rc = dur_inventory_missing(e, &items[i], changed);
+    }
+
+    return rc;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Items: the units of work of runs, and the three places one can be in.
+ *
+ *   ready   due, waits for a credit; the oldest run of an app goes first
+ *   lease   sent to the executor, its result is awaited
+ *   timer   due later: a retry, a sleep, a start in the future
+ *
+ * An item is in exactly one of them.  Its identity on the wire is (item,
+ * generation); the generation grows whenever it is leased anew.
+ */
+
+#ifndef DUR_QUEUE_H
+#define DUR_QUEUE_H
+
+#include "engine/dur_base.h"
+#include "engine/dur_store.h"
+
+typedef struct dur_engine_s  dur_engine_t;
+
+typedef enum {
+    DUR_ITEM_DISCOVERY = 1,     /* call with stepId=step */
+    DUR_ITEM_STEP,              /* call of one planned step */
+    DUR_ITEM_SLEEP              /* no call: ends a sleep when it is due */
+} dur_item_kind_t;
+
+typedef struct {
+    uint8_t     kind;
+    uint8_t     losses;         /* sidecars lost while it was leased */
+    uint16_t    attempt;        /* from 0, restarts with every new item */
+    uint32_t    generation;
+    uint64_t    id;
+    uint32_t    app;
+    uint32_t    function;
+    int64_t     score;          /* creation of the run, ms */
+    int64_t     due;            /* timer: when; ready, lease: since when */
+    dur_ulid_t  run;
+    dur_hash_t  step;           /* STEP, SLEEP: which; DISCOVERY: the step
+                                   that caused it, or zero */
+} dur_item_t;
+
+/* A losses value from which a lost sidecar counts as an attempt. */
+#define DUR_ITEM_LOSSES  3
+
+#define DUR_ITEM_ROW     128
+
+dur_str_t dur_item_encode(const dur_item_t *item, uint8_t row[DUR_ITEM_ROW]);
+dur_rc_t dur_item_decode(dur_str_t row, dur_item_t *item);
+
+/*
+ * Makes due work of an item: leased at once while the op has a credit of its
+ * own to pass on and the app is below its limit, else ready.
+ */
+dur_rc_t dur_queue_push(dur_engine_t *e, dur_item_t *item);
+
+/* Leases at most `budget` ready items, one app after the other. */
+dur_rc_t dur_queue_dispatch(dur_engine_t *e, unsigned budget);
+
+/* DUR_ENOTFOUND when there is no such lease. */
+dur_rc_t dur_queue_lease_get(dur_engine_t *e, uint64_t id, dur_item_t *item);
+
+/* Ends a lease; the item is nowhere afterwards. */
+dur_rc_t dur_queue_release(dur_engine_t *e, const dur_item_t *item);
+
+/* Takes an item away wherever it is; a leased one is cancelled at the
+ * executor.  `due` is where its timer stands, if it has one. */
+dur_rc_t dur_queue_remove(dur_engine_t *e, uint32_t app, int64_t score,
+    uint64_t id, int64_t due);
+
+/* The op INVENTORY (design section 5): adopts what the executor holds, sends
+ * or leases again what it does not, cancels what nobody knows. */
+dur_rc_t dur_queue_inventory(dur_engine_t *e, const uint8_t instance[16],
+    dur_str_t attempts);
+
+#endif /* DUR_QUEUE_H */

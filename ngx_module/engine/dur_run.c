@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+#include "engine/dur_run.h"
+#include "engine/dur_event.h"
+#include "engine/dur_idem.h"
+#include "engine/dur_json.h"
+#include "engine/dur_retention.h"
+#include "engine/dur_state.h"
+#include "engine/dur_step.h"
+#include "engine/dur_timer.h"
+#include "engine/dur_ulid.h"
+
+#include <stdio.h>
+
+
+/* -- the row -------------------------------------------------------------- */
+
+dur_rc_t
+dur_run_put(dur_engine_t *e, const dur_run_t *run)
+{
+    dur_enc_t  w;
+
+    dur_enc_init(&w, e->row, sizeof(e->row));
+
+    dur_enc_begin(&w);
+    dur_enc_u8(&w, run->status);
+    dur_enc_u8(&w, run->request_version);
+    dur_enc_u8(&w, run->depth);
+    dur_enc_u8(&w, run->origin);
+    dur_enc_u16(&w, run->flags);
+    dur_enc_u16(&w, run->crashes);
+    dur_enc_u32(&w, run->app);
+    dur_enc_u32(&w, run->function);
+    dur_enc_u32(&w, run->version);
+    dur_enc_u32(&w, run->definition);
+    dur_enc_u64(&w, (uint64_t) run->created);
+    dur_enc_u64(&w, (uint64_t) run->started);
+    dur_enc_u64(&w, (uint64_t) run->ended);
+    dur_enc_u64(&w, run->sequence);
+    dur_enc_raw(&w, run->event.b, DUR_ULID_LEN);
+    dur_enc_u32(&w, run->nevents);
+    dur_enc_u32(&w, run->steps);
+    dur_enc_u32(&w, run->open);
+    dur_enc_u32(&w, run->pending);
+    dur_enc_u32(&w, run->pending_generation);
+    dur_enc_u64(&w, run->discovery);
+    dur_enc_u64(&w, (uint64_t) run->discovery_due);
+    dur_enc_u64(&w, run->state_bytes);
+    dur_enc_u32(&w, run->payload_sequence);
+    dur_enc_u32(&w, run->history_sequence);
+    dur_enc_raw(&w, run->parent.b, DUR_ULID_LEN);
+    dur_enc_raw(&w, run->parent_step.b, DUR_HASH_LEN);
+    dur_enc_u32(&w, run->idem_bucket);
+    dur_enc_raw(&w, run->idem_hash, sizeof(run->idem_hash));
+    dur_enc_end(&w);
+
+    dur_payload_enc(&w, &run->output);
+
+    if (w.failed) {
+        return DUR_EINTERNAL;
+    }
+
+    return dur_txn_put(e->txn, DUR_T_RUN, dur_ulid_key(&run->id),
+                       dur_enc_done(&w));
+}
+
+
+dur_rc_t
+dur_run_get(dur_txn_t *t, const dur_ulid_t *id, dur_run_t *run)
+{
+    dur_rc_t   rc;
+    dur_str_t  row;
+    dur_dec_t  r;
+
+    rc = dur_txn_get(t, DUR_T_RUN, dur_ulid_key(id), &row);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    dur_dec_init(&r, row);
+
+    run->id = *id;
+
+    dur_dec_begin(&r);
+    run->status = dur_dec_u8(&r);
+    run->request_version = dur_dec_u8(&r);
+    run->depth = dur_dec_u8(&r);
+    run->origin = dur_dec_u8(&r);
+    run->flags = dur_dec_u16(&r);
+    run->crashes = dur_dec_u16(&r);
+    run->app = dur_dec_u32(&r);
+    run->function = dur_dec_u32(&r);
+    run->version = dur_dec_u32(&r);
+    run->definition = dur_dec_u32(&r);
+    run->created = (int64_t) dur_dec_u64(&r);
+    run->started = (int64_t) dur_dec_u64(&r);
+    run->ended = (int64_t) dur_dec_u64(&r);
+    run->sequence = dur_dec_u64(&r);
+    dur_dec_raw(&r, run->event.b, DUR_ULID_LEN);
+    run->nevents = dur_dec_u32(&r);
+    run->steps = dur_dec_u32(&r);
+    run->open = dur_dec_u32(&r);
+    run->pending = dur_dec_u32(&r);
+    run->pending_generation = dur_dec_u32(&r);
+    run->discovery = dur_dec_u64(&r);
+    run->discovery_due = (int64_t) dur_dec_u64(&r);
+    run->state_bytes = dur_dec_u64(&r);
+    run->payload_sequence = dur_dec_u32(&r);
+    run->history_sequence = dur_dec_u32(&r);
+    dur_dec_raw(&r, run->parent.b, DUR_ULID_LEN);
+    dur_dec_raw(&r, run->parent_step.b, DUR_HASH_LEN);
+    run->idem_bucket = dur_dec_u32(&r);
+    dur_dec_raw(&r, run->idem_hash, sizeof(run->idem_hash));
+    dur_dec_end(&r);
+
+    dur_payload_dec(&r, &run->output);
+
+    return (r.failed || run->status == 0) ? DUR_ECORRUPT : DUR_OK;
+}
+
+
+const char *
+dur_run_status_name(const dur_run_t *run)
+{
+    switch (run->status) {
+    case DUR_RUN_COMPLETED:
+        return "Completed";
+    case DUR_RUN_FAILED:
+        return "Failed";
+    case DUR_RUN_CANCELLED:
+        return "Cancelled";
+    default:
+        return "Running";
+    }
+}
+
+
+/* -- the feed ------------------------------------------------------------- */
+
+static void
+dur_run_feed_member(dur_buf_t *b, const char *key, dur_str_t value)
+{
+    if (value.len) {
+        dur_buf_addf(b, ",\"%s\":", key);
+        dur_json_write_string(b, value);
+    }
+}
+
+
+dur_rc_t
+dur_run_feed(dur_engine_t *e, const dur_run_t *run, const char *kind,
+    dur_str_t step, unsigned attempt, int64_t ms, int64_t at,
+    dur_str_t error)
+{
+    char             id[DUR_ULID_TEXT_LEN + 1];
+    dur_buf_t        b;
+    dur_effect_t    *effect;
+    dur_function_t  *fn;
+
+    if (!e->feed) {
+        return DUR_OK;
+    }
+
+    if (error.len > 1024) {
+        error.len = 1024;
+    }
+
+    fn = dur_registry_function(&e->registry, run->function);
+    dur_ulid_text(&run->id, id);
+
+    dur_buf_init(&b, 64 * 1024);
+    dur_buf_addf(&b, "{\"ts\":%lld,\"kind\":\"%s\",\"run\":\"%s\"",
+                 (long long) e->now, kind, id);
+    dur_run_feed_member(&b, "function", fn ? fn->slug : dur_str_null);
+    dur_run_feed_member(&b, "step", step);
+    dur_buf_addf(&b, ",\"attempt\":%u,\"ms\":%lld", attempt, (long long) ms);
+
+    if (at != 0) {
+        dur_buf_addf(&b, ",\"at\":%lld", (long long) at);
+    }
+
+    dur_run_feed_member(&b, "error", error);
+    dur_buf_addc(&b, '}');
+
+    effect = b.failed ? NULL : dur_engine_effect(e, DUR_EFFECT_FEED);
+    if (effect != NULL) {
+        effect->text = dur_arena_copy(e->arena, dur_buf_str(&b));
+    }
+
+    dur_buf_deinit(&b);
+
+    return effect ? DUR_OK : DUR_ENOMEM;
+}
+
+
+/* -- the beginning -------------------------------------------------------- */
+
+void
+dur_run_item(dur_engine_t *e, dur_run_t *run, dur_item_kind_t kind,
+    const dur_hash_t *step, dur_item_t *item)
+{
+    memset(item, 0, sizeof(*item));
+
+    item->kind = (uint8_t) kind;
+    item->id = e->counters.item++;
+    item->app = run->app;
+    item->function = run->function;
+    item->score = run->created;
+    item->run = run->id;
+
+    if (step != NULL) {
+        item->step = *step;
+    }
+
+    run->open++;
+}
+
+
+dur_rc_t
+dur_run_start(dur_engine_t *e, const dur_function_t *fn,
+    const dur_run_event_t *event)
+{
+    uint8_t     key[2 * DUR_ULID_LEN];
+    dur_rc_t    rc;
+    dur_run_t   run;
+    dur_item_t  item;
+
+    memset(&run, 0, sizeof(run));
+
+    dur_engine_ulid(e, &run.id);
+    run.status = DUR_RUN_LIVE;
+    run.flags = event->quiet ? DUR_RUN_F_QUIET : 0;
+    run.app = fn->app;
+    run.function = fn->id;
+    run.version = fn->version;
+    run.created = e->now;
+    run.sequence = e->counters.sequence;
+    run.event = event->id;
+    run.nevents = 1;
+
+    if (event->client_id.len) {
+        rc = dur_idem_take(e, &run, event->client_id);
+        if (rc != DUR_OK) {
+            return rc == DUR_EEXIST ? DUR_OK : rc;
+        }
+    }
+
+    memcpy(key, event->id.b, DUR_ULID_LEN);
+    memcpy(key + DUR_ULID_LEN, run.id.b, DUR_ULID_LEN);
+
+    rc = dur_txn_put(e->txn, DUR_T_EVENT_RUN, dur_str_make(key, sizeof(key)),
+                     dur_str_null);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    dur_run_item(e, &run, DUR_ITEM_DISCOVERY, NULL, &item);
+    run.discovery = item.id;
+
+    if (event->ts > e->now) {
+        run.discovery_due = event->ts;
+        item.due = event->ts;
+        rc = dur_timer_put(e, &item);
+
+    } else {
+        rc = dur_queue_push(e, &item);
+    }
+
+    if (rc == DUR_OK) {
+        rc = dur_run_put(e, &run);
+    }
+
+    if (rc == DUR_OK) {
+        e->stat.runs_started++;
+        rc = dur_run_feed(e, &run, "run.started", dur_str_null, 0, 0,
+                          run.discovery_due, dur_str_null);
+    }
+
+    return rc;
+}
+
+
+/* -- the middle ----------------------------------------------------------- */
+
+dur_rc_t
+dur_run_discover(dur_engine_t *e, dur_run_t *run, const dur_hash_t *cause)
+{
+    char        text[128];
+    dur_rc_t    rc;
+    dur_item_t  item;
+
+    if (run->steps >= e->conf.max_steps) {
+        snprintf(text, sizeof(text), "The function run exceeded the step "
+                 "limit of %u steps.", e->conf.max_steps);
+        return dur_run_fail(e, run, "InngestErrFunctionOverflowed", text);
+    }
+
+    if (run->discovery != 0) {
+        rc = dur_queue_lease_get(e, run->discovery, &item);
+
+        if (rc == DUR_OK) {
+            /* it was told of an older state: one more when it is back */
+            run->flags |= DUR_RUN_F_AGAIN;
+        }
+
+        return rc == DUR_ENOTFOUND ? DUR_OK : rc;
+    }
+
+    if (run->request_version >= 2 && run->open == 0) {
+        run->flags &= (uint16_t) ~DUR_RUN_F_FORCE_PLAN;
+    }
+
+    dur_run_item(e, run, DUR_ITEM_DISCOVERY, cause, &item);
+    run->discovery = item.id;
+    run->discovery_due = 0;
+
+    return dur_queue_push(e, &item);
+}
+
+
+/* -- the end -------------------------------------------------------------- */
+
+static dur_rc_t
+dur_run_remove_items(dur_engine_t *e, dur_run_t *run)
+{
+    dur_rc_t  rc;
+
+    if (run->open == 0) {
+        return DUR_OK;
+    }
+
+    if (run->discovery != 0) {
+        rc = dur_queue_remove(e, run->app, run->created, run->discovery,
+                              run->discovery_due);
+        if (rc != DUR_OK && rc != DUR_ENOTFOUND) {
+            return rc;
+        }
+    }
+
+    rc = dur_step_remove_items(e, run);
+
+    run->open = 0;
+    run->pending = 0;
+    run->discovery = 0;
+    run->discovery_due = 0;
+
+    return rc;
+}
+
+
+/* The text of "message" in an error object; empty when there is none. */
+static dur_str_t
+dur_run_message(dur_engine_t *e, dur_str_t error)
+{
+    json_t            *value;
+    dur_str_t          text;
+    dur_json_error_t   err;
+
+    if (dur_json_member(error, dur_str("message"), &text) != DUR_OK) {
+        return dur_str_null;
+    }
+
+    value = dur_json_parse(text, &err);
+
+    text = json_is_string(value)
+           ? dur_arena_copy(e->arena,
+                            dur_str_make(json_string_value(value),
+                                         json_string_length(value)))
+           : dur_str_null;
+
+    json_decref(value);
+
+    return text;
+}
+
+
+static dur_rc_t
+dur_run_feed_end(dur_engine_t *e, const dur_run_t *run, dur_str_t output)
+{
+    dur_str_t  message;
+
+    message = dur_str_null;
+
+    switch (run->status) {
+
+    case DUR_RUN_COMPLETED:
+        e->stat.runs_completed++;
+        return dur_run_feed(e, run, "run.completed", dur_str_null, 0,
+                            run->ended - run->created, 0, message);
+
+    case DUR_RUN_FAILED:
+        e->stat.runs_failed++;
+        if (e->feed) {
+            message = dur_run_message(e, output);
+        }
+        return dur_run_feed(e, run, "run.failed", dur_str_null, 0,
+                            run->ended - run->created, 0, message);
+
+    default:
+        e->stat.runs_cancelled++;
+        return dur_run_feed(e, run, "run.cancelled", dur_str_null, 0,
+                            run->ended - run->created, 0, message);
+    }
+}
+
+
+dur_rc_t
+dur_run_end(dur_engine_t *e, dur_run_t *run, dur_run_status_t status,
+    dur_str_t output)
+{
+    dur_rc_t  rc;
+
+    if (run->status != DUR_RUN_LIVE) {
+        return DUR_OK;
+    }
+
+    run->status = (uint8_t) status;
+    run->ended = e->now;
+    run->flags &= (uint16_t) ~(DUR_RUN_F_AGAIN | DUR_RUN_F_REDO);
+
+    rc = dur_run_remove_items(e, run);
+
+    if (rc == DUR_OK) {
+        rc = dur_payload_put(e->txn, &run->id, &run->payload_sequence, output,
+                             0, &run->output);
+    }
+    if (rc == DUR_OK) {
+        rc = dur_retention_ended(e, run);
+    }
+    if (rc == DUR_OK) {
+        rc = dur_idem_ended(e, run);
+    }
+    if (rc == DUR_OK) {
+        rc = dur_run_put(e, run);
+    }
+    if (rc == DUR_OK) {
+        rc = dur_run_feed_end(e, run, output);
+    }
+    if (rc == DUR_OK) {
+        rc = dur_event_lifecycle(e, run, output);
+    }
+
+    return rc;
+}
+
+
+dur_rc_t
+dur_run_fail(dur_engine_t *e, dur_run_t *run, const char *name,
+    const char *message)
+{
+    dur_rc_t   rc;
+    dur_buf_t  b;
+
+    dur_buf_init(&b, 64 * 1024);
+
+    dur_buf_addz(&b, "{\"error\":");
+    dur_json_write_string(&b, dur_str_c(message));
+    dur_buf_addz(&b, ",\"message\":");
+    dur_json_write_string(&b, dur_str_c(message));
+    dur_buf_addf(&b, ",\"name\":\"%s\"}", name);
+
+    rc = b.failed ? DUR_ENOMEM
+                  : dur_run_end(e, run, DUR_RUN_FAILED, dur_buf_str(&b));
+
+    dur_buf_deinit(&b);
+
+    return rc;
+}
+
+
+dur_rc_t
+dur_run_cancel(dur_engine_t *e, const dur_ulid_t *id, dur_reply_t *reply)
+{
+    dur_rc_t   rc;
+    dur_run_t  run;
+
+    reply->status = 200;
+
+    rc = dur_run_get(e->txn, id, &run);
+
+    if (rc == DUR_ENOTFOUND) {
+        reply->rc = DUR_ENOTFOUND;
+        reply->status = 404;
+        return DUR_OK;
+    }
+
+    if (rc != DUR_OK || run.status != DUR_RUN_LIVE) {
+        return rc;
+    }
+
+    return dur_run_end(e, &run, DUR_RUN_CANCELLED,
+                       dur_str("{\"error\":\"The run was cancelled\","
+                               "\"message\":\"The run was cancelled\","
+                               "\"name\":\"Cancelled\"}"));
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * A run: one execution of a function.  Its header row, how it starts, what
+ * asks for the next discovery call, how it ends.
+ *
+ * Invariant, checked at the end of every op: a live run has open items.
+ */
+
+#ifndef DUR_RUN_H
+#define DUR_RUN_H
+
+#include "engine/dur_base.h"
+#include "engine/dur_payload.h"
+#include "engine/dur_queue.h"
+#include "engine/dur_registry.h"
+
+typedef enum {
+    DUR_RUN_LIVE = 1,
+    DUR_RUN_COMPLETED,
+    DUR_RUN_FAILED,
+    DUR_RUN_CANCELLED
+} dur_run_status_t;
+
+#define DUR_RUN_F_FORCE_PLAN  0x0001    /* disable_immediate_execution */
+#define DUR_RUN_F_AGAIN       0x0002    /* a discovery was asked for while one
+                                           was in flight */
+#define DUR_RUN_F_REDO        0x0004    /* the last discovery moved nothing */
+#define DUR_RUN_F_QUIET       0x0008    /* started by a lifecycle event: makes
+                                           none itself */
+
+typedef struct {
+    dur_ulid_t     id;
+    uint8_t        status;
+    uint8_t        request_version;     /* 0: not known yet */
+    uint8_t        depth;               /* of invokes */
+    uint8_t        origin;
+    uint16_t       flags;
+    uint16_t       crashes;
+    uint32_t       app;
+    uint32_t       function;
+    uint32_t       version;             /* of the function, at the start */
+    uint32_t       definition;
+    int64_t        created;             /* ms */
+    int64_t        started;             /* first call, 0: none yet */
+    int64_t        ended;
+    uint64_t       sequence;            /* commit that created it */
+    dur_ulid_t     event;               /* the (first) event */
+    uint32_t       nevents;
+    uint32_t       steps;               /* memos, also the stack's length */
+    uint32_t       open;                /* items ready, leased or on timers */
+    uint32_t       pending;             /* steps a discovery waits for */
+    uint32_t       pending_generation;
+    uint64_t       discovery;           /* its open discovery item, or 0 */
+    int64_t        discovery_due;       /* where its timer stands */
+    uint64_t       state_bytes;         /* of all outputs */
+    uint32_t       payload_sequence;
+    uint32_t       history_sequence;
+    dur_ulid_t     parent;
+    dur_hash_t     parent_step;
+    uint32_t       idem_bucket;         /* 0: the event had no client id */
+    uint8_t        idem_hash[16];
+    dur_payload_t  output;              /* result, or error object */
+} dur_run_t;
+
+/* Borrowed from the transaction.  DUR_ENOTFOUND. */
+dur_rc_t dur_run_get(dur_txn_t *t, const dur_ulid_t *id, dur_run_t *run);
+dur_rc_t dur_run_put(dur_engine_t *e, const dur_run_t *run);
+
+/* "Running", "Completed", ... */
+const char *dur_run_status_name(const dur_run_t *run);
+
+/* What starts a run. */
+typedef struct {
+    dur_ulid_t  id;
+    int64_t     ts;
+    dur_str_t   name;
+    dur_str_t   client_id;              /* empty: no idempotency */
+    bool        quiet;                  /* a function.* lifecycle event */
+} dur_run_event_t;
+
+/* Starts one run of fn; nothing when the client's event id started one
+ * before. */
+dur_rc_t dur_run_start(dur_engine_t *e, const dur_function_t *fn,
+    const dur_run_event_t *event);
+
+/* Asks for a discovery call (protocol 4.6 with design (ii), (iii)). */
+dur_rc_t dur_run_discover(dur_engine_t *e, dur_run_t *run,
+    const dur_hash_t *cause);
+
+/* A new item of the run, counted as open; place it with push or timer. */
+void dur_run_item(dur_engine_t *e, dur_run_t *run, dur_item_kind_t kind,
+    const dur_hash_t *step, dur_item_t *item);
+
+/*
+ * Ends the run: output is JSON (an error object unless completed), items that
+ * are still open are taken away, lifecycle events are made when somebody
+ * listens.  Writes the run.
+ */
+dur_rc_t dur_run_end(dur_engine_t *e, dur_run_t *run,
+    dur_run_status_t status, dur_str_t output);
+
+/* Ends it Failed with an error object of this name and message. */
+dur_rc_t dur_run_fail(dur_engine_t *e, dur_run_t *run, const char *name,
+    const char *message);
+
+/* The op CANCEL. */
+dur_rc_t dur_run_cancel(dur_engine_t *e, const dur_ulid_t *id,
+    dur_reply_t *reply);
+
+/* A feed notice about the run; step may be empty, at 0, error empty. */
+dur_rc_t dur_run_feed(dur_engine_t *e, const dur_run_t *run,
+    const char *kind, dur_str_t step, unsigned attempt, int64_t ms,
+    int64_t at, dur_str_t error);
+
+#endif /* DUR_RUN_H */

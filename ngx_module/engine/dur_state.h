@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * What the units of the engine share inside one batch: the transaction, the
+ * instant, the configuration, the registry, the counters and the effects.
+ * Only the engine's own units include this; the outside sees dur_engine.h.
+ *
+ * Everything here that is not a cache lives in the store.  After an abort the
+ * caches are read again (dur_engine_abort()).
+ */
+
+#ifndef DUR_STATE_H
+#define DUR_STATE_H
+
+#include "engine/dur_base.h"
+#include "engine/dur_codec.h"
+#include "engine/dur_config.h"
+#include "engine/dur_engine.h"
+#include "engine/dur_op.h"
+#include "engine/dur_registry.h"
+#include "engine/dur_store.h"
+
+/* Rows one op may write before the rest becomes a task (design section 3). */
+#define DUR_OP_ROWS  256
+
+/* Counters in DUR_T_META; next values, so 1 is the first. */
+typedef struct {
+    uint64_t  item;
+    uint64_t  sequence;         /* of the commit */
+    uint64_t  task;
+    uint32_t  app;
+    uint32_t  function;
+} dur_counters_t;
+
+struct dur_engine_s {
+    dur_store_t        *store;
+    dur_txn_t          *txn;            /* of the batch, or NULL */
+    dur_arena_t        *arena;          /* of the batch */
+    int64_t             now;            /* of the batch, ms */
+    uint64_t            random;         /* state, seeded by each op */
+
+    dur_config_t        conf;
+    dur_registry_t      registry;
+    dur_counters_t      counters;
+
+    uint64_t            epoch;
+    uint8_t             store_id[16];
+    uint8_t             instance[16];   /* of the sidecar last seen */
+
+    /* credits a RESULT passes on to the next call of its run */
+    unsigned            credits;
+
+    int64_t             next_due;       /* earliest timer */
+    int64_t             next_expiry;    /* earliest retention, idem bucket */
+    bool                timers_dirty;   /* next_due must be read again */
+    bool                has_tasks;
+    bool                nearly_full;
+    bool                feed;
+
+    dur_effect_t       *effects;
+    dur_effect_t      **effects_last;
+
+    dur_engine_stat_t   stat;
+    uint8_t             row[DUR_ROW_MAX];   /* scratch of row encoders */
+};
+
+/* Adds an effect of the batch; NULL without memory. */
+dur_effect_t *dur_engine_effect(dur_engine_t *e, dur_effect_type_t type);
+
+/* A line for the log; the text is formatted into the batch's arena. */
+void dur_engine_log(dur_engine_t *e, unsigned level, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The op's pseudo-random sequence: deterministic, seeded by its entropy. */
+uint64_t dur_engine_random(dur_engine_t *e);
+void dur_engine_ulid(dur_engine_t *e, dur_ulid_t *u);
+
+static inline dur_str_t
+dur_ulid_key(const dur_ulid_t *u)
+{
+    return dur_str_make(u->b, DUR_ULID_LEN);
+}
+
+#endif /* DUR_STATE_H */

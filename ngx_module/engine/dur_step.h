@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Steps: the memo table.  A row is made when a step is planned, sleeps, or
+ * is done, whichever comes first; a done row never changes.
+ */
+
+#ifndef DUR_STEP_H
+#define DUR_STEP_H
+
+#include "engine/dur_base.h"
+#include "engine/dur_payload.h"
+#include "engine/dur_run.h"
+
+#define DUR_STEP_KEY  (DUR_ULID_LEN + DUR_HASH_LEN)
+
+typedef enum {
+    DUR_STEP_PLANNED = 1,       /* an item calls it */
+    DUR_STEP_SLEEPING,          /* an item wakes it */
+    DUR_STEP_WAITING,
+    DUR_STEP_DONE
+} dur_step_state_t;
+
+/* How the memo is shown to the SDK (protocol 4.4). */
+typedef enum {
+    DUR_STEP_RAW = 0,           /* as it is; null when empty */
+    DUR_STEP_DATA,              /* {"data": output} */
+    DUR_STEP_ERROR              /* {"error": output} */
+} dur_step_wrap_t;
+
+#define DUR_STEP_F_RACE  0x01
+
+typedef struct {
+    uint8_t        state;
+    uint8_t        wrap;
+    uint8_t        flags;
+    uint16_t       attempt;             /* attempts used so far */
+    uint32_t       pending_generation;  /* equal to the run's: in `pending` */
+    uint32_t       stack;               /* done: position, from 0 */
+    int64_t        created;             /* ms */
+    int64_t        ended;
+    uint64_t       item;                /* open item, or 0 */
+    int64_t        due;                 /* where its timer stands, or 0 */
+    dur_str_t      name;                /* for people */
+    dur_payload_t  output;
+} dur_step_t;
+
+/* Borrowed from the transaction.  DUR_ENOTFOUND. */
+dur_rc_t dur_step_get(dur_txn_t *t, const dur_ulid_t *run,
+    const dur_hash_t *id, dur_step_t *step);
+dur_rc_t dur_step_decode(dur_str_t row, dur_step_t *step);
+dur_str_t dur_step_key(uint8_t key[DUR_STEP_KEY], const dur_ulid_t *run,
+    const dur_hash_t *id);
+
+/* What an op of the SDK says about a step. */
+typedef struct {
+    dur_hash_t  id;
+    dur_str_t   name;
+    uint8_t     wrap;
+    bool        race;
+    dur_str_t   output;                 /* JSON as received, may be empty */
+} dur_step_report_t;
+
+/*
+ * Memoizes a step.  *fresh is false when it was done before: the first memo
+ * stays.  DUR_ETOOBIG when the outputs of the run get too large.
+ */
+dur_rc_t dur_step_done(dur_engine_t *e, dur_run_t *run,
+    const dur_step_report_t *report, unsigned attempt, bool *fresh);
+
+/* Plans a targeted call, or a sleep until `due`; nothing but the pending set
+ * changes when the step is known.  *fresh says whether it was new. */
+dur_rc_t dur_step_plan(dur_engine_t *e, dur_run_t *run,
+    const dur_step_report_t *report, bool pending, bool *fresh);
+dur_rc_t dur_step_sleep(dur_engine_t *e, dur_run_t *run,
+    const dur_step_report_t *report, int64_t due, bool pending,
+    bool *fresh);
+
+/* The row learns where the timer of its item stands (0: nowhere). */
+dur_rc_t dur_step_reschedule(dur_engine_t *e, const dur_ulid_t *run,
+    const dur_hash_t *id, uint64_t item, int64_t due, unsigned attempt);
+
+/* Takes away the items of all steps that are not done. */
+dur_rc_t dur_step_remove_items(dur_engine_t *e, dur_run_t *run);
+
+#endif /* DUR_STEP_H */
