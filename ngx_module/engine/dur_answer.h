@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * What an app answered to a call, made plain (protocol 4.2, 5): either ops, or
+ * the function's return value, or an error.  Pure; knows no store.
+ */
+
+#ifndef DUR_ANSWER_H
+#define DUR_ANSWER_H
+
+#include "engine/dur_base.h"
+#include "engine/dur_op.h"
+
+typedef enum {
+    DUR_OP_NONE = 0,
+    DUR_OP_STEP_RUN,            /* memo {"data": ..} */
+    DUR_OP_STEP_LEGACY,         /* "Step": memo as it is */
+    DUR_OP_STEP_ERROR,          /* retried while attempts are left */
+    DUR_OP_STEP_FAILED,         /* memo {"error": ..} */
+    DUR_OP_STEP_PLANNED,
+    DUR_OP_SLEEP,
+    DUR_OP_RUN_COMPLETE,
+    DUR_OP_DISCOVERY,
+    DUR_OP_UNSUPPORTED          /* known to SDKs, not built yet */
+} dur_opcode_t;
+
+typedef struct {
+    dur_opcode_t  opcode;
+    dur_hash_t    id;
+    bool          race;         /* opts.parallelMode */
+    dur_str_t     opname;       /* as sent */
+    dur_str_t     name;         /* for people */
+    dur_str_t     data;         /* JSON as received, empty when absent */
+    dur_str_t     error;        /* JSON as received, empty when absent */
+    dur_str_t     message;      /* of the error, for people */
+    int64_t       due;          /* Sleep: ms, -1: beyond 366 days */
+} dur_answer_op_t;
+
+typedef enum {
+    DUR_ANSWER_OPS = 1,
+    DUR_ANSWER_DONE,
+    DUR_ANSWER_ERROR
+} dur_answer_kind_t;
+
+typedef struct {
+    dur_answer_kind_t  kind;
+    size_t             nops;
+    dur_answer_op_t   *ops;
+    dur_str_t          output;          /* DONE: JSON */
+    dur_str_t          error;           /* ERROR: normalised JSON object */
+    dur_str_t          message;         /* ERROR: for people */
+    bool               no_retry;
+    int64_t            retry_at;        /* Retry-After, 0: none */
+    uint8_t            request_version; /* 0: no header */
+} dur_answer_t;
+
+/*
+ * Everything is from the arena or borrowed from the result.  DUR_OK for any
+ * input; DUR_ENOMEM.
+ */
+dur_rc_t dur_answer_parse(const dur_op_result_t *result, int64_t now_ms,
+    dur_arena_t *arena, dur_answer_t *answer);
+
+/* Value of a header in "name: value\n" lines, trimmed; empty when absent. */
+dur_str_t dur_headers_get(dur_str_t headers, const char *name);
+
+/* An error object {"error","message","name"} as the answer. */
+dur_rc_t dur_answer_error(dur_arena_t *arena, dur_answer_t *answer,
+    const char *name, dur_str_t message, dur_str_t stack);
+
+#endif /* DUR_ANSWER_H */

@@ -1,0 +1,671 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+#include "engine/dur_engine.h"
+#include "engine/dur_event.h"
+#include "engine/dur_result.h"
+#include "engine/dur_retention.h"
+#include "engine/dur_run.h"
+#include "engine/dur_state.h"
+#include "engine/dur_task.h"
+#include "engine/dur_timer.h"
+#include "engine/dur_ulid.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+
+/* Timers one op fires; the rest is due at once again. */
+#define DUR_ENGINE_TIMERS   64
+
+/* Ingest stops when less than this share of the map is left. */
+#define DUR_ENGINE_RESERVE  20          /* 1/20 = 5 % */
+
+
+/* -- effects, randomness -------------------------------------------------- */
+
+dur_effect_t *
+dur_engine_effect(dur_engine_t *e, dur_effect_type_t type)
+{
+    dur_effect_t  *effect;
+
+    effect = dur_arena_zalloc(e->arena, sizeof(*effect));
+    if (effect == NULL) {
+        return NULL;
+    }
+
+    effect->type = type;
+
+    *e->effects_last = effect;
+    e->effects_last = &effect->next;
+
+    return effect;
+}
+
+
+void
+dur_engine_log(dur_engine_t *e, unsigned level, const char *fmt, ...)
+{
+    char           text[1024];
+    va_list        ap;
+    dur_effect_t  *effect;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+
+    effect = dur_engine_effect(e, DUR_EFFECT_LOG);
+    if (effect != NULL) {
+        effect->level = (uint8_t) level;
+        effect->text = dur_arena_copy(e->arena, dur_str_c(text));
+    }
+}
+
+
+/* splitmix64 */
+uint64_t
+dur_engine_random(dur_engine_t *e)
+{
+    uint64_t  z;
+
+    z = (e->random += 0x9e3779b97f4a7c15ULL);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+
+    return z ^ (z >> 31);
+}
+
+
+void
+dur_engine_ulid(dur_engine_t *e, dur_ulid_t *u)
+{
+    uint8_t  entropy[16];
+
+    dur_put64(entropy, dur_engine_random(e));
+    dur_put64(entropy + 8, dur_engine_random(e));
+
+    dur_ulid_make(u, (uint64_t) e->now, entropy);
+}
+
+
+/* -- meta ----------------------------------------------------------------- */
+
+static dur_rc_t
+dur_engine_counters_put(dur_engine_t *e)
+{
+    uint8_t    row[64];
+    dur_enc_t  w;
+
+    dur_enc_init(&w, row, sizeof(row));
+
+    dur_enc_begin(&w);
+    dur_enc_u64(&w, e->counters.item);
+    dur_enc_u64(&w, e->counters.sequence);
+    dur_enc_u64(&w, e->counters.task);
+    dur_enc_u32(&w, e->counters.app);
+    dur_enc_u32(&w, e->counters.function);
+    dur_enc_end(&w);
+
+    return dur_txn_put(e->txn, DUR_T_META, dur_str("counters"),
+                       dur_enc_done(&w));
+}
+
+
+static dur_rc_t
+dur_engine_counters_get(dur_engine_t *e)
+{
+    dur_rc_t   rc;
+    dur_str_t  row;
+    dur_dec_t  r;
+
+    memset(&e->counters, 0, sizeof(e->counters));
+
+    rc = dur_txn_get(e->txn, DUR_T_META, dur_str("counters"), &row);
+
+    if (rc == DUR_OK) {
+        dur_dec_init(&r, row);
+        dur_dec_begin(&r);
+        e->counters.item = dur_dec_u64(&r);
+        e->counters.sequence = dur_dec_u64(&r);
+        e->counters.task = dur_dec_u64(&r);
+        e->counters.app = dur_dec_u32(&r);
+        e->counters.function = dur_dec_u32(&r);
+        dur_dec_end(&r);
+
+        return r.failed ? DUR_ECORRUPT : DUR_OK;
+    }
+
+    if (rc != DUR_ENOTFOUND) {
+        return rc;
+    }
+
+    e->counters.item = 1;
+    e->counters.sequence = 1;
+    e->counters.task = 1;
+    e->counters.app = 1;
+    e->counters.function = 1;
+
+    return DUR_OK;
+}
+
+
+static dur_rc_t
+dur_engine_meta(dur_engine_t *e, const char *name, dur_str_t *value)
+{
+    return dur_txn_get(e->txn, DUR_T_META, dur_str_c(name), value);
+}
+
+
+/* Reads what is cached; inside a transaction. */
+static dur_rc_t
+dur_engine_load(dur_engine_t *e)
+{
+    dur_rc_t   rc;
+    dur_str_t  value;
+
+    rc = dur_engine_counters_get(e);
+
+    if (rc == DUR_OK) {
+        dur_config_init(&e->conf);
+
+        rc = dur_engine_meta(e, "config", &value);
+        if (rc == DUR_OK) {
+            rc = dur_config_decode(value, &e->conf);
+        }
+        if (rc == DUR_ENOTFOUND) {
+            rc = DUR_OK;
+        }
+    }
+
+    if (rc == DUR_OK) {
+        memset(e->instance, 0, sizeof(e->instance));
+
+        rc = dur_engine_meta(e, "instance", &value);
+        if (rc == DUR_OK && value.len == sizeof(e->instance)) {
+            memcpy(e->instance, value.data, value.len);
+        }
+        if (rc == DUR_ENOTFOUND) {
+            rc = DUR_OK;
+        }
+    }
+
+    if (rc == DUR_OK) {
+        rc = dur_registry_load(&e->registry, e->txn);
+    }
+    if (rc == DUR_OK) {
+        e->has_tasks = dur_txn_count(e->txn, DUR_T_TASK) > 0;
+        e->stat.leases = dur_txn_count(e->txn, DUR_T_LEASE);
+        rc = dur_timer_next(e);
+    }
+    if (rc == DUR_OK) {
+        rc = dur_retention_next(e);
+    }
+
+    return rc;
+}
+
+
+/* -- open and close ------------------------------------------------------- */
+
+static dur_rc_t
+dur_engine_open_meta(dur_engine_t *e, const uint8_t store_id[16])
+{
+    uint8_t    row[8];
+    dur_rc_t   rc;
+    dur_str_t  value;
+
+    rc = dur_engine_meta(e, "store_id", &value);
+
+    if (rc == DUR_ENOTFOUND) {
+        memcpy(e->store_id, store_id, sizeof(e->store_id));
+        rc = dur_txn_put(e->txn, DUR_T_META, dur_str("store_id"),
+                         dur_str_make(e->store_id, sizeof(e->store_id)));
+
+    } else if (rc == DUR_OK) {
+        if (value.len != sizeof(e->store_id)) {
+            return DUR_ECORRUPT;
+        }
+        memcpy(e->store_id, value.data, value.len);
+    }
+
+    if (rc == DUR_OK) {
+        rc = dur_engine_meta(e, "epoch", &value);
+        if (rc == DUR_OK) {
+            e->epoch = value.len == 8 ? dur_get64(value.data) : 0;
+        }
+        if (rc == DUR_ENOTFOUND) {
+            rc = DUR_OK;
+        }
+    }
+
+    if (rc == DUR_OK) {
+        dur_put64(row, ++e->epoch);
+        rc = dur_txn_put(e->txn, DUR_T_META, dur_str("epoch"),
+                         dur_str_make(row, sizeof(row)));
+    }
+
+    return rc;
+}
+
+
+dur_rc_t
+dur_engine_open(dur_engine_t **engine, const dur_engine_options_t *options,
+    char *err, size_t size)
+{
+    dur_rc_t              rc;
+    dur_engine_t         *e;
+    dur_store_options_t   opt;
+
+    e = calloc(1, sizeof(*e));
+    if (e == NULL) {
+        snprintf(err, size, "no memory for the engine");
+        return DUR_ENOMEM;
+    }
+
+    opt.path = options->path;
+    opt.size = options->size;
+    opt.async = options->async;
+    opt.create = true;
+
+    rc = dur_store_open(&e->store, &opt, err, size);
+    if (rc != DUR_OK) {
+        free(e);
+        return rc;
+    }
+
+    dur_store_reader_check(e->store);
+
+    rc = dur_txn_begin(e->store, true, &e->txn);
+
+    if (rc == DUR_OK) {
+        rc = dur_engine_open_meta(e, options->store_id);
+        if (rc == DUR_OK) {
+            rc = dur_engine_load(e);
+        }
+        if (rc == DUR_OK) {
+            rc = dur_txn_commit(e->txn);
+        } else {
+            dur_txn_abort(e->txn);
+        }
+        e->txn = NULL;
+    }
+
+    if (rc != DUR_OK) {
+        snprintf(err, size, "opening the store \"%s\" failed: %s",
+                 options->path, dur_strerror(rc));
+        dur_engine_close(e);
+        return rc;
+    }
+
+    *engine = e;
+
+    return DUR_OK;
+}
+
+
+void
+dur_engine_close(dur_engine_t *e)
+{
+    if (e == NULL) {
+        return;
+    }
+
+    dur_txn_abort(e->txn);
+    dur_registry_unload(&e->registry);
+    dur_store_close(e->store);
+    free(e);
+}
+
+
+dur_store_t *
+dur_engine_store(dur_engine_t *e)
+{
+    return e->store;
+}
+
+
+dur_rc_t
+dur_engine_raise_epoch(dur_engine_t *e, uint64_t seen)
+{
+    uint8_t    row[8];
+    uint64_t   epoch;
+    dur_rc_t   rc;
+    dur_txn_t *txn;
+
+    epoch = (seen >= e->epoch ? seen : e->epoch) + 1;
+
+    rc = dur_txn_begin(e->store, true, &txn);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    dur_put64(row, epoch);
+
+    (void) dur_txn_put(txn, DUR_T_META, dur_str("epoch"),
+                       dur_str_make(row, sizeof(row)));
+
+    rc = dur_txn_commit(txn);
+    if (rc == DUR_OK) {
+        e->epoch = epoch;
+    }
+
+    return rc;
+}
+
+
+/* -- batches -------------------------------------------------------------- */
+
+static void
+dur_engine_measure(dur_engine_t *e)
+{
+    dur_store_stat_t  st;
+
+    if (dur_store_stat(e->store, &st) != DUR_OK) {
+        return;
+    }
+
+    e->stat.pages_used = st.pages_used;
+    e->stat.pages_total = st.pages_total;
+    e->stat.page_size = st.page_size;
+
+    e->nearly_full = st.pages_used
+                     >= st.pages_total - st.pages_total / DUR_ENGINE_RESERVE;
+}
+
+
+dur_rc_t
+dur_engine_begin(dur_engine_t *e, int64_t now_ms, dur_arena_t *arena)
+{
+    dur_rc_t  rc;
+
+    if (e->txn != NULL) {
+        return DUR_EINTERNAL;
+    }
+
+    dur_engine_measure(e);
+
+    rc = dur_txn_begin(e->store, true, &e->txn);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    e->arena = arena;
+    e->now = now_ms;
+    e->effects = NULL;
+    e->effects_last = &e->effects;
+    e->credits = 0;
+
+    return DUR_OK;
+}
+
+
+static dur_rc_t
+dur_engine_config(dur_engine_t *e, dur_str_t blob, dur_reply_t *reply)
+{
+    dur_rc_t      rc;
+    dur_config_t  conf;
+
+    rc = dur_config_decode(blob, &conf);
+    if (rc != DUR_OK) {
+        reply->rc = rc;
+        reply->status = 400;
+        return DUR_OK;
+    }
+
+    e->conf = conf;
+    reply->status = 200;
+
+    rc = dur_txn_put(e->txn, DUR_T_META, dur_str("config"), blob);
+
+    return rc == DUR_OK ? dur_retention_next(e) : rc;
+}
+
+
+static dur_rc_t
+dur_engine_decide(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
+{
+    switch (op->type) {
+
+    case DUR_OP_CONFIG:
+        return dur_engine_config(e, op->body, reply);
+
+    case DUR_OP_EVENTS:
+        return dur_event_ingest(e, op, reply);
+
+    case DUR_OP_REGISTER:
+        return dur_registry_register(e, op->body, reply);
+
+    case DUR_OP_SYNC:
+        return dur_registry_sync(e, op->url, op->error, reply);
+
+    case DUR_OP_REMOVE:
+        return dur_registry_remove(e, op->url, reply);
+
+    case DUR_OP_RESULT:
+        return dur_result_apply(e, &op->result, reply);
+
+    case DUR_OP_INVENTORY:
+        return dur_queue_inventory(e, op->instance, op->body);
+
+    case DUR_OP_DISPATCH:
+        return dur_queue_dispatch(e, op->budget);
+
+    case DUR_OP_TIMERS:
+        return dur_timer_fire(e, DUR_ENGINE_TIMERS);
+
+    case DUR_OP_TASKS:
+        return dur_task_run(e);
+
+    case DUR_OP_CANCEL:
+        return dur_run_cancel(e, &op->run, reply);
+
+    case DUR_OP_NOP:
+        return DUR_OK;
+
+    default:
+        reply->rc = DUR_EINVAL;
+        reply->status = 400;
+        return DUR_OK;
+    }
+}
+
+
+static void
+dur_engine_seed(dur_engine_t *e, const uint8_t entropy[16])
+{
+    e->random = dur_get64(entropy) ^ dur_get64(entropy + 8) * 31;
+}
+
+
+/* The rc of a decision as the rc of its batch. */
+static dur_rc_t
+dur_engine_outcome(dur_engine_t *e, dur_rc_t rc)
+{
+    if (dur_txn_rc(e->txn) != DUR_OK) {
+        return dur_txn_rc(e->txn);
+    }
+
+    /* these are answers; one that got here was not handled where it arose */
+
+    if (rc == DUR_ENOTFOUND || rc == DUR_EEXIST || rc == DUR_ECONFLICT
+        || rc == DUR_EINVAL || rc == DUR_ETOOBIG)
+    {
+        return DUR_EINTERNAL;
+    }
+
+    return rc;
+}
+
+
+dur_rc_t
+dur_engine_apply(dur_engine_t *e, dur_str_t bytes, dur_reply_t *reply)
+{
+    dur_rc_t  rc;
+    dur_op_t  op;
+
+    memset(reply, 0, sizeof(*reply));
+    reply->status = 200;
+
+    rc = dur_op_decode(bytes, &op, e->arena);
+
+    if (rc == DUR_ENOMEM) {
+        return rc;
+    }
+
+    if (rc != DUR_OK) {
+        reply->rc = rc;
+        reply->status = 400;
+        return DUR_OK;
+    }
+
+    dur_engine_seed(e, op.entropy);
+
+    rc = dur_engine_decide(e, &op, reply);
+    e->credits = 0;
+
+    return dur_engine_outcome(e, rc);
+}
+
+
+dur_rc_t
+dur_engine_poison(dur_engine_t *e, dur_str_t bytes, dur_reply_t *reply)
+{
+    dur_rc_t  rc;
+    dur_op_t  op;
+
+    memset(reply, 0, sizeof(*reply));
+    reply->rc = DUR_EINTERNAL;
+    reply->status = 500;
+
+    rc = dur_op_decode(bytes, &op, e->arena);
+    if (rc != DUR_OK) {
+        return rc == DUR_ENOMEM ? rc : DUR_OK;
+    }
+
+    dur_engine_seed(e, op.entropy);
+
+    switch (op.type) {
+
+    case DUR_OP_RESULT:
+        rc = dur_result_poison(e, &op.result);
+        break;
+
+    case DUR_OP_TIMERS:
+        rc = dur_timer_poison(e);
+        break;
+
+    default:
+        rc = DUR_OK;
+    }
+
+    dur_engine_log(e, 0, "an op of type %u broke an invariant of the engine "
+                   "and was refused", op.type);
+
+    return dur_engine_outcome(e, rc);
+}
+
+
+dur_rc_t
+dur_engine_commit(dur_engine_t *e, dur_effect_t **effects)
+{
+    dur_rc_t  rc;
+
+    *effects = NULL;
+
+    if (e->txn == NULL) {
+        return DUR_EINTERNAL;
+    }
+
+    if (e->timers_dirty) {
+        (void) dur_timer_next(e);
+    }
+
+    e->counters.sequence++;
+    (void) dur_engine_counters_put(e);
+
+    rc = dur_txn_commit(e->txn);
+    e->txn = NULL;
+
+    if (rc != DUR_OK) {
+        dur_engine_abort(e);
+        return rc;
+    }
+
+    *effects = e->effects;
+    e->effects = NULL;
+
+    return DUR_OK;
+}
+
+
+void
+dur_engine_abort(dur_engine_t *e)
+{
+    dur_rc_t  rc;
+
+    dur_txn_abort(e->txn);
+    e->txn = NULL;
+    e->effects = NULL;
+
+    /* the caches may hold what did not happen: read them again */
+
+    rc = dur_txn_begin(e->store, false, &e->txn);
+
+    if (rc == DUR_OK) {
+        (void) dur_engine_load(e);
+        dur_txn_abort(e->txn);
+        e->txn = NULL;
+    }
+}
+
+
+/* -- outside a batch ------------------------------------------------------ */
+
+int64_t
+dur_engine_next_due(const dur_engine_t *e)
+{
+    return e->next_due < e->next_expiry ? e->next_due : e->next_expiry;
+}
+
+
+bool
+dur_engine_has_tasks(const dur_engine_t *e)
+{
+    return e->has_tasks || e->next_expiry <= e->now;
+}
+
+
+bool
+dur_engine_has_ready(const dur_engine_t *e)
+{
+    uint32_t               i;
+    dur_registered_app_t  *app;
+
+    for (i = 0; i < e->registry.napps; i++) {
+        app = e->registry.apps[i];
+
+        if (app != NULL && app->maybe_ready
+            && app->leases < e->conf.max_calls)
+        {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+void
+dur_engine_set_feed(dur_engine_t *e, bool on)
+{
+    e->feed = on;
+}
+
+
+void
+dur_engine_stat(const dur_engine_t *e, dur_engine_stat_t *stat)
+{
+    *stat = e->stat;
+    stat->epoch = e->epoch;
+    stat->sequence = e->counters.sequence;
+    memcpy(stat->store_id, e->store_id, sizeof(stat->store_id));
+}
