@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+#include "engine/dur_call.h"
+#include "engine/dur_config.h"
+#include "engine/dur_event.h"
+#include "engine/dur_memo.h"
+#include "engine/dur_queue.h"
+#include "engine/dur_registry.h"
+#include "engine/dur_run.h"
+#include "engine/dur_sign.h"
+#include "engine/dur_ulid.h"
+
+#include <stdio.h>
+
+
+#define DUR_CALL_BODY_MAX  (64 * 1024 * 1024)
+#define DUR_CALL_TEXT_MAX  (24 * 1024)
+
+/* What an SDK takes in a request (features 0.5): above it, it fetches. */
+#define DUR_CALL_REQUEST   (4 * 1024 * 1024)
+
+
+typedef struct {
+    dur_txn_t       *txn;
+    dur_item_t       item;
+    dur_run_t        run;
+    dur_function_t   fn;
+    dur_config_t     conf;
+    char             step[DUR_HASH_TEXT_LEN + 1];
+    char             run_id[DUR_ULID_TEXT_LEN + 1];
+    bool             use_api;
+} dur_call_state_t;
+
+
+void
+dur_call_init(dur_call_t *call)
+{
+    memset(call, 0, sizeof(*call));
+    dur_buf_init(&call->url, DUR_CALL_TEXT_MAX);
+    dur_buf_init(&call->headers, DUR_CALL_TEXT_MAX);
+    dur_buf_init(&call->body, DUR_CALL_BODY_MAX);
+    dur_buf_init(&call->scratch, DUR_CALL_BODY_MAX);
+}
+
+
+void
+dur_call_deinit(dur_call_t *call)
+{
+    dur_buf_deinit(&call->url);
+    dur_buf_deinit(&call->headers);
+    dur_buf_deinit(&call->body);
+    dur_buf_deinit(&call->scratch);
+}
+
+
+/* -- what is read --------------------------------------------------------- */
+
+static dur_rc_t
+dur_call_load(dur_call_state_t *s, uint64_t item, uint32_t generation)
+{
+    uint8_t    key[8];
+    dur_rc_t   rc;
+    dur_str_t  row, k;
+
+    dur_put64(key, item);
+
+    rc = dur_txn_get(s->txn, DUR_T_LEASE, dur_str_make(key, 8), &row);
+    if (rc == DUR_OK) {
+        rc = dur_item_decode(row, &s->item);
+    }
+    if (rc == DUR_OK && s->item.generation != generation) {
+        rc = DUR_ENOTFOUND;
+    }
+    if (rc == DUR_OK) {
+        rc = dur_run_get(s->txn, &s->item.run, &s->run);
+    }
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    dur_put32(key, s->item.function);
+    k = dur_str_make(key, 4);
+
+    rc = dur_txn_get(s->txn, DUR_T_FUNCTION, k, &row);
+    if (rc == DUR_OK) {
+        rc = dur_registry_function_decode(k, row, &s->fn);
+    }
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    dur_config_init(&s->conf);
+
+    rc = dur_txn_get(s->txn, DUR_T_META, dur_str("config"), &row);
+    if (rc == DUR_OK) {
+        rc = dur_config_decode(row, &s->conf);
+    }
+
+    if (s->item.kind == DUR_ITEM_STEP) {
+        dur_hash_text(&s->item.step, s->step);
+    } else {
+        memcpy(s->step, "step", 5);
+    }
+
+    dur_ulid_text(&s->run.id, s->run_id);
+
+    return rc == DUR_ENOTFOUND ? DUR_OK : rc;
+}
+
+
+/* -- URL and headers ------------------------------------------------------ */
+
+/* The stored URL with stepId set: replaced where it stands, else added. */
+static dur_rc_t
+dur_call_url(const dur_call_state_t *s, dur_buf_t *out)
+{
+    dur_str_t       url = s->fn.url;
+    const uint8_t  *p, *end, *query, *next;
+
+    dur_buf_reset(out);
+    end = url.data + url.len;
+    query = memchr(url.data, '?', url.len);
+
+    for (p = query ? query + 1 : end; p < end; p = next) {
+        next = memchr(p, '&', (size_t) (end - p));
+        next = next ? next + 1 : end;
+
+        if ((size_t) (end - p) >= 7 && memcmp(p, "stepId=", 7) == 0) {
+            dur_buf_add(out, url.data, (size_t) (p - url.data) + 7);
+            dur_buf_addz(out, s->step);
+
+            if (next < end || next[-1] == '&') {
+                dur_buf_addc(out, '&');
+                dur_buf_add(out, next, (size_t) (end - next));
+            }
+
+            return out->failed ? DUR_ETOOBIG : DUR_OK;
+        }
+    }
+
+    dur_buf_adds(out, url);
+    dur_buf_addf(out, "%cstepId=%s", query ? '&' : '?', s->step);
+
+    return out->failed ? DUR_ETOOBIG : DUR_OK;
+}
+
+
+static dur_rc_t
+dur_call_headers(const dur_call_state_t *s, const dur_call_options_t *options,
+    const dur_call_t *call, dur_buf_t *out)
+{
+    char  signature[96];
+
+    dur_buf_reset(out);
+
+    dur_buf_addf(out,
+                 "Content-Type: application/json\n"
+                 "X-Run-ID: %s\n"
+                 "X-Inngest-Step-ID: %s\n"
+                 "X-Inngest-Server-Kind: %s\n"
+                 "x-inngest-req-version: %d\n"
+                 "x-inngest-generation-id: %u\n"
+                 "x-inngest-job-id: %llu\n"
+                 "x-request-id: %llu-%u\n",
+                 s->run_id, s->step, options->dev ? "dev" : "cloud",
+                 s->run.request_version ? s->run.request_version : -1,
+                 s->item.generation, (unsigned long long) s->item.id,
+                 (unsigned long long) s->item.id, s->item.generation);
+
+    if (options->signing_key.len) {
+        dur_sign_request(options->signing_key, dur_buf_str(&call->body),
+                         options->now_ms / 1000, signature);
+        dur_buf_addf(out, "X-Inngest-Signature: %s\n", signature);
+    }
+
+    return out->failed ? DUR_ETOOBIG : DUR_OK;
+}
+
+
+/* -- the body ------------------------------------------------------------- */
+
+static dur_rc_t
+dur_call_ctx(const dur_call_state_t *s, dur_call_t *call)
+{
+    dur_rc_t    rc;
+    dur_buf_t  *b = &call->body;
+
+    dur_buf_addf(b, "{\"ctx\":{\"attempt\":%u,"
+                 "\"disable_immediate_execution\":%s,\"env\":\"\","
+                 "\"generation_id\":%u,\"job_id\":\"%llu\","
+                 "\"max_attempts\":%u,\"qi_id\":\"%llu\","
+                 "\"request_id\":\"%llu-%u\",\"run_id\":\"%s\","
+                 "\"stack\":{\"current\":%u,\"stack\":",
+                 s->item.attempt,
+                 (s->run.flags & DUR_RUN_F_FORCE_PLAN) ? "true" : "false",
+                 s->item.generation, (unsigned long long) s->item.id,
+                 s->fn.retries + 1, (unsigned long long) s->item.id,
+                 (unsigned long long) s->item.id, s->item.generation,
+                 s->run_id, s->use_api ? 0 : s->run.steps);
+
+    if (s->use_api) {
+        dur_buf_addz(b, "[]");
+
+    } else {
+        rc = dur_memo_stack(s->txn, &s->run, b, &call->scratch);
+        if (rc != DUR_OK) {
+            return rc;
+        }
+    }
+
+    return dur_buf_addf(b, "},\"step_id\":\"%s\",\"use_api\":%s}", s->step,
+                        s->use_api ? "true" : "false");
+}
+
+
+static dur_rc_t
+dur_call_body(dur_call_state_t *s, dur_call_t *call)
+{
+    size_t        start, end;
+    bool          events;
+    dur_rc_t      rc;
+    dur_buf_t    *b = &call->body;
+    dur_event_t   event;
+
+    dur_buf_reset(b);
+
+    rc = dur_event_get(s->txn, &s->run.event, &event);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    /* one event stands in the body twice */
+
+    s->use_api = s->run.state_bytes > DUR_CALL_REQUEST - 1024;
+    events = true;
+
+    if (2 * (uint64_t) event.json.length
+        + (s->use_api ? 0 : s->run.state_bytes) > DUR_CALL_REQUEST)
+    {
+        s->use_api = true;
+        events = 2 * (uint64_t) event.json.length <= DUR_CALL_REQUEST;
+    }
+
+    rc = dur_call_ctx(s, call);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    dur_buf_addz(b, ",\"defers\":{},\"event\":");
+    start = b->len;
+
+    rc = dur_payload_get_canonical(s->txn, &s->run.event, &event.json, b,
+                                   &call->scratch);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    end = b->len;
+    dur_buf_addz(b, ",\"events\":[");
+
+    if (events && dur_buf_reserve(b, end - start) == DUR_OK) {
+        dur_buf_add(b, b->data + start, end - start);
+    }
+
+    dur_buf_addz(b, "],\"steps\":");
+
+    if (s->use_api) {
+        dur_buf_addz(b, "{}");
+
+    } else {
+        rc = dur_memo_steps(s->txn, &s->run, b, &call->scratch);
+        if (rc != DUR_OK) {
+            return rc;
+        }
+    }
+
+    dur_buf_addf(b, ",\"use_api\":%s,\"version\":%d}",
+                 s->use_api ? "true" : "false",
+                 s->run.request_version ? s->run.request_version : -1);
+
+    return b->failed ? DUR_ETOOBIG : DUR_OK;
+}
+
+
+dur_rc_t
+dur_call_build(dur_store_t *store, uint64_t item, uint32_t generation,
+    const dur_call_options_t *options, dur_call_t *call)
+{
+    dur_rc_t          rc;
+    dur_call_state_t  s;
+
+    memset(&s, 0, sizeof(s));
+
+    rc = dur_txn_begin(store, false, &s.txn);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    rc = dur_call_load(&s, item, generation);
+
+    if (rc == DUR_OK) {
+        rc = dur_call_body(&s, call);
+    }
+    if (rc == DUR_OK) {
+        rc = dur_call_url(&s, &call->url);
+    }
+    if (rc == DUR_OK) {
+        rc = dur_call_headers(&s, options, call, &call->headers);
+    }
+
+    if (rc == DUR_OK) {
+        call->app = s.item.app;
+        call->timeout_ms = s.conf.call_timeout;
+    }
+
+    dur_txn_abort(s.txn);
+
+    return rc;
+}
