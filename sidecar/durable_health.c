@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * One request to our own server.  See durable_health.h.
+ * Two requests to our own server.  See durable_health.h.
  */
 
 #include <netdb.h>
@@ -87,42 +87,59 @@ durable_health_error(const char *answer, char *unwell, size_t size)
 }
 
 
-bool
-durable_health(const char *address, unsigned port, char *unwell, size_t size)
+/* The whole answer, terminated; empty when there is none. */
+static void
+durable_health_get(const char *address, unsigned port, const char *path,
+    char *answer, size_t size)
 {
-    int      fd;
-    char     answer[4096];
+    int      fd, n;
+    char     request[256];
     size_t   len;
-    ssize_t  n;
+    ssize_t  got;
 
-    static const char  request[] = "GET /health HTTP/1.1\r\n"
-                                   "Host: localhost\r\n"
-                                   "Connection: close\r\n\r\n";
+    answer[0] = '\0';
 
     fd = durable_health_connect(address, port);
     if (fd == -1) {
-        return false;
+        return;
     }
 
+    n = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\n"
+                 "Host: localhost\r\nConnection: close\r\n\r\n", path);
     len = 0;
 
-    if (send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL)
-        == (ssize_t) sizeof(request) - 1)
-    {
+    if (send(fd, request, (size_t) n, MSG_NOSIGNAL) == n) {
         do {
-            n = recv(fd, answer + len, sizeof(answer) - 1 - len, 0);
-            len += n > 0 ? (size_t) n : 0;
-        } while (n > 0 && len < sizeof(answer) - 1);
+            got = recv(fd, answer + len, size - 1 - len, 0);
+            len += got > 0 ? (size_t) got : 0;
+        } while (got > 0 && len < size - 1);
     }
 
     close(fd);
     answer[len] = '\0';
+}
+
+
+bool
+durable_health(const char *address, unsigned port, const char *token,
+    char *unwell, size_t size)
+{
+    char  answer[4096];
+
+    durable_health_get(address, port, DURABLE_HEALTH_TOKEN, answer,
+                       sizeof(answer));
+
+    if (strstr(answer, token) == NULL) {
+        return false;
+    }
+
+    durable_health_get(address, port, "/health", answer, sizeof(answer));
 
     if (strncmp(answer, "HTTP/1.1 200", 12) == 0) {
         return true;
     }
 
-    if (len > 0) {
+    if (*answer != '\0') {
         durable_health_error(answer, unwell, size);
     }
 

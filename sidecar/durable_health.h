@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Whether the server answers: one GET /health on its own port.
+ * Whether the server answers, and whether it is ours: another one may have
+ * taken the port just before.
  */
 
 #ifndef DURABLE_HEALTH_H
@@ -10,12 +11,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define DURABLE_HEALTH_TOKEN  "/durable/instance"
+
 /*
- * True for a 200.  Else, when the server answers but is not well, `unwell`
- * holds what it says (its "error"); it is left alone when nothing answers.
- * Waits at most a few hundred milliseconds.
+ * True when DURABLE_HEALTH_TOKEN answers with the token and /health with 200.
+ * Else, when our server answers but is not well, `unwell` holds what it says
+ * (its "error"); it is left alone when nothing answers.  Waits at most a few
+ * hundred milliseconds.
  */
-bool durable_health(const char *address, unsigned port, char *unwell,
-    size_t size);
+bool durable_health(const char *address, unsigned port, const char *token,
+    char *unwell, size_t size);
 
 #endif /* DURABLE_HEALTH_H */

@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "durable_health.h"
 #include "durable_nginx.h"
 
 
@@ -402,8 +403,11 @@ durable_nginx_conf(const durable_setup_t *s, dur_buf_t *out)
                         "        location / {\n"
                         "            durable_server;\n        }\n\n"
                         "        location = /durable/status {\n"
-                        "            durable_status;\n        }\n"
-                        "    }\n}\n", o->host, s->port);
+                        "            durable_status;\n        }\n\n"
+                        "        location = %s {\n"
+                        "            return 200 \"%s\\n\";\n        }\n"
+                        "    }\n}\n", o->host, s->port,
+                        DURABLE_HEALTH_TOKEN, s->token);
 }
 
 
@@ -417,6 +421,8 @@ durable_file_write(durable_setup_t *s, const char *name, const char *text,
     ssize_t  n;
 
     snprintf(path, sizeof(path), "%s/%s", s->run, name);
+
+    (void) unlink(path);
 
     fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd == -1) {

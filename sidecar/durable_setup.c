@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -368,7 +369,7 @@ durable_port_check(durable_setup_t *s, unsigned port, const char **what)
 }
 
 
-static bool
+bool
 durable_setup_port(durable_setup_t *s)
 {
     int                       err;
@@ -422,6 +423,25 @@ durable_setup_port(durable_setup_t *s)
 }
 
 
+static bool
+durable_setup_token(durable_setup_t *s)
+{
+    size_t         i;
+    unsigned char  random[16];
+
+    if (getrandom(random, sizeof(random), 0) != sizeof(random)) {
+        return durable_setup_fail(s, "The system gives no random bytes: %s.",
+                                  strerror(errno));
+    }
+
+    for (i = 0; i < sizeof(random); i++) {
+        snprintf(s->token + 2 * i, 3, "%02x", random[i]);
+    }
+
+    return true;
+}
+
+
 bool
 durable_setup_init(durable_setup_t *s, const durable_options_t *o)
 {
@@ -430,6 +450,10 @@ durable_setup_init(durable_setup_t *s, const durable_options_t *o)
     s->options = o;
     s->lock = -1;
     s->port = o->port != 0 ? o->port : DURABLE_PORT_DEFAULT;
+
+    if (!durable_setup_token(s)) {
+        return false;
+    }
 
     if (!durable_nginx_find(s) || !durable_nginx_find_module(s)) {
         return false;

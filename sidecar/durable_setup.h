@@ -36,6 +36,7 @@ typedef struct {
     char       group[64];
 
     unsigned   port;
+    char       token[40];       /* by which our server is known */
     char       nginx[PATH_MAX];
     char       version[64];     /* nginx/1.22.1 */
     bool       temp[DURABLE_TEMP_MAX];      /* <name>_temp_path is there */
@@ -52,6 +53,12 @@ typedef struct {
  */
 bool durable_setup_init(durable_setup_t *s, const durable_options_t *o);
 void durable_setup_deinit(durable_setup_t *s);
+
+/*
+ * s->port: the one that is asked for, or the first free one.  Called again
+ * when another program was faster.
+ */
+bool durable_setup_port(durable_setup_t *s);
 
 /* s->error = the sentence; always false. */
 bool durable_setup_fail(durable_setup_t *s, const char *fmt, ...)

@@ -25,6 +25,7 @@
 
 
 #define DURABLE_READY_MAX     15000     /* ms until the server answers */
+#define DURABLE_UNWELL_MAX    5000      /* of answers that it is not well */
 #define DURABLE_READY_NAP     30
 #define DURABLE_QUIT_MAX      5000      /* QUIT, then TERM */
 #define DURABLE_TERM_MAX      3000      /* TERM, then KILL */
@@ -33,6 +34,7 @@
 #define DURABLE_FAILURES_MAX  8         /* short lives in a row */
 #define DURABLE_AGAIN_MIN     200
 #define DURABLE_AGAIN_MAX     5000
+#define DURABLE_MOVES_MAX     10        /* to another port */
 #define DURABLE_OUT_MAX       (256 * 1024)
 
 
@@ -53,6 +55,7 @@ typedef struct {
     int64_t             deadline;       /* of the state */
     int                 next;           /* signal at the deadline */
     int                 exit;
+    unsigned            moves;
 
     int                 signals;
     durable_child_t     nginx;
@@ -129,6 +132,13 @@ durable_nginx_line(void *data, char *line)
         /* The first one is the cause, those behind are its echo. */
         if (sv->emerg[0] == '\0') {
             snprintf(sv->emerg, sizeof(sv->emerg), "%s", message);
+        }
+
+        /* It would try for some seconds more. */
+        if (strstr(message, "bind() to ") != NULL
+            && strstr(message, "(98:") != NULL)
+        {
+            durable_child_kill(&sv->nginx, SIGKILL, true);
         }
 
         if (sv->state == DURABLE_STARTING
@@ -323,6 +333,21 @@ durable_again(durable_supervisor_t *sv, durable_child_t *c, int64_t now)
 }
 
 
+/* Nobody asked for this port: the next free one will do. */
+static void
+durable_move(durable_supervisor_t *sv)
+{
+    sv->emerg[0] = '\0';
+
+    if (!durable_setup_port(sv->setup) || !durable_nginx_write(sv->setup)) {
+        durable_fail(sv, sv->setup->error);
+        return;
+    }
+
+    durable_start_child(sv, &sv->nginx);
+}
+
+
 static void
 durable_nginx_ended(durable_supervisor_t *sv, int64_t now)
 {
@@ -336,6 +361,14 @@ durable_nginx_ended(durable_supervisor_t *sv, int64_t now)
     }
 
     if (!sv->shown) {
+        if (strstr(sv->emerg, "(98:") != NULL
+            && sv->setup->options->port == 0
+            && sv->moves++ < DURABLE_MOVES_MAX)
+        {
+            durable_move(sv);
+            return;
+        }
+
         if (sv->emerg[0] == '\0') {
             durable_child_how(&sv->nginx, how, sizeof(how));
             snprintf(sv->emerg, sizeof(sv->emerg), "it %s.", how);
@@ -424,7 +457,7 @@ durable_starting(durable_supervisor_t *sv, int64_t now)
         return;
     }
 
-    if (durable_health(s->options->address, s->port, sv->unwell,
+    if (durable_health(s->options->address, s->port, s->token, sv->unwell,
                        sizeof(sv->unwell)))
     {
         sv->state = DURABLE_RUNNING;
@@ -439,6 +472,12 @@ durable_starting(durable_supervisor_t *sv, int64_t now)
         }
 
         return;
+    }
+
+    if (sv->unwell[0] != '\0' && !sv->shown
+        && sv->deadline > now + DURABLE_UNWELL_MAX)
+    {
+        sv->deadline = now + DURABLE_UNWELL_MAX;
     }
 
     if (now >= sv->deadline) {
