@@ -25,6 +25,11 @@
 #include "engine/dur_store.h"
 
 
+/* The longest durable_store that leaves room for its socket's name. */
+#define NGX_DURABLE_PATH_MAX                                                 \
+    (sizeof(((struct sockaddr_un *) 0)->sun_path) - sizeof("/leader.sock"))
+
+
 typedef struct {
     ngx_str_t           url;
     ngx_uint_t          max_calls;          /* default 128 */
@@ -76,6 +81,7 @@ struct ngx_durable_op_s {
     void                *data;
     dur_rc_t             rc;
     dur_reply_t          reply;
+    void                *entry;             /* of the process half */
     ngx_msec_t           sent;
     unsigned             pending:1;
     unsigned             resubmitted:3;

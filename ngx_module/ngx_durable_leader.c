@@ -1,0 +1,578 @@
+
+/*
+ * Copyright (C) the nginx-durable authors
+ */
+
+
+/*
+ * A leader's life: open the store and say the configuration, lead, hand over.
+ * Nothing leaves this process for a batch before the batch was committed.
+ */
+
+
+#include "ngx_durable_process.h"
+
+
+static dur_rc_t ngx_durable_leader_open(char *err, size_t size);
+static dur_rc_t ngx_durable_leader_configure(char *err, size_t size);
+static void ngx_durable_leader_config(dur_config_t *config);
+static void ngx_durable_leader_batches(ngx_durable_batch_t *b);
+static void ngx_durable_leader_effects(dur_effect_t *effect);
+static void ngx_durable_leader_log(dur_effect_t *effect);
+static void ngx_durable_leader_finish(ngx_durable_list_t *ops);
+static void ngx_durable_leader_failed(dur_rc_t rc);
+static ngx_uint_t ngx_durable_leader_idle(void);
+
+
+/* The lock is held.  On failure everything but the lock is as before. */
+
+dur_rc_t
+ngx_durable_leader_start(void)
+{
+    char                    err[sizeof(ngx_durable_process.reason_text)];
+    dur_rc_t                rc;
+    ngx_durable_process_t  *dp;
+
+    dp = &ngx_durable_process;
+
+    /* a process opens a store once */
+
+    if (dp->store) {
+        dur_store_close(dp->store);
+        dp->store = NULL;
+    }
+
+    err[0] = '\0';
+    rc = ngx_durable_leader_open(err, sizeof(err));
+
+    if (rc != DUR_OK) {
+        ngx_durable_fail(rc, err);
+        return rc;
+    }
+
+    dp->commit.engine = dp->engine;
+
+    dp->caller.store = dur_engine_store(dp->engine);
+    dp->caller.dev = dp->conf->dev;
+    dp->caller.signing_key = dp->conf->dev
+                             ? dur_str_null
+                             : dur_str_make(dp->conf->signing_key.data,
+                                            dp->conf->signing_key.len);
+
+    if (ngx_durable_caller_start(&dp->caller) != NGX_OK
+        || ngx_durable_commit_start(&dp->commit) != NGX_OK
+        || ngx_durable_clock_open() != NGX_OK
+        || ngx_durable_peer_listen() != NGX_OK)
+    {
+        ngx_durable_leader_stop();
+        ngx_durable_fail(DUR_EIO, "the leader could not start");
+        return DUR_EIO;
+    }
+
+    dp->role = NGX_DURABLE_LEADER;
+    dp->yield = 0;
+
+    ngx_durable_fail(DUR_OK, NULL);
+
+    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                  "durable: this worker leads, epoch %uL", dp->epoch);
+
+    ngx_durable_follower_send_all();
+    ngx_durable_kick();
+
+    ngx_durable_clock_arm(dur_engine_next_due(dp->engine));
+    ngx_durable_sidecar_start();
+    ngx_durable_sync_start();
+
+    return DUR_OK;
+}
+
+
+/* Ends the threads and gives everything back, the lock last. */
+
+void
+ngx_durable_leader_stop(void)
+{
+    ngx_uint_t              i;
+    ngx_durable_list_t      rest;
+    ngx_durable_batch_t    *b;
+    ngx_durable_commit_t   *c;
+    ngx_durable_process_t  *dp;
+
+    dp = &ngx_durable_process;
+    c = &dp->commit;
+
+    ngx_durable_sync_stop();
+    ngx_durable_clock_close();
+    ngx_durable_peer_pause_all();
+
+    ngx_durable_list_init(&rest);
+
+    if (c->started) {
+        ngx_durable_commit_stop(c);
+
+        b = c->done;
+        c->done = NULL;
+        ngx_durable_leader_batches(b);
+
+        if (c->inventory) {
+            ngx_durable_list_push(&rest, c->inventory);
+        }
+
+        for (i = 0; i <= NGX_DURABLE_INGEST; i++) {
+            ngx_durable_list_append(&rest, &c->queues[i]);
+            ngx_durable_list_append(&rest, &dp->fresh[i]);
+        }
+
+        for (i = 0; i < NGX_DURABLE_BATCHES; i++) {
+            dur_arena_deinit(&c->batches[i].arena);
+        }
+
+        dur_buf_deinit(&c->op);
+
+        (void) pthread_cond_destroy(&c->cond);
+        (void) pthread_mutex_destroy(&c->mutex);
+    }
+
+    ngx_durable_list_append(&rest, &dp->status);
+
+    ngx_durable_caller_stop(&dp->caller);
+
+    /* the last ACKs, then the last replies */
+
+    ngx_durable_sidecar_stop();
+
+    dp->role = NGX_DURABLE_FOLLOWER;
+
+    ngx_durable_requeue(&rest);
+    ngx_durable_peer_close_all();
+
+    if (dp->engine) {
+        dur_engine_close(dp->engine);
+        dp->engine = NULL;
+    }
+
+    if (dp->lock != NGX_INVALID_FILE) {
+        (void) ngx_close_file(dp->lock);
+        dp->lock = NGX_INVALID_FILE;
+    }
+}
+
+
+/*
+ * Steps down in good order: nothing new is taken, what was taken is committed
+ * and answered.
+ */
+
+void
+ngx_durable_leader_drain(void)
+{
+    ngx_durable_commit_t   *c;
+    ngx_durable_process_t  *dp;
+
+    dp = &ngx_durable_process;
+    c = &dp->commit;
+
+    ngx_durable_kick();
+
+    dp->role = NGX_DURABLE_DRAINING;
+    dp->drain_until = ngx_current_msec + NGX_DURABLE_DRAIN;
+
+    ngx_durable_sync_stop();
+    ngx_durable_clock_close();
+    ngx_durable_sidecar_flow();
+    ngx_durable_peer_pause_all();
+
+    (void) pthread_mutex_lock(&c->mutex);
+    c->drain = 1;
+    (void) pthread_cond_signal(&c->cond);
+    (void) pthread_mutex_unlock(&c->mutex);
+
+    if (!dp->hold.timer_set) {
+        ngx_add_timer(&dp->hold, 1000);
+    }
+
+    ngx_durable_leader_wake();
+}
+
+
+void
+ngx_durable_leader_drained(void)
+{
+    ngx_durable_process_t  *dp;
+
+    dp = &ngx_durable_process;
+
+    ngx_durable_leader_stop();
+
+    if (dp->yield) {
+        dp->yield = 0;
+        dp->yield_until = ngx_current_msec + NGX_DURABLE_NO_LEADER;
+    }
+
+    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                  "durable: this worker leads no more");
+
+    if (ngx_exiting && dp->nops == 0) {
+
+        if (dp->hold.timer_set) {
+            ngx_del_timer(&dp->hold);
+        }
+
+        return;
+    }
+
+    dp->tries = 0;
+    dp->lost_at = ngx_current_msec;
+    ngx_durable_elect_later(1);
+}
+
+
+/* The threads have something for us. */
+
+void
+ngx_durable_leader_wake(void)
+{
+    dur_rc_t                rc;
+    ngx_durable_batch_t    *b, *last;
+    ngx_durable_calls_t    *calls, *next;
+    ngx_durable_commit_t   *c;
+    ngx_durable_process_t  *dp;
+
+    dp = &ngx_durable_process;
+    c = &dp->commit;
+
+    /* calls are taken first, so that their batches are there */
+
+    calls = ngx_durable_caller_take(&dp->caller);
+
+    (void) pthread_mutex_lock(&c->mutex);
+    b = c->done;
+    c->done = NULL;
+    c->done_last = &c->done;
+    (void) pthread_mutex_unlock(&c->mutex);
+
+    rc = DUR_OK;
+
+    if (b) {
+        ngx_durable_leader_batches(b);
+
+        for (last = b; last->next; last = last->next) { /* void */ }
+
+        rc = last->fatal ? last->rc : DUR_OK;
+
+        (void) pthread_mutex_lock(&c->mutex);
+
+        last->next = c->free;
+        c->free = b;
+
+        if (c->idle) {
+            (void) pthread_cond_signal(&c->cond);
+        }
+
+        (void) pthread_mutex_unlock(&c->mutex);
+    }
+
+    for ( /* void */ ; calls; calls = next) {
+        next = calls->next;
+        ngx_durable_sidecar_calls(calls);
+        ngx_durable_caller_recycle(&dp->caller, calls);
+    }
+
+    if (rc != DUR_OK) {
+        ngx_durable_leader_failed(rc);
+        return;
+    }
+
+    if (dp->role == NGX_DURABLE_DRAINING) {
+
+        if (ngx_durable_leader_idle()) {
+            ngx_durable_leader_drained();
+        }
+
+        return;
+    }
+
+    ngx_durable_sidecar_flow();
+}
+
+
+static dur_rc_t
+ngx_durable_leader_open(char *err, size_t size)
+{
+    dur_rc_t                rc;
+    dur_engine_options_t    opt;
+    ngx_durable_process_t  *dp;
+
+    dp = &ngx_durable_process;
+
+    ngx_memzero(&opt, sizeof(dur_engine_options_t));
+
+    opt.path = (char *) dp->conf->path.data;
+    opt.size = dp->conf->size;
+    opt.async = dp->conf->async;
+    ngx_durable_entropy(opt.store_id);
+
+    rc = dur_engine_open(&dp->engine, &opt, err, size);
+
+    if (rc != DUR_OK) {
+        dp->engine = NULL;
+        return rc;
+    }
+
+    dur_store_reader_check(dur_engine_store(dp->engine));
+
+    rc = ngx_durable_leader_configure(err, size);
+
+    if (rc != DUR_OK) {
+        dur_engine_close(dp->engine);
+        dp->engine = NULL;
+        return rc;
+    }
+
+    dur_engine_stat(dp->engine, &dp->stat);
+
+    dp->epoch = dp->stat.epoch;
+    ngx_memcpy(dp->store_id, dp->stat.store_id, sizeof(dp->store_id));
+
+    return DUR_OK;
+}
+
+
+/* CONFIG is the first op of every leader, committed before anything else. */
+
+static dur_rc_t
+ngx_durable_leader_configure(char *err, size_t size)
+{
+    dur_rc_t       rc;
+    dur_op_t       op;
+    dur_buf_t      blob, bytes;
+    dur_arena_t    arena;
+    dur_reply_t    reply;
+    dur_config_t   config;
+    dur_effect_t  *effects;
+    dur_engine_t  *engine;
+
+    engine = ngx_durable_process.engine;
+
+    dur_buf_init(&blob, 4096);
+    dur_buf_init(&bytes, 8192);
+    dur_arena_init(&arena);
+
+    ngx_durable_leader_config(&config);
+
+    ngx_memzero(&op, sizeof(dur_op_t));
+    ngx_memzero(&reply, sizeof(dur_reply_t));
+
+    rc = dur_config_encode(&config, &blob);
+
+    if (rc == DUR_OK) {
+        op.type = DUR_OP_CONFIG;
+        op.body = dur_buf_str(&blob);
+        ngx_durable_entropy(op.entropy);
+        rc = dur_op_encode(&op, &bytes);
+    }
+
+    if (rc == DUR_OK) {
+        rc = dur_engine_begin(engine, ngx_durable_clock_now(), &arena);
+    }
+
+    if (rc == DUR_OK) {
+        rc = dur_engine_apply(engine, dur_buf_str(&bytes), &reply);
+
+        if (rc == DUR_OK) {
+            rc = dur_engine_commit(engine, &effects);
+
+        } else {
+            dur_engine_abort(engine);
+        }
+    }
+
+    if (rc == DUR_OK) {
+        rc = reply.rc;
+    }
+
+    if (rc != DUR_OK) {
+        (void) ngx_snprintf((u_char *) err, size,
+                            "the configuration could not be stored: %s%Z",
+                            dur_strerror(rc));
+    }
+
+    dur_arena_deinit(&arena);
+    dur_buf_deinit(&bytes);
+    dur_buf_deinit(&blob);
+
+    return rc;
+}
+
+
+static void
+ngx_durable_leader_config(dur_config_t *config)
+{
+    ngx_uint_t           i;
+    ngx_durable_app_t   *app;
+    ngx_durable_conf_t  *conf;
+
+    conf = ngx_durable_process.conf;
+
+    dur_config_init(config);
+
+    config->dev = conf->dev;
+    config->retry_interval = conf->retry_interval;
+    config->retention = (int64_t) conf->retention * 1000;
+
+    if (conf->max_steps) {
+        config->max_steps = conf->max_steps;
+    }
+
+    /* one limit for all apps: the largest that was allowed */
+
+    app = conf->apps.elts;
+
+    for (i = 0; i < conf->apps.nelts; i++) {
+        if (i == 0 || app[i].max_calls > config->max_calls) {
+            config->max_calls = app[i].max_calls;
+        }
+    }
+}
+
+
+static void
+ngx_durable_leader_batches(ngx_durable_batch_t *b)
+{
+    ngx_durable_process_t  *dp;
+
+    dp = &ngx_durable_process;
+
+    for ( /* void */ ; b; b = b->next) {
+
+        dp->stat = b->stat;
+
+        if (b->nops || b->effects) {
+            dp->batches++;
+            dp->batch_ops = b->nops;
+            dp->batch_us = b->us;
+        }
+
+        ngx_durable_leader_effects(b->effects);
+        ngx_durable_leader_finish(&b->ops);
+
+        if (dp->epoch != b->stat.epoch) {
+            dp->epoch = b->stat.epoch;
+            ngx_durable_sidecar_epoch();
+        }
+
+        ngx_durable_clock_arm(b->due);
+    }
+}
+
+
+static void
+ngx_durable_leader_effects(dur_effect_t *effect)
+{
+    ngx_durable_process_t  *dp;
+
+    dp = &ngx_durable_process;
+
+    for ( /* void */ ; effect; effect = effect->next) {
+
+        switch (effect->type) {
+
+        case DUR_EFFECT_ACK:
+        case DUR_EFFECT_CANCEL:
+            ngx_durable_sidecar_effect(effect);
+            break;
+
+        case DUR_EFFECT_FEED:
+            ngx_durable_feed_notify(effect->text);
+            break;
+
+        case DUR_EFFECT_LOG:
+            ngx_durable_leader_log(effect);
+            break;
+
+        case DUR_EFFECT_APPS:
+            if (dp->role == NGX_DURABLE_LEADER) {
+                ngx_durable_sync_reload();
+            }
+            break;
+
+        case DUR_EFFECT_CALL:
+            /* the call thread has it */
+            break;
+        }
+    }
+}
+
+
+static void
+ngx_durable_leader_log(dur_effect_t *effect)
+{
+    static const ngx_uint_t  levels[] = {
+        NGX_LOG_ERR, NGX_LOG_WARN, NGX_LOG_NOTICE, NGX_LOG_INFO
+    };
+
+    ngx_log_error(levels[ngx_min(effect->level, 3)], ngx_cycle->log, 0,
+                  "durable: %*s", effect->text.len, effect->text.data);
+}
+
+
+static void
+ngx_durable_leader_finish(ngx_durable_list_t *ops)
+{
+    ngx_durable_entry_t  *e;
+
+    while ((e = ngx_durable_list_pop(ops)) != NULL) {
+
+        if (ngx_durable_process.exited) {
+            e->op = NULL;
+        }
+
+        ngx_durable_entry_finish(e);
+    }
+}
+
+
+/* The store is damaged or its disk is gone: close, and try it anew. */
+
+static void
+ngx_durable_leader_failed(dur_rc_t rc)
+{
+    ngx_durable_leader_stop();
+    ngx_durable_fail(rc, "");
+
+    if (!ngx_exiting) {
+        ngx_durable_elect_failed();
+    }
+}
+
+
+static ngx_uint_t
+ngx_durable_leader_idle(void)
+{
+    ngx_uint_t             n, idle;
+    ngx_durable_batch_t   *b;
+    ngx_durable_commit_t  *c;
+
+    c = &ngx_durable_process.commit;
+    n = 0;
+
+    (void) pthread_mutex_lock(&c->mutex);
+
+    for (b = c->free; b; b = b->next) {
+        n++;
+    }
+
+    /* results that fail stay with the sidecar */
+
+    idle = n == NGX_DURABLE_BATCHES
+           && c->queues[NGX_DURABLE_CONTROL].first == NULL
+           && c->queues[NGX_DURABLE_INGEST].first == NULL
+           && ((c->queues[NGX_DURABLE_RESULT].first == NULL
+                && c->inventory == NULL)
+               || c->errors);
+
+    (void) pthread_mutex_unlock(&c->mutex);
+
+    return idle;
+}
