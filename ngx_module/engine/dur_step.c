@@ -330,9 +330,13 @@ dur_step_remove_items(dur_engine_t *e, dur_run_t *run)
         int64_t   due;
     } *open;
 
-    /* collected first: what is removed must not move under the cursor */
+    /*
+     * Collected first: what is removed must not move under the cursor.  One
+     * more than are open: the row of an item whose result ends the run names
+     * that item still.
+     */
 
-    size = run->open;
+    size = run->open + 1;
     open = dur_arena_alloc(e->arena, (size + 1) * sizeof(*open));
     if (open == NULL) {
         return DUR_ENOMEM;
