@@ -1,0 +1,269 @@
+
+/*
+ * Copyright (C) the nginx-durable authors
+ */
+
+
+/*
+ * What the files of the HTTP half share.  A request is routed (server), let in
+ * (auth), read (body), made an op (event, register) or a query (rest), and
+ * answered (respond).  Leaders, links and threads are on the other side of
+ * ngx_durable.h.
+ */
+
+
+#ifndef _NGX_HTTP_DURABLE_H_INCLUDED_
+#define _NGX_HTTP_DURABLE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_durable.h"
+#include "engine/dur_json.h"
+#include "engine/dur_query.h"
+#include "engine/dur_sign.h"
+#include "engine/dur_time.h"
+#include "engine/dur_ulid.h"
+
+
+#define NGX_HTTP_DURABLE_VERSION       "0.1.0"
+
+#define NGX_HTTP_DURABLE_EVENTS_MAX    5000
+#define NGX_HTTP_DURABLE_NAME_MAX      512
+#define NGX_HTTP_DURABLE_REQUEST_MAX   (16 * 1024 * 1024)
+#define NGX_HTTP_DURABLE_BUFFER_MAX    (64 * 1024 * 1024)
+#define NGX_HTTP_DURABLE_ERROR_LEN     512
+
+
+typedef struct ngx_http_durable_ctx_s    ngx_http_durable_ctx_t;
+typedef struct ngx_http_durable_route_s  ngx_http_durable_route_t;
+
+typedef ngx_int_t (*ngx_http_durable_handler_pt)(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+typedef void (*ngx_http_durable_reply_pt)(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_rc_t rc, dur_reply_t *reply);
+
+
+/* Where a directive stands, for messages about several of them. */
+typedef struct {
+    ngx_str_t                      file;
+    ngx_uint_t                     line;    /* 0: it is not there */
+} ngx_http_durable_place_t;
+
+
+/*
+ * Buffers of the worker.  They are used within one call and hold nothing
+ * across requests but their memory, so that a request in steady state
+ * allocates none.
+ */
+typedef struct {
+    dur_buf_t                      body;
+    dur_buf_t                      text;
+    dur_buf_t                      canonical;
+    dur_buf_t                      op;
+    dur_ulid_t                     last;
+    u_char                         random[1024];
+    size_t                         left;
+} ngx_http_durable_scratch_t;
+
+
+typedef struct {
+    ngx_durable_conf_t             durable;
+    ngx_path_t                    *path;
+
+    ngx_http_durable_place_t       store;
+    ngx_http_durable_place_t       sidecar;
+    ngx_http_durable_place_t       app;
+    ngx_http_durable_place_t       server;
+    ngx_http_durable_place_t       status;
+
+    ngx_str_t                      kind;    /* "dev" or "cloud" */
+    ngx_http_durable_scratch_t     scratch;
+    unsigned                       warned:1;
+} ngx_http_durable_main_conf_t;
+
+
+typedef enum {
+    NGX_HTTP_DURABLE_NONE = 0,
+    NGX_HTTP_DURABLE_SERVER,
+    NGX_HTTP_DURABLE_STATUS
+} ngx_http_durable_surface_e;
+
+
+typedef struct {
+    ngx_uint_t                     surface;
+} ngx_http_durable_loc_conf_t;
+
+
+typedef enum {
+    NGX_HTTP_DURABLE_OPEN = 0,
+    NGX_HTTP_DURABLE_EVENT_KEY,             /* in the path */
+    NGX_HTTP_DURABLE_SIGNING_KEY            /* as a bearer token */
+} ngx_http_durable_auth_e;
+
+
+struct ngx_http_durable_route_s {
+    ngx_uint_t                     methods;
+    ngx_str_t                      pattern; /* "*": segment, "**": rest */
+    ngx_http_durable_auth_e        auth;
+    ngx_http_durable_handler_pt    handler;
+};
+
+
+struct ngx_http_durable_ctx_s {
+    ngx_durable_op_t               op;
+    ngx_http_request_t            *request;
+    ngx_http_durable_main_conf_t  *conf;
+    const ngx_http_durable_route_t  *route;
+
+    ngx_str_t                      args[2]; /* what the pattern's "*" met */
+    off_t                          limit;   /* of the body, 0: none */
+    off_t                          received;
+
+    ngx_http_durable_handler_pt    read;    /* the body is here */
+    ngx_http_durable_reply_pt      reply;
+
+    dur_ulid_t                    *ids;
+    ngx_uint_t                     nids;
+
+    ngx_str_t                      error;   /* the body in place of nginx's */
+
+    unsigned                       reading:1;
+    unsigned                       waiting:1;
+    unsigned                       cleanup:1;
+    unsigned                       answered:1;
+    unsigned                       replace:1;
+    unsigned                       replaced:1;
+    unsigned                       events:1;    /* errors have "ids" */
+    unsigned                       seeded:1;
+    unsigned                       unseeded:1;
+};
+
+
+/* ngx_http_durable_conf.c */
+void *ngx_http_durable_create_main_conf(ngx_conf_t *cf);
+char *ngx_http_durable_init_main_conf(ngx_conf_t *cf, void *conf);
+void *ngx_http_durable_create_loc_conf(ngx_conf_t *cf);
+char *ngx_http_durable_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+
+/* ngx_http_durable_set.c */
+void ngx_http_durable_place(ngx_conf_t *cf, ngx_http_durable_place_t *place);
+char *ngx_http_durable_set_store(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_durable_set_sidecar(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_durable_set_event_key(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_durable_set_signing_key(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_durable_set_app(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* ngx_http_durable_secret.c */
+ngx_int_t ngx_http_durable_secret(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_str_t *secret);
+
+/* ngx_http_durable_server.c */
+ngx_int_t ngx_http_durable_server_handler(ngx_http_request_t *r);
+ngx_http_durable_ctx_t *ngx_http_durable_ctx(ngx_http_request_t *r);
+
+/* ngx_http_durable_auth.c */
+ngx_int_t ngx_http_durable_auth(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+
+/* ngx_http_durable_body.c */
+ngx_int_t ngx_http_durable_read_body(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, off_t limit,
+    ngx_http_durable_handler_pt handler);
+ngx_int_t ngx_http_durable_body(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_str_t *body);
+ngx_int_t ngx_http_durable_body_filter_init(ngx_conf_t *cf);
+
+/* ngx_http_durable_submit.c */
+ngx_int_t ngx_http_durable_submit(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_op_t *op,
+    ngx_http_durable_reply_pt reply);
+ngx_int_t ngx_http_durable_reply(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_rc_t rc, dur_reply_t *reply);
+void ngx_http_durable_reply_as_is(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_rc_t rc, dur_reply_t *reply);
+ngx_int_t ngx_http_durable_entropy(ngx_http_durable_scratch_t *s, u_char *p,
+    size_t n);
+ngx_int_t ngx_http_durable_ulid(ngx_http_durable_scratch_t *s, uint64_t ms,
+    dur_ulid_t *id);
+
+/* ngx_http_durable_event.c */
+ngx_int_t ngx_http_durable_event_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+
+/* ngx_http_durable_parse.c */
+ngx_int_t ngx_http_durable_events_parse(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_str_t body, dur_op_t *op,
+    json_t **root);
+
+/* ngx_http_durable_register.c */
+ngx_int_t ngx_http_durable_register_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_remove_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+
+/* ngx_http_durable_rest.c */
+ngx_int_t ngx_http_durable_batch_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_actions_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_events_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_one_event_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_event_runs_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_run_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_history_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_arg(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value);
+ngx_int_t ngx_http_durable_functions_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_cancel_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_cancel_v0_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+
+/* ngx_http_durable_status.c */
+ngx_int_t ngx_http_durable_status_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_durable_health_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_dev_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_telemetry_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+
+/* ngx_http_durable_respond.c */
+ngx_int_t ngx_http_durable_send(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *body);
+ngx_int_t ngx_http_durable_send_text(ngx_http_request_t *r,
+    ngx_uint_t status, ngx_str_t *body);
+ngx_int_t ngx_http_durable_send_copy(ngx_http_request_t *r,
+    ngx_uint_t status, dur_str_t body);
+ngx_int_t ngx_http_durable_error(ngx_http_request_t *r, ngx_uint_t status,
+    const char *fmt, ...);
+ngx_int_t ngx_http_durable_unavailable(ngx_http_request_t *r);
+ngx_int_t ngx_http_durable_error_rc(ngx_http_request_t *r, dur_rc_t rc);
+ngx_int_t ngx_http_durable_header(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value);
+ngx_str_t *ngx_http_durable_request_header(ngx_http_request_t *r,
+    const char *name, size_t len);
+
+/* ngx_http_durable_filter.c */
+ngx_int_t ngx_http_durable_header_filter_init(ngx_conf_t *cf);
+
+
+extern ngx_module_t  ngx_http_durable_module;
+
+
+#endif /* _NGX_HTTP_DURABLE_H_INCLUDED_ */

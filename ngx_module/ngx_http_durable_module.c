@@ -1,0 +1,282 @@
+
+/*
+ * Copyright (C) the nginx-durable authors
+ */
+
+
+#include "ngx_http_durable.h"
+
+
+static char *ngx_http_durable_server(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_durable_status(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static ngx_int_t ngx_http_durable_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_durable_init_process(ngx_cycle_t *cycle);
+static void ngx_http_durable_exit_process(ngx_cycle_t *cycle);
+
+
+static ngx_conf_enum_t  ngx_http_durable_modes[] = {
+    { ngx_string("production"), 0 },
+    { ngx_string("dev"), 1 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_num_bounds_t  ngx_http_durable_steps_bounds = {
+    ngx_conf_check_num_bounds, 1, 100000
+};
+
+
+/* Each of them is documented in docs/directives.md; a test compares. */
+
+static ngx_command_t  ngx_http_durable_commands[] = {
+
+    { ngx_string("durable_store"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1234,
+      ngx_http_durable_set_store,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("durable_sidecar"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_durable_set_sidecar,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("durable_mode"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_durable_main_conf_t, durable.dev),
+      &ngx_http_durable_modes },
+
+    { ngx_string("durable_event_key"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_durable_set_event_key,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("durable_signing_key"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
+      ngx_http_durable_set_signing_key,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("durable_app"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
+      ngx_http_durable_set_app,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("durable_poll_interval"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_durable_main_conf_t, durable.poll_interval),
+      NULL },
+
+    { ngx_string("durable_retry_interval"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_durable_main_conf_t, durable.retry_interval),
+      NULL },
+
+    { ngx_string("durable_discovery"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_durable_main_conf_t, durable.discovery),
+      NULL },
+
+    { ngx_string("durable_event_max_size"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_durable_main_conf_t, durable.event_max_size),
+      NULL },
+
+    { ngx_string("durable_request_max_size"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_durable_main_conf_t, durable.request_max_size),
+      NULL },
+
+    { ngx_string("durable_max_steps"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_durable_main_conf_t, durable.max_steps),
+      &ngx_http_durable_steps_bounds },
+
+    { ngx_string("durable_server"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_durable_server,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("durable_status"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_durable_status,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_durable_module_ctx = {
+    NULL,                                  /* preconfiguration */
+    ngx_http_durable_init,                 /* postconfiguration */
+
+    ngx_http_durable_create_main_conf,     /* create main configuration */
+    ngx_http_durable_init_main_conf,       /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_durable_create_loc_conf,      /* create location configuration */
+    ngx_http_durable_merge_loc_conf        /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_durable_module = {
+    NGX_MODULE_V1,
+    &ngx_http_durable_module_ctx,          /* module context */
+    ngx_http_durable_commands,             /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    ngx_http_durable_init_process,         /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    ngx_http_durable_exit_process,         /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static char *
+ngx_http_durable_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_durable_loc_conf_t *dlcf = conf;
+
+    ngx_http_core_loc_conf_t      *clcf;
+    ngx_http_durable_main_conf_t  *dmcf;
+
+    if (dlcf->surface != NGX_CONF_UNSET_UINT) {
+        return dlcf->surface == NGX_HTTP_DURABLE_SERVER
+               ? "is duplicate" : "cannot share a location with "
+                                  "\"durable_status\"";
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->name.len != 1 || clcf->name.data[0] != '/'
+        || clcf->exact_match)
+    {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "\"durable_server\" should be in \"location /\": "
+                           "SDKs use absolute paths such as /e/ and "
+                           "/fn/register, location \"%V\" will not see them "
+                           "all", &clcf->name);
+    }
+
+    clcf->handler = ngx_http_durable_server_handler;
+    dlcf->surface = NGX_HTTP_DURABLE_SERVER;
+
+    dmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_durable_module);
+
+    if (dmcf->server.line == 0) {
+        ngx_http_durable_place(cf, &dmcf->server);
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_durable_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_durable_loc_conf_t *dlcf = conf;
+
+    ngx_http_core_loc_conf_t      *clcf;
+    ngx_http_durable_main_conf_t  *dmcf;
+
+    if (dlcf->surface != NGX_CONF_UNSET_UINT) {
+        return dlcf->surface == NGX_HTTP_DURABLE_STATUS
+               ? "is duplicate" : "cannot share a location with "
+                                  "\"durable_server\"";
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    clcf->handler = ngx_http_durable_status_handler;
+    dlcf->surface = NGX_HTTP_DURABLE_STATUS;
+
+    dmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_durable_module);
+
+    if (dmcf->status.line == 0) {
+        ngx_http_durable_place(cf, &dmcf->status);
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_durable_init(ngx_conf_t *cf)
+{
+    ngx_http_durable_main_conf_t  *dmcf;
+
+    dmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_durable_module);
+
+    if (dmcf->server.line == 0 && dmcf->status.line == 0) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_durable_header_filter_init(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_durable_body_filter_init(cf);
+}
+
+
+static ngx_int_t
+ngx_http_durable_init_process(ngx_cycle_t *cycle)
+{
+    ngx_http_durable_main_conf_t  *dmcf;
+
+    dmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_durable_module);
+
+    if (dmcf == NULL || !dmcf->durable.enabled) {
+        return NGX_OK;
+    }
+
+    return ngx_durable_init_process(cycle, &dmcf->durable);
+}
+
+
+static void
+ngx_http_durable_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_http_durable_main_conf_t  *dmcf;
+
+    dmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_durable_module);
+
+    if (dmcf == NULL || !dmcf->durable.enabled) {
+        return;
+    }
+
+    ngx_durable_exit_process(cycle);
+}
