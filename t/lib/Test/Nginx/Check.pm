@@ -14,7 +14,10 @@ use Time::HiRes qw(sleep time);
 
 use Test::Nginx::Server;
 
-our ($diff_long, $log_from) = (1, 0);
+# Where the log of this block starts, and where what an older worker still
+# had to say is over.
+our ($log_from, $quiet_from) = (0, 0);
+our $diff_long = 1;
 
 # Signs of a crash or of a leak, wherever they stand in a log.
 my $trouble = qr/\[alert\]|\[emerg\]|exited on signal|AddressSanitizer
@@ -228,9 +231,14 @@ sub found {
 }
 
 
+sub log_size { return -s Test::Nginx::Server::error_log_file() || 0 }
+
 sub log_text {
+    my ($from) = @_;
+
     return Test::Nginx::Server::read_file(
-               Test::Nginx::Server::error_log_file(), $log_from);
+               Test::Nginx::Server::error_log_file(),
+               defined $from ? $from : $log_from);
 }
 
 
@@ -254,7 +262,8 @@ sub error_log {
     }
 
     for my $pattern (patterns($block->get('no_error_log'))) {
-        my @lines = grep { found($_, $pattern) } split /\n/, log_text();
+        my @lines = grep { found($_, $pattern) } split /\n/,
+                         log_text($quiet_from);
 
         Test::More::ok(!@lines, "$name - pattern \"$pattern\" should not "
                        . 'match any line in error.log')
@@ -340,9 +349,7 @@ sub unexpected {
     my $die = $block->has('must_die');
     my @lines;
 
-    for my $line (split /\n/, Test::Nginx::Server::read_file(
-                      Test::Nginx::Server::error_log_file(), $from))
-    {
+    for my $line (split /\n/, log_text($from)) {
         next unless $line =~ $trouble;
         next if $line =~ /\[debug\]|\[info\]/;
         next if $die && $line =~ /\[emerg\]/;

@@ -18,7 +18,7 @@ use POSIX qw(:sys_wait_h);
 use Time::HiRes qw(sleep time);
 
 our ($pid, $exit);
-our ($workers, $master, $log_level) = (1, 0, 'debug');
+our ($workers, $master, $log_level) = (1, use_hup(), 'debug');
 our $worker_connections = 64;
 our ($root_location, @environment) = (1);
 
@@ -47,7 +47,8 @@ sub error_log_file { return "$root/logs/error.log" }
 
 sub running { return defined $pid }
 
-sub use_hup { return $ENV{TEST_NGINX_USE_HUP} }
+# Reloads instead of restarts; these need a master process.
+sub use_hup { return $ENV{TEST_NGINX_USE_HUP} ? 1 : 0 }
 
 
 sub version {
@@ -66,6 +67,8 @@ sub version {
 # ---- files
 
 sub make_root {
+    $generation = 0;
+
     remove_tree($root);
     make_path("$root/conf", "$root/logs", "$root/html");
     chmod 0777, "$root/logs";
@@ -238,8 +241,7 @@ CONF
 sub start {
     my ($seconds) = @_;
 
-    ($generation, $exit, $started_with_master) = (0, undef, $master);
-    unlink pid_file();
+    ($exit, $started_with_master) = (undef, $master);
 
     my @command = (binary(), '-p', "$root/", '-e', "$root/logs/error.log",
                    '-c', "$root/conf/nginx.conf");

@@ -105,7 +105,10 @@ sub log_level {
 
 sub master_on { $Test::Nginx::Server::master = 1; return }
 
-sub master_off { $Test::Nginx::Server::master = 0; return }
+sub master_off {
+    $Test::Nginx::Server::master = Test::Nginx::Server::use_hup();
+    return;
+}
 
 sub no_shuffle { $shuffle = 0; return }
 
@@ -405,8 +408,9 @@ sub start_server {
         Test::Nginx::Server::next_generation();
     }
 
-    $block->{log} = -s Test::Nginx::Server::error_log_file() || 0;
+    $block->{log} = Test::Nginx::Check::log_size();
     $Test::Nginx::Check::log_from = $block->{log};
+    $Test::Nginx::Check::quiet_from = $block->{log};
 
     if (defined(my $files = $block->get('user_files'))) {
         Test::Nginx::Server::user_files($files);
@@ -419,8 +423,13 @@ sub start_server {
 
     Test::Nginx::Server::write_config(%part);
 
-    return $reload ? Test::Nginx::Server::reload()
-                   : Test::Nginx::Server::start();
+    return Test::Nginx::Server::start() unless $reload;
+
+    my $done = Test::Nginx::Server::reload();
+
+    $Test::Nginx::Check::quiet_from = Test::Nginx::Check::log_size();
+
+    return $done;
 }
 
 
@@ -444,8 +453,9 @@ sub run_requests {
 
     for my $round (0 .. $rounds - 1) {
         if ($round) {
-            $Test::Nginx::Check::log_from =
-                -s Test::Nginx::Server::error_log_file() || 0;
+            $Test::Nginx::Check::log_from = Test::Nginx::Check::log_size();
+            $Test::Nginx::Check::quiet_from =
+                $Test::Nginx::Check::log_from;
         }
 
         my $backend = start_backend($block);
@@ -576,7 +586,7 @@ END {
     }
 }
 
-$SIG{INT} = $SIG{TERM} = sub { exit 1 };
+$SIG{HUP} = $SIG{INT} = $SIG{PIPE} = $SIG{TERM} = sub { exit 1 };
 
 
 1;
