@@ -172,7 +172,10 @@ dur_event_route(dur_engine_t *e, const dur_run_event_t *event, dur_str_t json,
         }
     }
 
-    return DUR_OK;
+    /* a client's id may have kept all of them from starting */
+
+    return event->client_id.len ? dur_retention_unused(e, &event->id)
+                                : DUR_OK;
 }
 
 

@@ -106,6 +106,18 @@ dur_retention_has_runs(dur_engine_t *e, const dur_ulid_t *event, bool *has)
 }
 
 
+dur_rc_t
+dur_retention_unused(dur_engine_t *e, const dur_ulid_t *event)
+{
+    bool      has;
+    dur_rc_t  rc;
+
+    rc = dur_retention_has_runs(e, event, &has);
+
+    return (rc == DUR_OK && !has) ? dur_retention_event(e, event) : rc;
+}
+
+
 /* Everything of one run; it is gone when *budget is above 0 afterwards. */
 static dur_rc_t
 dur_retention_run_rows(dur_engine_t *e, const dur_ulid_t *id,
