@@ -235,7 +235,7 @@ dur_queue_dispatch(dur_engine_t *e, unsigned budget)
 {
     bool                   leased;
     dur_rc_t               rc;
-    uint32_t               idle, i;
+    uint32_t               idle, i, turn;
     dur_cursor_t          *c;
     dur_registry_t        *r;
     dur_registered_app_t  *app;
@@ -251,10 +251,16 @@ dur_queue_dispatch(dur_engine_t *e, unsigned budget)
         return rc;
     }
 
-    /* ends after one whole round in which no app had anything */
+    /*
+     * The app whose turn it is follows from the commit, not from a counter of
+     * this process: the next leader must decide the same.  Ends after one
+     * whole round in which no app had anything.
+     */
+
+    turn = (uint32_t) (e->counters.sequence % r->napps);
 
     for (idle = 0; budget > 0 && idle < r->napps && rc == DUR_OK; ) {
-        i = r->rotor++ % r->napps;
+        i = turn++ % r->napps;
         app = r->apps[i];
         leased = false;
 

@@ -72,7 +72,6 @@ typedef struct {
     dur_function_t       **functions;       /* by id - 1, NULL gaps */
     uint32_t               nindex;
     dur_trigger_index_t   *index;
-    uint32_t               rotor;           /* round robin of dispatch */
 } dur_registry_t;
 
 /* Reads everything, also the number of leases per app. */
