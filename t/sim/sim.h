@@ -121,6 +121,7 @@ typedef struct {
     int64_t     ended_at;
     char        status[16];     /* when ended */
     dur_ulid_t  event;
+    unsigned    handled;        /* runs of its failure handler */
     unsigned    executions;     /* of steps, gives each output its number */
     struct {
         json_t   *memo;         /* as the apps saw it first */
@@ -145,6 +146,7 @@ typedef struct {
     uint32_t          app;
     bool              cancelled;
     bool              submitted;    /* the result is in this batch */
+    bool              resent;       /* finished before the link was new */
     bool              ghost;        /* its sidecar is gone, it may come late */
     int64_t           at;           /* built or finished then */
     uint16_t          status;
@@ -302,6 +304,7 @@ int sim_run_find(sim_t *s, const dur_ulid_t *id, bool add);
 void sim_check_commit(sim_t *s);
 void sim_check_quiet(sim_t *s);
 void sim_check_event(sim_t *s, unsigned event);     /* when it is accepted */
+void sim_check_lost(sim_t *s, uint64_t item);   /* its run may fail */
 bool sim_check_empty(sim_t *s);         /* no item is anywhere */
 void sim_check_stuck(sim_t *s) __attribute__((noreturn));
 void sim_check_retired(sim_t *s);

@@ -228,7 +228,7 @@ sim_ctx_parse(sim_ctx_t *x)
     x->plan = json_is_true(json_object_get(ctx,
                                            "disable_immediate_execution"));
 
-    if (x->attempt >= x->max_attempts) {
+    if (!x->fn->retries_changed && x->attempt >= x->max_attempts) {
         sim_fail(s, "attempt %u of %u", x->attempt, x->max_attempts);
     }
 

@@ -95,6 +95,9 @@ sim_sidecar_crash(sim_t *s)
             continue;
         }
 
+        /* to be lost again and again uses attempts */
+        sim_check_lost(s, c->item);
+
         if (c->state != SIM_CALL_LEASED && sim_permille(&s->rand, 300)) {
             /* read by the leader before the sidecar died, but not decided */
             sim_call_leave(s, c);
@@ -121,6 +124,7 @@ sim_sidecar_link(sim_t *s)
     for (i = 0; i < s->ncalls; i++) {
         c = &s->calls[i];
         c->submitted = false;
+        c->resent = c->state == SIM_CALL_FINISHED;
 
         if (c->state == SIM_CALL_LEASED) {
             sim_call_free(s, c);
@@ -215,13 +219,24 @@ sim_sidecar_call(sim_t *s, const dur_effect_t *f)
                  f->item, f->generation);
     }
 
-    if (sim_sidecar_used(s) >= s->slots) {
+    /*
+     * A result that the leader before this one settled waits for its ACK
+     * again; what that leader leased in its place takes its slot already.
+     */
+
+    for (i = 0, n = sim_sidecar_used(s); i < s->ncalls; i++) {
+        if (s->calls[i].resent && !s->calls[i].ghost) {
+            n--;
+        }
+    }
+
+    if (n >= s->slots) {
         sim_fail(s, "more calls than the sidecar's %u slots", s->slots);
     }
 
     for (i = 0, n = 0; i < s->ncalls; i++) {
         c = &s->calls[i];
-        if (c->state != SIM_CALL_FREE && !c->ghost && !c->cancelled
+        if ((c->state == SIM_CALL_LEASED || c->state == SIM_CALL_RUNNING)
             && c->app == f->app)
         {
             n++;

@@ -140,11 +140,16 @@ sim_gather_cancel(sim_t *s, sim_ops_t *b)
 }
 
 
-/* The sidecar's free slots, as the leader may spend them. */
+/* The sidecar's free slots, as the leader may spend them: none before the
+ * inventory is decided, which may use any of them. */
 static unsigned
 sim_budget(sim_t *s)
 {
     unsigned  used;
+
+    if (s->need_inventory) {
+        return 0;
+    }
 
     used = sim_sidecar_used(s);
 
@@ -388,7 +393,7 @@ sim_retire(sim_t *s)
     unsigned   i;
     sim_ops_t  b;
 
-    s->now += s->conf.retention + (int64_t) 40 * 3600 * 1000;
+    s->now += s->conf.retention + (int64_t) 60 * 3600 * 1000;
 
     for (i = 0; i < 1000; i++) {
         b.n = 0;
