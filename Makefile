@@ -5,6 +5,7 @@ NGINX ?= $(shell command -v nginx || echo /usr/sbin/nginx)
 NGINX_SRC ?= /usr/share/nginx/src
 PREFIX ?= /usr
 CC ?= cc
+SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 
 BUILD := build
@@ -29,6 +30,9 @@ SIDECAR_LIBS := -lcurl -lpthread $(ENGINE_LIBS)
 UNIT_SRC := $(sort $(wildcard t/unit/*_test.c))
 UNIT_BIN := $(UNIT_SRC:t/unit/%.c=$(BUILD)/unit/%)
 
+MODULE_CFLAGS = $(strip $(CFLAGS) -Wextra -Wno-unused-parameter \
+	-Wno-cast-function-type -D_GNU_SOURCE $(SANITIZE))
+MODULE_LDFLAGS = $(strip -Wl,-z,relro $(SANITIZE))
 MODULE := $(BUILD)/ngx_http_durable_module.so
 GLUE_SRC := $(wildcard ngx_module/*.c)
 GLUE_DEPS := $(wildcard ngx_module/*.h)
@@ -60,13 +64,11 @@ unit: $(UNIT_BIN)
 # nginx's own configure, with the flags its package was built with.
 $(BUILD)/nginx/Makefile: config
 	@mkdir -p $(BUILD)
-	top=$(CURDIR); cd $(NGINX_SRC) && bash -c '. ./conf_flags; \
-	./configure "$${NGX_CONF_FLAGS[@]}" --builddir='$$top'/$(BUILD)/nginx \
-	--with-cc-opt="$(strip $(CFLAGS) -Wextra -Wno-unused-parameter \
-	-Wno-cast-function-type -fvisibility=hidden -D_GNU_SOURCE $(SANITIZE))" \
-	--with-ld-opt="-Wl,-z,relro $(SANITIZE)" \
-	--add-dynamic-module='$$top >$$top/$(BUILD)/configure.log \
-	|| { tail -20 '$$top'/$(BUILD)/configure.log; exit 1; }'
+	cd $(NGINX_SRC) && . ./conf_flags && ./configure \
+	    "$${NGX_CONF_FLAGS[@]}" --builddir=$(CURDIR)/$(BUILD)/nginx \
+	    --with-cc-opt="$(MODULE_CFLAGS)" --with-ld-opt="$(MODULE_LDFLAGS)" \
+	    --add-dynamic-module=$(CURDIR) >$(CURDIR)/$(BUILD)/configure.log \
+	    || { tail -20 $(CURDIR)/$(BUILD)/configure.log; exit 1; }
 
 $(MODULE): $(BUILD)/nginx/Makefile $(GLUE_SRC) $(GLUE_DEPS) $(ENGINE_SRC) \
 		$(ENGINE_DEPS)
