@@ -38,6 +38,8 @@ static void ngx_durable_batch_failed(ngx_durable_commit_t *c,
     ngx_durable_batch_t *b, dur_rc_t rc);
 static void ngx_durable_batch_hold(ngx_durable_commit_t *c);
 static void ngx_durable_batch_log(ngx_durable_batch_t *b, const char *text);
+static int64_t ngx_durable_batch_leased(ngx_durable_commit_t *c,
+    int64_t before);
 static uint64_t ngx_durable_batch_us(void);
 
 
@@ -104,6 +106,7 @@ static dur_rc_t
 ngx_durable_batch_try(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
     int64_t now, int64_t budget)
 {
+    int64_t               leased;
     dur_rc_t              rc;
     dur_str_t             op;
     ngx_uint_t            timers;
@@ -116,6 +119,8 @@ ngx_durable_batch_try(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
     if (b->ops.first == NULL && !b->own) {
         return DUR_OK;
     }
+
+    leased = ngx_durable_batch_leased(c, 0);
 
     rc = dur_engine_begin(c->engine, now, &b->arena);
     if (rc != DUR_OK) {
@@ -137,9 +142,13 @@ ngx_durable_batch_try(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
         rc = dur_engine_apply(c->engine, op, &reply);
     }
 
-    if (rc == DUR_OK && budget > 0 && dur_engine_has_ready(c->engine)) {
-        op = ngx_durable_batch_own(c, DUR_OP_DISPATCH, budget);
-        rc = dur_engine_apply(c->engine, op, &reply);
+    if (rc == DUR_OK && dur_engine_has_ready(c->engine)) {
+        budget -= ngx_durable_batch_leased(c, leased);
+
+        if (budget > 0) {
+            op = ngx_durable_batch_own(c, DUR_OP_DISPATCH, budget);
+            rc = dur_engine_apply(c->engine, op, &reply);
+        }
     }
 
     if (rc != DUR_OK) {
@@ -172,10 +181,13 @@ static dur_rc_t
 ngx_durable_batch_each(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
     int64_t now, int64_t budget)
 {
+    int64_t               leased;
     dur_rc_t              rc;
     dur_str_t             op;
     dur_reply_t           reply;
     ngx_durable_entry_t  *e;
+
+    leased = ngx_durable_batch_leased(c, 0);
 
     for (e = b->ops.first; e; e = e->next) {
         rc = ngx_durable_batch_single(c, b, now,
@@ -209,6 +221,8 @@ ngx_durable_batch_each(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
             return rc;
         }
     }
+
+    budget -= ngx_durable_batch_leased(c, leased);
 
     if (budget > 0 && dur_engine_has_ready(c->engine)) {
         op = ngx_durable_batch_own(c, DUR_OP_DISPATCH, budget);
@@ -412,6 +426,19 @@ ngx_durable_batch_log(ngx_durable_batch_t *b, const char *text)
 
     *b->last = effect;
     b->last = &effect->next;
+}
+
+
+/* A result leases the next call of its run by itself: it spends a credit. */
+
+static int64_t
+ngx_durable_batch_leased(ngx_durable_commit_t *c, int64_t before)
+{
+    dur_engine_stat_t  stat;
+
+    dur_engine_stat(c->engine, &stat);
+
+    return (int64_t) stat.attempts - before;
 }
 
 

@@ -259,7 +259,7 @@ static ngx_durable_batch_t *
 ngx_durable_commit_take(ngx_durable_commit_t *c, int64_t *budget)
 {
     size_t                bytes;
-    ngx_uint_t            results, held;
+    ngx_uint_t            held;
     ngx_durable_list_t   *q;
     ngx_durable_batch_t  *b;
 
@@ -293,29 +293,19 @@ ngx_durable_commit_take(ngx_durable_commit_t *c, int64_t *budget)
                                 NGX_DURABLE_BATCH_OPS / 2, &bytes);
     }
 
-    results = b->ops.count;
-
     ngx_durable_commit_fill(b, &q[NGX_DURABLE_CONTROL],
                             NGX_DURABLE_BATCH_CONTROL, &bytes);
     ngx_durable_commit_fill(b, &q[NGX_DURABLE_INGEST],
                             NGX_DURABLE_BATCH_OPS, &bytes);
 
-    b->nops = b->ops.count;
-
     if (!held) {
         ngx_durable_commit_fill(b, &q[NGX_DURABLE_RESULT],
                                 NGX_DURABLE_BATCH_OPS, &bytes);
-        results += b->ops.count - b->nops;
-        b->nops = b->ops.count;
     }
 
-    /* a result may lease the next call of its run by itself */
+    b->nops = b->ops.count;
 
-    *budget = 0;
-
-    if (b->own && b->link && b->link == c->link) {
-        *budget = c->credits - (int64_t) results;
-    }
+    *budget = (b->own && b->link && b->link == c->link) ? c->credits : 0;
 
     if (c->fresh) {
         c->fresh = 0;

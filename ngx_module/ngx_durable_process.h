@@ -255,6 +255,7 @@ typedef struct {
     ngx_str_t                  key;         /* normalised */
     uint64_t                   item;        /* the PUT in flight, or 0 */
     ngx_msec_t                 due;
+    ngx_msec_t                 delay;       /* before the next try */
     u_char                     error[128];
     size_t                     error_len;
     unsigned                   configured:1;

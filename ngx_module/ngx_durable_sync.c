@@ -20,6 +20,7 @@
 
 
 #define NGX_DURABLE_SYNC_TIMEOUT  10000
+#define NGX_DURABLE_SYNC_FIRST    500
 #define NGX_DURABLE_SYNC_RETRY    5000
 #define NGX_DURABLE_SYNC_STUCK    (NGX_DURABLE_SYNC_TIMEOUT * 2)
 #define NGX_DURABLE_SYNC_APPS     (4 * 1024 * 1024)
@@ -390,16 +391,25 @@ ngx_durable_sync_schedule(ngx_durable_target_t *t)
 
     interval = ngx_durable_process.conf->poll_interval;
 
-    if (interval == 0) {
+    if (t->failed) {
 
-        /* only those in error are asked again */
+        /* it may be about to start */
 
-        if (!t->failed) {
+        t->delay = t->delay ? ngx_min(t->delay * 2, NGX_DURABLE_SYNC_RETRY)
+                            : NGX_DURABLE_SYNC_FIRST;
+
+        interval = interval ? ngx_min(interval, t->delay) : t->delay;
+
+    } else {
+        t->delay = 0;
+
+        if (interval == 0) {
+
+            /* only those in error are asked again */
+
             t->due = 0;
             return;
         }
-
-        interval = NGX_DURABLE_SYNC_RETRY;
     }
 
     t->due = ngx_current_msec + interval;
