@@ -361,8 +361,9 @@ dur_json_member_of(const uint8_t *p, const uint8_t *last, dur_str_t key,
 static dur_rc_t
 dur_json_element(dur_str_t array, dur_str_t index, dur_str_t *value)
 {
-    size_t    n, pos;
-    dur_rc_t  rc;
+    size_t     n, pos;
+    dur_rc_t   rc;
+    dur_str_t  element;
 
     if (index.len == 0 || index.len > 9) {
         return DUR_ENOTFOUND;
@@ -380,8 +381,12 @@ dur_json_element(dur_str_t array, dur_str_t index, dur_str_t *value)
     pos = 0;
 
     do {
-        rc = dur_json_next(array, &pos, value);
+        rc = dur_json_next(array, &pos, &element);
     } while (rc == DUR_OK && n-- > 0);
+
+    if (rc == DUR_OK) {
+        *value = element;
+    }
 
     return rc;
 }
