@@ -47,8 +47,13 @@ ngx_http_durable_event_body(ngx_http_request_t *r,
 
     rc = ngx_http_durable_events_parse(r, ctx, body, &op, &root);
 
+    if (rc == NGX_DECLINED) {
+        return ngx_http_durable_error(r, NGX_HTTP_BAD_REQUEST, "%V",
+                                      &ctx->error);
+    }
+
     if (rc != NGX_OK) {
-        return rc;
+        return ngx_http_durable_error_rc(r, DUR_ENOMEM);
     }
 
     if (op.nevents == 0) {

@@ -11,26 +11,10 @@
  */
 
 
-#include "ngx_http_durable.h"
+#include "ngx_http_durable_parse.h"
 
-
-/* 1980-01-01 and 2100-01-01 */
-#define NGX_HTTP_DURABLE_TS_MIN    (315532800 * (int64_t) 1000)
-#define NGX_HTTP_DURABLE_TS_MAX    (4102444800 * (int64_t) 1000)
 
 #define NGX_HTTP_DURABLE_SEED_MAX  (86400 * (int64_t) 1000)
-
-
-typedef struct {
-    ngx_http_durable_ctx_t        *ctx;
-    ngx_http_durable_scratch_t    *scratch;
-    ngx_uint_t                     array;   /* messages tell the index */
-    ngx_uint_t                     index;
-    int64_t                        now;
-    uint64_t                       seed_ms;
-    u_char                         seed[10];
-    u_char                         error[NGX_HTTP_DURABLE_ERROR_LEN];
-} ngx_http_durable_parse_t;
 
 
 /* A member whose bytes are kept; absent is "{}" or nothing at all. */
@@ -42,36 +26,22 @@ typedef struct {
 } ngx_http_durable_member_t;
 
 
-static ngx_int_t ngx_http_durable_parse_all(ngx_http_request_t *r,
-    ngx_http_durable_parse_t *parse, dur_str_t body, dur_op_t *op,
-    json_t *root);
-static void ngx_http_durable_parse_seed(ngx_http_request_t *r,
-    ngx_http_durable_parse_t *parse);
+static ngx_int_t ngx_http_durable_parse_all(ngx_http_durable_parse_t *parse,
+    dur_str_t body, dur_op_t *op, json_t *root);
+static void ngx_http_durable_parse_seed(ngx_http_durable_parse_t *parse);
 static ngx_int_t ngx_http_durable_parse_event(ngx_http_durable_parse_t *parse,
     dur_str_t text, json_t *json, dur_op_event_t *event);
-static ngx_int_t ngx_http_durable_parse_name(ngx_http_durable_parse_t *parse,
-    json_t *json, dur_op_event_t *event);
-static ngx_int_t ngx_http_durable_parse_ts(ngx_http_durable_parse_t *parse,
-    json_t *json, dur_op_event_t *event);
-static ngx_int_t ngx_http_durable_parse_string(
-    ngx_http_durable_parse_t *parse, json_t *json, const char *key,
-    dur_str_t *value);
-static ngx_int_t ngx_http_durable_parse_object(
-    ngx_http_durable_parse_t *parse, json_t *json, const char *key,
-    json_t **value);
 static ngx_int_t ngx_http_durable_parse_id(ngx_http_durable_parse_t *parse,
     dur_op_event_t *event);
 static ngx_int_t ngx_http_durable_write_member(
     ngx_http_durable_parse_t *parse, dur_str_t text,
     ngx_http_durable_member_t *member);
-static ngx_int_t ngx_http_durable_parse_failed(
-    ngx_http_durable_parse_t *parse, const char *fmt, ...);
 
 
 /*
  * NGX_OK: the op borrows from the scratch buffers and from *root, which the
- * caller releases; otherwise the request was answered and the code finalizes
- * it.
+ * caller releases; NGX_DECLINED: ctx->error says what is wrong; NGX_ERROR: no
+ * memory.
  */
 
 ngx_int_t
@@ -84,6 +54,12 @@ ngx_http_durable_events_parse(ngx_http_request_t *r,
     dur_json_error_t          error;
     ngx_http_durable_parse_t  parse;
 
+    ngx_memzero(&parse, offsetof(ngx_http_durable_parse_t, error));
+
+    parse.request = r;
+    parse.ctx = ctx;
+    parse.scratch = &ctx->conf->scratch;
+
     for (i = 0; i < body.len; i++) {
         if (body.data[i] != ' ' && body.data[i] != '\t'
             && body.data[i] != CR && body.data[i] != LF)
@@ -93,57 +69,49 @@ ngx_http_durable_events_parse(ngx_http_request_t *r,
     }
 
     if (i == body.len) {
-        return ngx_http_durable_error(r, NGX_HTTP_BAD_REQUEST,
-                                      "the request has no body: send an event "
-                                      "object or an array of them");
+        return ngx_http_durable_parse_failed(&parse,
+                                             "the request has no body: send "
+                                             "an event object or an array of "
+                                             "them");
     }
 
     if (body.data[i] != '{' && body.data[i] != '[') {
-        return ngx_http_durable_error(r, NGX_HTTP_BAD_REQUEST,
-                                      "the body must be a JSON object or an "
-                                      "array of objects");
+        return ngx_http_durable_parse_failed(&parse,
+                                             "the body must be a JSON object "
+                                             "or an array of objects");
     }
 
     *root = dur_json_parse(body, &error);
 
     if (*root == NULL) {
-        return ngx_http_durable_error(r, NGX_HTTP_BAD_REQUEST,
-                                      "the body is not valid JSON: %s "
-                                      "(line %uz, byte %uz)",
-                                      error.text, error.line, error.offset);
+        return ngx_http_durable_parse_failed(&parse,
+                                             "the body is not valid JSON: %s "
+                                             "(line %uz, byte %uz)",
+                                             error.text, error.line,
+                                             error.offset);
     }
 
-    ngx_memzero(&parse, offsetof(ngx_http_durable_parse_t, error));
-
-    parse.ctx = ctx;
-    parse.scratch = &ctx->conf->scratch;
     parse.array = (body.data[i] == '[');
     tp = ngx_timeofday();
     parse.now = (int64_t) tp->sec * 1000 + tp->msec;
 
-    rc = ngx_http_durable_parse_all(r, &parse, body, op, *root);
+    rc = ngx_http_durable_parse_all(&parse, body, op, *root);
 
-    if (rc == NGX_OK) {
-        return NGX_OK;
+    if (rc != NGX_OK) {
+        json_decref(*root);
+
+        if (ctx->error.len == 0) {
+            return NGX_ERROR;
+        }
     }
 
-    json_decref(*root);
-
-    if (rc == NGX_DECLINED) {
-        return ngx_http_durable_error(r, NGX_HTTP_BAD_REQUEST, "%s",
-                                      parse.error);
-    }
-
-    return ngx_http_durable_error_rc(r, DUR_ENOMEM);
+    return rc;
 }
 
 
-/* NGX_DECLINED: parse->error says what is wrong. */
-
 static ngx_int_t
-ngx_http_durable_parse_all(ngx_http_request_t *r,
-    ngx_http_durable_parse_t *parse, dur_str_t body, dur_op_t *op,
-    json_t *root)
+ngx_http_durable_parse_all(ngx_http_durable_parse_t *parse, dur_str_t body,
+    dur_op_t *op, json_t *root)
 {
     size_t                   n, pos;
     ngx_int_t                rc;
@@ -167,16 +135,17 @@ ngx_http_durable_parse_all(ngx_http_request_t *r,
 
     op->type = DUR_OP_EVENTS;
     op->nevents = n;
-    op->events = ngx_pcalloc(r->pool, n * sizeof(dur_op_event_t) + 1);
+    op->events = ngx_pcalloc(parse->request->pool,
+                             n * sizeof(dur_op_event_t) + 1);
 
     ctx->nids = n;
-    ctx->ids = ngx_pnalloc(r->pool, n * sizeof(dur_ulid_t) + 1);
+    ctx->ids = ngx_pnalloc(parse->request->pool, n * sizeof(dur_ulid_t) + 1);
 
     if (op->events == NULL || ctx->ids == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_http_durable_parse_seed(r, parse);
+    ngx_http_durable_parse_seed(parse);
 
     b = &parse->scratch->text;
     dur_buf_reset(b);
@@ -229,8 +198,7 @@ ngx_http_durable_parse_all(ngx_http_request_t *r,
 /* A seed that is malformed, old or known to be taken is not used. */
 
 static void
-ngx_http_durable_parse_seed(ngx_http_request_t *r,
-    ngx_http_durable_parse_t *parse)
+ngx_http_durable_parse_seed(ngx_http_durable_parse_t *parse)
 {
     int64_t     off;
     ngx_str_t  *header;
@@ -241,7 +209,8 @@ ngx_http_durable_parse_seed(ngx_http_request_t *r,
         return;
     }
 
-    header = ngx_http_durable_request_header(r, "x-inngest-event-id-seed",
+    header = ngx_http_durable_request_header(parse->request,
+                                     "x-inngest-event-id-seed",
                                      sizeof("x-inngest-event-id-seed") - 1);
 
     if (header == NULL
@@ -366,129 +335,6 @@ ngx_http_durable_parse_event(ngx_http_durable_parse_t *parse, dur_str_t text,
 
 
 static ngx_int_t
-ngx_http_durable_parse_name(ngx_http_durable_parse_t *parse, json_t *json,
-    dur_op_event_t *event)
-{
-    switch (dur_json_get_string(json, "name", &event->name)) {
-
-    case DUR_OK:
-        break;
-
-    case DUR_ENOTFOUND:
-        return ngx_http_durable_parse_failed(parse, "name is missing");
-
-    default:
-        return ngx_http_durable_parse_failed(parse, "name must be a string");
-    }
-
-    if (event->name.len == 0) {
-        return ngx_http_durable_parse_failed(parse, "name is empty");
-    }
-
-    if (event->name.len > NGX_HTTP_DURABLE_NAME_MAX) {
-        return ngx_http_durable_parse_failed(parse,
-                                             "name is longer than %d bytes",
-                                             NGX_HTTP_DURABLE_NAME_MAX);
-    }
-
-    if (event->name.len >= sizeof("inngest/") - 1
-        && ngx_strncasecmp((u_char *) event->name.data,
-                           (u_char *) "inngest/", sizeof("inngest/") - 1)
-           == 0)
-    {
-        return ngx_http_durable_parse_failed(parse,
-                                             "the prefix \"inngest/\" of a "
-                                             "name is reserved");
-    }
-
-    return NGX_OK;
-}
-
-
-/*
- * With a seed an event without a time has that of the seed, so that the same
- * request sent again is the same event.
- */
-
-static ngx_int_t
-ngx_http_durable_parse_ts(ngx_http_durable_parse_t *parse, json_t *json,
-    dur_op_event_t *event)
-{
-    json_t  *ts;
-
-    ts = json_object_get(json, "ts");
-
-    event->ts = 0;
-
-    if (ts != NULL && !json_is_null(ts)) {
-
-        if (!json_is_integer(ts)) {
-            return ngx_http_durable_parse_failed(parse,
-                                                 "ts must be an integer, "
-                                                 "milliseconds since 1970");
-        }
-
-        event->ts = json_integer_value(ts);
-    }
-
-    if (event->ts == 0) {
-        event->ts = parse->ctx->seeded ? (int64_t) parse->seed_ms : parse->now;
-        return NGX_OK;
-    }
-
-    if (event->ts < NGX_HTTP_DURABLE_TS_MIN
-        || event->ts > NGX_HTTP_DURABLE_TS_MAX)
-    {
-        return ngx_http_durable_parse_failed(parse,
-                                             "ts must be between 1980 and "
-                                             "2100, in milliseconds");
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_durable_parse_string(ngx_http_durable_parse_t *parse, json_t *json,
-    const char *key, dur_str_t *value)
-{
-    switch (dur_json_get_string(json, key, value)) {
-
-    case DUR_OK:
-        return NGX_OK;
-
-    case DUR_ENOTFOUND:
-        *value = dur_str_null;
-        return NGX_OK;
-
-    default:
-        return ngx_http_durable_parse_failed(parse, "%s must be a string",
-                                             key);
-    }
-}
-
-
-static ngx_int_t
-ngx_http_durable_parse_object(ngx_http_durable_parse_t *parse, json_t *json,
-    const char *key, json_t **value)
-{
-    *value = json_object_get(json, key);
-
-    if (*value == NULL || json_is_null(*value)) {
-        *value = NULL;
-        return NGX_OK;
-    }
-
-    if (!json_is_object(*value)) {
-        return ngx_http_durable_parse_failed(parse, "%s must be an object",
-                                             key);
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
 ngx_http_durable_parse_id(ngx_http_durable_parse_t *parse,
     dur_op_event_t *event)
 {
@@ -543,28 +389,4 @@ ngx_http_durable_write_member(ngx_http_durable_parse_t *parse, dur_str_t text,
     }
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_durable_parse_failed(ngx_http_durable_parse_t *parse,
-    const char *fmt, ...)
-{
-    u_char   *p, *last;
-    va_list   args;
-
-    p = parse->error;
-    last = parse->error + NGX_HTTP_DURABLE_ERROR_LEN - 1;
-
-    if (parse->array) {
-        p = ngx_slprintf(p, last, "event %ui: ", parse->index);
-    }
-
-    va_start(args, fmt);
-    p = ngx_vslprintf(p, last, fmt, args);
-    va_end(args);
-
-    *p = '\0';
-
-    return NGX_DECLINED;
 }
