@@ -417,6 +417,12 @@ dur_inventory_missing(dur_engine_t *e, dur_item_t *item, bool changed)
 {
     dur_rc_t  rc;
 
+    rc = dur_queue_lease_get(e, item->id, item);
+    if (rc != DUR_OK) {
+        /* its run ended a moment ago, with another call that was lost */
+        return rc == DUR_ENOTFOUND ? DUR_OK : rc;
+    }
+
     if (!changed) {
         /* it was leased but never sent: the same attempt goes out now */
         return dur_queue_call(e, item);
