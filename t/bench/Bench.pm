@@ -59,6 +59,11 @@ sub wait_for {
         my $value = $code->();
         return $value if $value;
 
+        for my $pid (keys %child) {
+            next if waitpid($pid, WNOHANG) == 0;
+            die "$what: " . delete($child{$pid}) . " ended by itself\n";
+        }
+
         die "$what: not within $seconds s\n" if time > $end;
         sleep($pause || 0.01);
     }

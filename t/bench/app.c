@@ -50,6 +50,7 @@ struct app_conn_s {
     int          fd;
     unsigned     watch:1;
     unsigned     held:1;        /* a call is waiting for the gate */
+    unsigned     closing:1;     /* once the answer is out */
     unsigned     dead:1;
     size_t       sent;
     net_buf_t    in;
@@ -361,6 +362,7 @@ app_flush(app_t *app, app_conn_t *c)
     if (c->sent == c->out.len) {
         c->sent = 0;
         c->out.len = 0;
+        c->dead = c->closing;
     } else {
         ev.events |= EPOLLOUT;
     }
@@ -394,6 +396,7 @@ app_process(app_t *app, app_conn_t *c)
             break;
         }
 
+        c->closing = m.close;
         net_buf_consume(&c->in, m.total);
     }
 

@@ -173,7 +173,7 @@ sub end_all {
     stop_server();
     stop_child(delete $server{app}) if $server{app};
     complain_of_log();
-    remove_tree($dir);
+    remove_tree($dir) unless $_[0];
 }
 
 
@@ -536,7 +536,8 @@ for my $workers (@workers) {
         if ($@) {
             print "  # $groups[$i]: $@";
             $missed++;
-            end_all();
+            end_all('keep');
+            rename $dir, "$dir.failed-$groups[$i]";
         }
     }
 
