@@ -61,6 +61,86 @@ dur_idem_hash(dur_engine_t *e, uint32_t function, dur_str_t client_id,
 }
 
 
+/* The run of a row lives. */
+static dur_rc_t
+dur_idem_lives(dur_engine_t *e, dur_str_t value, bool *live)
+{
+    dur_rc_t    rc;
+    dur_run_t   run;
+    dur_ulid_t  id;
+
+    *live = false;
+
+    if (value.len != DUR_ULID_LEN) {
+        return DUR_ECORRUPT;
+    }
+
+    memcpy(id.b, value.data, DUR_ULID_LEN);
+
+    rc = dur_run_get(e->txn, &id, &run);
+    if (rc == DUR_OK) {
+        *live = run.status == DUR_RUN_LIVE;
+    }
+
+    return rc == DUR_ENOTFOUND ? DUR_OK : rc;
+}
+
+
+/*
+ * Buckets whose time is over but which were not dropped yet: of their rows
+ * those of live runs count.  DUR_EEXIST for one of them.
+ */
+static dur_rc_t
+dur_idem_overdue(dur_engine_t *e, uint32_t now,
+    const uint8_t hash[DUR_IDEM_HASH])
+{
+    bool           live;
+    uint8_t        key[DUR_IDEM_KEY];
+    uint32_t       bucket;
+    dur_rc_t       rc;
+    dur_str_t      k, v;
+    dur_cursor_t  *c;
+
+    static const uint8_t  zero[DUR_IDEM_HASH];
+
+    rc = dur_cursor_open(e->txn, DUR_T_IDEM, &c);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    rc = dur_cursor_seek(c, dur_str_null, &k, &v);
+
+    while (rc == DUR_OK && k.len == DUR_IDEM_KEY) {
+        bucket = dur_get32(k.data);
+
+        if (bucket + DUR_IDEM_BUCKETS > now) {
+            break;
+        }
+
+        rc = dur_cursor_seek(c, dur_idem_key(key, bucket, hash), &k, &v);
+
+        if (rc == DUR_OK && k.len == DUR_IDEM_KEY
+            && memcmp(k.data, key, DUR_IDEM_KEY) == 0)
+        {
+            rc = dur_idem_lives(e, v, &live);
+
+            if (rc == DUR_OK && live) {
+                rc = DUR_EEXIST;
+            }
+        }
+
+        if (rc == DUR_OK) {
+            rc = dur_cursor_seek(c, dur_idem_key(key, bucket + 1, zero), &k,
+                                 &v);
+        }
+    }
+
+    dur_cursor_close(c);
+
+    return rc == DUR_ENOTFOUND ? DUR_OK : rc;
+}
+
+
 dur_rc_t
 dur_idem_take(dur_engine_t *e, dur_run_t *run, dur_str_t client_id)
 {
@@ -76,13 +156,20 @@ dur_idem_take(dur_engine_t *e, dur_run_t *run, dur_str_t client_id)
 
     now = dur_idem_bucket(e->now);
 
-    for (i = 1; i < DUR_IDEM_BUCKETS; i++) {
+    /* from the next one on, since the clock may have been set back */
+
+    for (i = 0; i <= DUR_IDEM_BUCKETS; i++) {
         rc = dur_txn_get(e->txn, DUR_T_IDEM,
-                         dur_idem_key(key, now - i, run->idem_hash),
+                         dur_idem_key(key, now + 1 - i, run->idem_hash),
                          &present);
         if (rc != DUR_ENOTFOUND) {
             return rc == DUR_OK ? DUR_EEXIST : rc;
         }
+    }
+
+    rc = dur_idem_overdue(e, now, run->idem_hash);
+    if (rc != DUR_OK) {
+        return rc;
     }
 
     run->idem_bucket = now;
@@ -137,7 +224,6 @@ dur_idem_drop(dur_engine_t *e, dur_str_t key, dur_str_t value)
     bool        live;
     uint8_t     copy[DUR_IDEM_KEY], fresh[DUR_IDEM_KEY];
     dur_rc_t    rc;
-    dur_run_t   run;
     dur_ulid_t  id;
 
     if (key.len != DUR_IDEM_KEY || value.len != DUR_ULID_LEN) {
@@ -147,12 +233,10 @@ dur_idem_drop(dur_engine_t *e, dur_str_t key, dur_str_t value)
     memcpy(copy, key.data, DUR_IDEM_KEY);
     memcpy(id.b, value.data, DUR_ULID_LEN);
 
-    rc = dur_run_get(e->txn, &id, &run);
-    if (rc != DUR_OK && rc != DUR_ENOTFOUND) {
+    rc = dur_idem_lives(e, value, &live);
+    if (rc != DUR_OK) {
         return rc;
     }
-
-    live = (rc == DUR_OK && run.status == DUR_RUN_LIVE);
 
     rc = dur_txn_del(e->txn, DUR_T_IDEM, dur_str_make(copy, DUR_IDEM_KEY));
 
