@@ -106,6 +106,7 @@ SIM_SEEDS ?= 200
 .PHONY: sim
 
 $(SIM_OBJ): $(SIM_DEPS)
+$(UNIT_BIN): t/unit/kit.h
 
 $(BUILD)/sim: $(SIM_OBJ) $(BUILD)/libdur.a
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(ENGINE_LIBS)
