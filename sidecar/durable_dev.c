@@ -36,7 +36,7 @@ durable_banner_url(const durable_setup_t *s, char *url, size_t size)
 
 
 static void
-durable_banner_apps(const durable_options_t *o)
+durable_banner_apps(const durable_settings_t *o)
 {
     size_t  i;
 
@@ -57,7 +57,7 @@ durable_banner_apps(const durable_options_t *o)
 
 
 static void
-durable_banner_listen(const durable_options_t *o)
+durable_banner_listen(const durable_settings_t *o)
 {
     bool  local;
 
@@ -83,7 +83,7 @@ durable_banner(const durable_setup_t *s)
 {
     char                      url[DURABLE_HOST_LEN + 32];
     bool                      dev;
-    const durable_options_t  *o = s->options;
+    const durable_settings_t  *o = s->options;
 
     if (o->json) {
         return;
@@ -151,7 +151,7 @@ durable_error(const char *text)
 
 
 static int
-durable_run(const durable_options_t *o)
+durable_run(const durable_settings_t *o)
 {
     int               status;
     durable_setup_t  *s;
@@ -187,7 +187,7 @@ durable_main(durable_mode_t mode, int argc, char **argv)
 {
     int                status;
     durable_flags_t    flags;
-    durable_options_t  options;
+    durable_settings_t  options;
 
     if (!durable_flags_init(&flags, mode)
         || !durable_flags_argv(&flags, argc - 1, argv + 1))

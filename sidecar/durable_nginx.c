@@ -278,7 +278,7 @@ static void
 durable_conf_keys(const durable_setup_t *s, dur_buf_t *out)
 {
     size_t                    i;
-    const durable_options_t  *o = s->options;
+    const durable_settings_t  *o = s->options;
 
     for (i = 0; i < o->nevent_keys; i++) {
         (void) dur_buf_addz(out, "    durable_event_key");
@@ -306,7 +306,7 @@ durable_conf_durable(const durable_setup_t *s, dur_buf_t *out)
     int64_t                   poll;
     size_t                    i;
     char                      text[PATH_MAX];
-    const durable_options_t  *o = s->options;
+    const durable_settings_t  *o = s->options;
 
     durable_conf_text(out, "    durable_store", s->store);
 
@@ -353,7 +353,7 @@ durable_nginx_conf(const durable_setup_t *s, dur_buf_t *out)
     rlim_t                    files;
     const char               *level;
     struct rlimit             rl;
-    const durable_options_t  *o = s->options;
+    const durable_settings_t  *o = s->options;
 
     level = levels[o->verbose < 2 ? o->verbose : 2];
     files = getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_max < DURABLE_NOFILE
@@ -467,7 +467,7 @@ durable_nginx_write(durable_setup_t *s)
     bool                      ok;
     size_t                    i;
     dur_buf_t                 out;
-    const durable_options_t  *o = s->options;
+    const durable_settings_t  *o = s->options;
 
     for (i = 0; i < o->nevent_keys; i++) {
         if (!durable_key_write(s, o->event_keys[i], "event-key", i + 1)) {

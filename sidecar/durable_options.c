@@ -294,7 +294,7 @@ durable_option_event_keys(durable_flags_t *f)
 
 
 static bool
-durable_options_keys(durable_flags_t *f, durable_options_t *o)
+durable_options_keys(durable_flags_t *f, durable_settings_t *o)
 {
     size_t  i;
 
@@ -345,7 +345,7 @@ durable_options_keys(durable_flags_t *f, durable_options_t *o)
 
 
 static bool
-durable_options_host(durable_flags_t *f, durable_options_t *o)
+durable_options_host(durable_flags_t *f, durable_settings_t *o)
 {
     size_t       len;
     const char  *text;
@@ -409,7 +409,7 @@ durable_options_store(const durable_flags_t *f)
 
 
 bool
-durable_options_make(durable_flags_t *f, durable_options_t *o)
+durable_options_make(durable_flags_t *f, durable_settings_t *o)
 {
     size_t            i;
     durable_value_t  *v;

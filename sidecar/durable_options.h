@@ -46,10 +46,10 @@ typedef struct {
     bool                print_config;
     bool                json;
     unsigned            verbose;
-} durable_options_t;
+} durable_settings_t;
 
 
 /* False with a sentence in f->error. */
-bool durable_options_make(durable_flags_t *f, durable_options_t *o);
+bool durable_options_make(durable_flags_t *f, durable_settings_t *o);
 
 #endif /* DURABLE_OPTIONS_H */

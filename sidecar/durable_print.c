@@ -47,6 +47,7 @@ struct durable_kind_s {
 static void durable_detail_started(durable_line_t *l);
 static void durable_detail_done(durable_line_t *l);
 static void durable_detail_failed(durable_line_t *l);
+static void durable_detail_error(durable_line_t *l);
 static void durable_detail_retry(durable_line_t *l);
 static void durable_detail_sleeping(durable_line_t *l);
 static void durable_detail_app(durable_line_t *l);
@@ -60,8 +61,8 @@ static const durable_kind_t  durable_kinds[] = {
     { "step.retry",     "retry",     YELLOW, durable_detail_retry },
     { "step.sleeping",  "sleeping",  DIM,    durable_detail_sleeping },
     { "run.completed",  "completed", GREEN,  durable_detail_done },
-    { "run.failed",     "FAILED",    RED,    durable_detail_failed },
-    { "run.cancelled",  "cancelled", YELLOW, durable_detail_done },
+    { "run.failed",     "FAILED",    RED,    durable_detail_error },
+    { "run.cancelled",  "cancelled", YELLOW, durable_detail_error },
     { "app.synced",     "synced",    CYAN,   durable_detail_app },
     { "app.error",      "not synced", RED,   durable_detail_app }
 };
@@ -84,8 +85,8 @@ durable_print_init(durable_print_t *p, bool json)
     p->json = json;
     p->colour = isatty(STDOUT_FILENO) && (no == NULL || *no == '\0')
                 && term != NULL && strcmp(term, "dumb") != 0;
-    p->function = 16;
-    p->step = 12;
+    p->function = 20;
+    p->step = 18;
 }
 
 
@@ -273,6 +274,13 @@ durable_detail_failed(durable_line_t *l)
                             (long long) attempt + 1);
     }
 
+    durable_detail_error(l);
+}
+
+
+static void
+durable_detail_error(durable_line_t *l)
+{
     durable_print_safe(durable_line_text(l, "error"), DURABLE_TEXT_MAX,
                        l->out);
 }

@@ -375,7 +375,7 @@ durable_setup_port(durable_setup_t *s)
     int                       err;
     unsigned                  i, port, tries;
     const char               *what;
-    const durable_options_t  *o = s->options;
+    const durable_settings_t  *o = s->options;
 
     port = o->port != 0 ? o->port : DURABLE_PORT_DEFAULT;
     tries = o->port != 0 ? 1 : DURABLE_PORT_TRIES;
@@ -443,7 +443,7 @@ durable_setup_token(durable_setup_t *s)
 
 
 bool
-durable_setup_init(durable_setup_t *s, const durable_options_t *o)
+durable_setup_init(durable_setup_t *s, const durable_settings_t *o)
 {
     memset(s, 0, sizeof(*s));
 

@@ -21,7 +21,7 @@
 
 
 typedef struct {
-    const durable_options_t  *options;
+    const durable_settings_t  *options;
 
     char       store[DURABLE_STORE_PATH_MAX + 1];
     char       run[DURABLE_STORE_PATH_MAX + 8];     /* <store>/run */
@@ -51,7 +51,7 @@ typedef struct {
  * fails.  With o->print_config only names are worked out.  False with a
  * sentence in s->error; durable_setup_deinit() is due in any case.
  */
-bool durable_setup_init(durable_setup_t *s, const durable_options_t *o);
+bool durable_setup_init(durable_setup_t *s, const durable_settings_t *o);
 void durable_setup_deinit(durable_setup_t *s);
 
 /*

@@ -34,6 +34,7 @@
 #define DURABLE_FAILURES_MAX  8         /* short lives in a row */
 #define DURABLE_AGAIN_MIN     200
 #define DURABLE_AGAIN_MAX     5000
+#define DURABLE_TWICE_MIN     300       /* a signal sent twice over is one */
 #define DURABLE_MOVES_MAX     10        /* to another port */
 #define DURABLE_OUT_MAX       (256 * 1024)
 
@@ -53,6 +54,7 @@ typedef struct {
 
     durable_state_t     state;
     int64_t             deadline;       /* of the state */
+    int64_t             asked;          /* to stop */
     int                 next;           /* signal at the deadline */
     int                 exit;
     unsigned            moves;
@@ -158,8 +160,8 @@ durable_sidecar_line(void *data, char *line)
 {
     durable_supervisor_t  *sv = data;
 
-    if (sv->setup->options->verbose > 0 || strstr(line, "error") != NULL
-        || strstr(line, "warning") != NULL)
+    if (sv->setup->options->verbose > 0 || strstr(line, "error: ") != NULL
+        || strstr(line, "warning: ") != NULL)
     {
         durable_say("", line);
     }
@@ -436,9 +438,13 @@ durable_signalled(durable_supervisor_t *sv)
 
         default:
             if (sv->state >= DURABLE_STOPPING_NGINX) {
-                durable_stop_hard(sv);
+                if (durable_now() - sv->asked >= DURABLE_TWICE_MIN) {
+                    durable_stop_hard(sv);
+                }
                 break;
             }
+
+            sv->asked = durable_now();
 
             durable_say("", "durable: stopping (once more stops hard)");
             durable_stop(sv, 0);
@@ -607,7 +613,8 @@ durable_supervise(durable_setup_t *s, durable_ready_pt ready)
 
     char *const  nginx[] = { "nginx", "-p", run, "-c", conf, "-e", "stderr",
                              NULL };
-    char *const  sidecar[] = { "durable", "sidecar", "--socket", sock, NULL };
+    char *const  sidecar[] = { "durable", "sidecar", "--socket", sock,
+                               "--drain", "2", NULL };
 
     sv = calloc(1, sizeof(*sv));
     if (sv == NULL) {
