@@ -211,7 +211,7 @@ test_rules(void)
         { APP("{\"id\":\"f\",\"name\":\"F\",\"steps\":{\"a\":{}}}"),
           "steps.runtime must be an object" },
         { APP("{\"id\":\"f\",\"name\":\"F\",\"steps\":{\"a\":{\"runtime\":"
-              "{\"url\":\"/x\"}}}}"), "steps.runtime.url must be an absolute" },
+              "{\"url\":\"/x\"}}}}"), "runtime.url must be an absolute" },
         { APP("{\"id\":\"f\",\"name\":\"F\",\"steps\":{\"a\":{\"runtime\":"
               "{\"url\":\"wss://h/x\"}}}}"), "connect worker (wss)" },
         { APP("{\"id\":\"f\",\"name\":\"F\",\"steps\":{\"a\":{\"runtime\":"
@@ -319,7 +319,8 @@ test_rules(void)
                "{\"event\":\"a\"},{\"event\":\"a\"},{\"event\":\"a\"},"
                "{\"event\":\"a\"}]"), "more than 5" },
 
-        { WITH("\"concurrency\":0"), NULL }, { WITH("\"concurrency\":5"), NULL },
+        { WITH("\"concurrency\":0"), NULL },
+        { WITH("\"concurrency\":5"), NULL },
         { WITH("\"concurrency\":-1"), "concurrency must be a number" },
         { WITH("\"concurrency\":\"5\""), "concurrency must be a number" },
         { WITH("\"concurrency\":{}"), NULL },

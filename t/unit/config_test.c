@@ -50,7 +50,8 @@ main(void)
     ok(!conf.dev && conf.retry_interval == -1 && conf.max_steps == 1000
        && conf.max_calls == 128 && conf.max_output == 4194304
        && conf.max_state == 33554432 && conf.call_timeout == 7200000
-       && conf.retention == 2592000000, "the defaults are the documented ones");
+       && conf.retention == 2592000000,
+       "the defaults are the documented ones");
 
     conf.dev = true;
     conf.retry_interval = 0;

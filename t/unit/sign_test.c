@@ -6,7 +6,7 @@
 
 
 #define KEY_SHORT  "signkey-test-12345678"
-#define KEY_LONG   "signkey-test-8ee2262a15e8d3c42d6a840db7af3de2"                 \
+#define KEY_LONG   "signkey-test-8ee2262a15e8d3c42d6a840db7af3de2"           \
                    "aab08ef632b32a37a687f24b34dba3ff"
 #define NOW        1705586504
 
