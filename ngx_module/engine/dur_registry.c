@@ -767,9 +767,39 @@ dur_registry_feed_synced(dur_engine_t *e, const dur_app_t *sent)
 }
 
 
+/* A URL that was only polled is known by the app's name from now on. */
+static dur_rc_t
+dur_registry_drop_polled(dur_engine_t *e, uint32_t app, dur_str_t url)
+{
+    uint8_t                key[4];
+    uint32_t               i;
+    dur_rc_t               rc;
+    dur_registered_app_t  *other;
+
+    for (i = 0; i < e->registry.napps; i++) {
+        other = e->registry.apps[i];
+
+        if (other == NULL || other->registered || other->id == app
+            || !dur_str_eq(other->url, url))
+        {
+            continue;
+        }
+
+        rc = dur_txn_del(e->txn, DUR_T_APP,
+                         dur_registry_key(key, other->id));
+        if (rc != DUR_OK) {
+            return rc;
+        }
+    }
+
+    return DUR_OK;
+}
+
+
+/* The app's row, and, when they may differ, its functions. */
 static dur_rc_t
 dur_registry_store(dur_engine_t *e, const dur_app_t *sent,
-    dur_registered_app_t *old)
+    dur_registered_app_t *old, bool functions)
 {
     size_t                 i;
     dur_rc_t               rc;
@@ -788,6 +818,14 @@ dur_registry_store(dur_engine_t *e, const dur_app_t *sent,
     memcpy(app.checksum, sent->checksum, sizeof(app.checksum));
 
     rc = dur_registry_app_put(e, &app);
+
+    if (rc == DUR_OK) {
+        rc = dur_registry_drop_polled(e, app.id, app.url);
+    }
+
+    if (!functions) {
+        return rc;
+    }
 
     for (i = 0; rc == DUR_OK && i < sent->nfunctions; i++) {
         rc = dur_registry_store_function(e, app.id, &sent->functions[i]);
@@ -838,7 +876,7 @@ dur_registry_register(dur_engine_t *e, dur_str_t payload, dur_reply_t *reply)
                 || memcmp(app->checksum, sent.checksum, 32) != 0);
 
     if (modified || app->error.len || !dur_str_eq(app->url, sent.url)) {
-        rc = dur_registry_store(e, &sent, app);
+        rc = dur_registry_store(e, &sent, app, modified);
         if (rc == DUR_OK) {
             rc = dur_registry_reload(e);
         }
