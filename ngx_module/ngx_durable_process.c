@@ -427,13 +427,31 @@ ngx_durable_quit(void)
 void
 ngx_durable_arm_hold(void)
 {
+    ngx_queue_t            *q;
+    ngx_msec_int_t          delay;
+    ngx_durable_entry_t    *e;
     ngx_durable_process_t  *dp;
 
     dp = &ngx_durable_process;
 
-    if (dp->nops && !dp->hold.timer_set) {
-        ngx_add_timer(&dp->hold, NGX_DURABLE_HOLD);
+    if (dp->nops == 0 || dp->hold.timer_set) {
+        return;
     }
+
+    delay = NGX_DURABLE_HOLD;
+
+    if (!ngx_queue_empty(&dp->waiting)) {
+
+        /* in order of their deadlines */
+
+        q = ngx_queue_head(&dp->waiting);
+        e = ngx_queue_data(q, ngx_durable_entry_t, queue);
+
+        delay = (ngx_msec_int_t) (e->deadline - ngx_current_msec);
+        delay = ngx_max(ngx_min(delay, NGX_DURABLE_HOLD), 1);
+    }
+
+    ngx_add_timer(&dp->hold, (ngx_msec_t) delay);
 }
 
 
