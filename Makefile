@@ -115,3 +115,84 @@ sim: $(BUILD)/sim
 	$(BUILD)/sim --seeds $(SIM_SEEDS)
 
 # --- end of sim
+
+# --- deps, run, install
+
+PACKAGES := build-essential nginx nginx-dev libjansson-dev liblmdb-dev \
+	libssl-dev libcurl4-openssl-dev
+APT_INSTALL = DEBIAN_FRONTEND=noninteractive apt-get install -y -q \
+	--no-install-recommends
+EXAMPLE := examples/document-pipeline
+NODE_BIN := $(CURDIR)/$(BUILD)/node/node_modules/node/bin
+NODE_OLD = ! node -e \
+	'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null
+UNITS := $(PREFIX)/lib/systemd/system
+SHARE := $(PREFIX)/share/nginx-durable
+
+.PHONY: deps deps-node run install
+
+# Installs what is missing when root, else says what it is.
+deps:
+	@command -v dpkg-query >/dev/null || exit 0; \
+	missing=; \
+	for p in $(PACKAGES); do \
+	    [ "$$(dpkg-query -W -f='$${db:Status-Status}' $$p 2>/dev/null)" \
+	        = installed ] || missing+=" $$p"; \
+	done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ $$(id -u) != 0 ]; then \
+	    echo "Packages are missing: sudo apt install$$missing" >&2; exit 1; \
+	fi; \
+	apt-get update -q && $(APT_INSTALL) $$missing
+
+# The example needs node 20: the system's, or one from npm under build.
+deps-node:
+	@export PATH="$(NODE_BIN):$$PATH"; \
+	if command -v npm >/dev/null && ! { $(NODE_OLD); }; then exit 0; fi; \
+	if ! command -v npm >/dev/null; then \
+	    if [ $$(id -u) != 0 ]; then \
+	        echo "npm is missing: sudo apt install npm" >&2; exit 1; \
+	    fi; \
+	    apt-get update -q && $(APT_INSTALL) npm || exit 1; \
+	fi; \
+	if $(NODE_OLD); then \
+	    echo "node is older than 20: taking node@22 from npm"; \
+	    npm install --no-audit --no-fund --loglevel=error \
+	        --prefix $(BUILD)/node node@22; \
+	fi
+
+$(EXAMPLE)/node_modules/.package-lock.json: $(EXAMPLE)/package-lock.json
+	@echo "installing the packages of the example ..."
+	@cd $(EXAMPLE) && PATH="$(NODE_BIN):$$PATH" npm ci --no-audit \
+	    --no-fund --ignore-scripts --omit=dev --loglevel=error
+	@touch $@
+
+run: deps deps-node
+	@mkdir -p $(BUILD)
+	@echo "building ..."
+	@$(MAKE) --no-print-directory -j$(JOBS) all >$(BUILD)/run.log 2>&1 \
+	    || { tail -30 $(BUILD)/run.log; exit 1; }
+	@$(MAKE) -s --no-print-directory $(EXAMPLE)/node_modules/.package-lock.json
+	@PATH="$(NODE_BIN):$$PATH" exec $(EXAMPLE)/run.sh \
+	    $(abspath $(BUILD))/durable
+
+install: all
+	install -D -m 755 $(BUILD)/durable $(DESTDIR)$(PREFIX)/bin/durable
+	install -D -m 644 $(MODULE) \
+	    $(DESTDIR)$(PREFIX)/lib/nginx/modules/$(notdir $(MODULE))
+	install -D -m 644 conf.d/durable.conf $(DESTDIR)$(SHARE)/durable.conf
+	install -d $(DESTDIR)$(UNITS)
+	for f in mod-http-durable.conf durable-sidecar.socket \
+	    durable-sidecar.service; do \
+	    case $$f in \
+	    *.conf) to=$(DESTDIR)$(SHARE) ;; \
+	    *) to=$(DESTDIR)$(UNITS) ;; \
+	    esac; \
+	    sed -e 's|/usr/bin/durable|$(PREFIX)/bin/durable|' \
+	        -e 's|/usr/lib/nginx|$(PREFIX)/lib/nginx|' \
+	        conf.d/$$f >$$to/$$f && chmod 644 $$to/$$f || exit 1; \
+	done
+	install -D -m 644 conf.d/durable-sidecar.socket.d/debian.conf \
+	    $(DESTDIR)$(SHARE)/durable-sidecar.socket.d/debian.conf
+
+# --- end of deps, run, install
