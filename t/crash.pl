@@ -1,0 +1,504 @@
+#!/usr/bin/env perl
+
+# Kills, reloads and upgrades a real server under load and then asks whether
+# anything was lost or done twice.
+#
+#     perl t/crash.pl [--rounds 20] [--runs 200] [--seed N] [--workers N]
+#                     [--only KIND,...] [--keep DIR]
+#
+# A round waits a random moment with at least --runs runs in flight and does
+# one of: leader (kill -9 of the leading worker), nginx (kill -9 of all of
+# nginx, started again), sidecar (the same with the sidecar), both, reload,
+# upgrade.  All the time one process sends events and another asks a plain
+# location.  The output is TAP; the seed of a failure is in it.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/helper";
+
+use File::Path qw(make_path);
+use Getopt::Long qw(GetOptions);
+use List::Util qw(max min sum0);
+use POSIX ();
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+use Durable qw(free_port missing slurp wait_for);
+use FakeApp;
+use HttpClient;
+
+my ($rounds, $runs, $seed, $workers, $only, $keep) = (20, 200);
+
+GetOptions('rounds=i' => \$rounds, 'runs=i' => \$runs, 'seed=i' => \$seed,
+           'workers=i' => \$workers, 'only=s' => \$only, 'keep=s' => \$keep)
+    or die "see the head of $0\n";
+
+if (my $reason = missing()) {
+    die "$reason\n" if $ENV{CI};
+    plan skip_all => $reason;
+}
+
+$seed = int(time * 1000) % 1_000_000 unless defined $seed;
+srand $seed;
+$workers = 2 + int rand 3 unless $workers;
+
+my @kinds = $only ? split(/,/, $only)
+    : (('leader') x 3, ('nginx') x 2, ('sidecar') x 2, 'both',
+       ('reload') x 2, 'upgrade');
+
+# What each function does.  The attempts that it takes without any accident
+# are those that the script makes fail.
+my %functions = (
+    quick => {
+        steps => [map { { run => "quick $_", data => $_, delay => 0.02 } }
+                  1 .. 4],
+    },
+    sleepy => {
+        steps => [{ run => 'before', delay => 0.05 },
+                  { sleep => 'first', for => '1s' },
+                  { run => 'between', delay => 0.1 },
+                  { sleep => 'second', for => '2s' },
+                  { run => 'after' }],
+    },
+    trying => {
+        steps => [{ run => 'fails', fail => 2 },
+                  { run => 'status', error => 1, delay => 0.05 },
+                  { run => 'works' }],
+    },
+    wide => {
+        steps => [{ run => 'open' },
+                  { all => [{ run => 'left', delay => 0.3 },
+                            { run => 'middle', delay => 0.1, fail => 1 },
+                            { run => 'right' }] },
+                  { run => 'close', delay => 0.1 }],
+    },
+    slow => {
+        steps => [map { { run => "slow $_", delay => 0.4 } } 1 .. 5],
+    },
+);
+
+for my $name (keys %functions) {
+    my $f = $functions{$name};
+
+    $f->{event} = "crash/$name";
+    $f->{retries} = 12;
+    $f->{result} = "end of $name";
+}
+
+my %expected_attempt = map { $_->{run} => ($_->{fail} || 0)
+                                          + ($_->{error} || 0) }
+    grep { defined $_->{run} } map { $_->{all} ? @{$_->{all}} : $_ }
+    map { @{$_->{steps}} } values %functions;
+
+my $temporary;
+
+if (!defined $keep) {
+    $temporary = File::Temp->newdir('crash-XXXXXX', TMPDIR => 1);
+    $keep = $temporary->dirname;
+}
+
+make_path($keep);
+unlink glob "$keep/*.txt";
+
+my $port = free_port();
+my $app = FakeApp->new(id => 'crash', server => "http://127.0.0.1:$port",
+    record => "$keep/calls.txt", functions => \%functions)->start;
+my $server = Durable->new(dir => $keep, port => $port, workers => $workers,
+    apps => [$app->url], retry_interval => '300ms');
+
+note("seed $seed, $workers workers, in $keep");
+
+my @windows;                            # [kind, from, to]
+my @helpers;
+
+eval {
+    $server->start;
+    $server->wait_registered('crash');
+
+    @helpers = (background(\&send_events), background(\&ask_plain));
+
+    for my $round (1 .. $rounds) {
+        one_round($round);
+    }
+
+    1;
+} or fail("the rounds are done: $@");
+
+$_->() for @helpers;
+
+check();
+
+ok($server->stop, 'nginx and the sidecar end when they are asked');
+is($server->alerts, '', 'no alert, no crash, no leaked connection in the logs');
+
+$app->stop;
+
+if (!Test::More->builder->is_passing) {
+    diag("seed $seed: perl t/crash.pl --seed $seed --rounds $rounds "
+         . "--runs $runs --workers $workers --keep DIR");
+}
+
+done_testing();
+
+
+# ---- what goes on beside
+
+# A process until the returned code is called.
+sub background {
+    my ($code) = @_;
+
+    my $pid = fork;
+    die "fork: $!\n" unless defined $pid;
+
+    if ($pid == 0) {
+        my $end = 0;
+        local $SIG{TERM} = sub { $end = 1 };
+        srand($seed + $$);
+        eval { $code->(\$end); 1 } or print STDERR "# $@";
+        POSIX::_exit(0);
+    }
+
+    return sub { kill 'TERM', $pid; waitpid $pid, 0 };
+}
+
+
+sub event { my @names = sort keys %functions; return
+            { name => "crash/$names[rand @names]", data => { n => rand } } }
+
+
+# Each answer as a line: time, status, ids or the error.
+sub send_events {
+    my ($end) = @_;
+
+    open my $log, '>>', "$keep/events.txt" or die "events.txt: $!\n";
+    $log->autoflush(1);
+
+    my $client = HttpClient->new(port => $port, keepalive => 0, timeout => 15);
+
+    until ($$end) {
+        submit($client, $log, map { event() } 1 .. 1 + rand 3);
+        sleep 0.01 + rand 0.04;
+    }
+
+    return;
+}
+
+
+sub submit {
+    my ($client, $log, @events) = @_;
+
+    my $from = time;
+    my $r = $client->request('POST', '/e/key', \@events);
+    my @ids = $r->{status} == 200 ? @{$r->{json}{ids}} : ();
+    my $said = @ids ? "@ids" : $r->{error} || $r->{body};
+
+    $said =~ s/\s+/ /g;
+    printf {$log} "%.6f %.6f %d %s\n", $from, time, $r->{status}, $said;
+
+    return @ids;
+}
+
+
+# Failures as lines: time, what; and at the end how often it was asked.
+sub ask_plain {
+    my ($end) = @_;
+
+    open my $log, '>>', "$keep/plain.txt" or die "plain.txt: $!\n";
+    $log->autoflush(1);
+
+    my $client = HttpClient->new(port => $port, keepalive => 0, timeout => 5);
+    my $asked = 0;
+
+    until ($$end) {
+        my $from = time;
+        my $r = $client->request('GET', '/plain');
+
+        $asked++;
+        printf {$log} "%.6f %.6f %d %s\n", $from, time, $r->{status},
+               $r->{error} || '' if $r->{status} != 200;
+        sleep 0.01;
+    }
+
+    print {$log} "asked $asked\n";
+
+    return;
+}
+
+
+# ---- a round
+
+sub in_flight {
+    my $status = $server->status or return 0;
+    my $e = $status->{engine};
+
+    return $e->{runs_started} - $e->{runs_completed} - $e->{runs_failed}
+           - $e->{runs_cancelled};
+}
+
+
+sub one_round {
+    my ($round) = @_;
+
+    my $kind = $kinds[rand @kinds];
+
+    top_up();
+    sleep rand 1.2;
+
+    my $flying = wait_for(20, "$runs runs in flight", sub {
+        my $n = in_flight();
+        return $n if $n >= $runs;
+        top_up();
+        return 0;
+    });
+
+    my $window = [$kind, time, 0];
+
+    push @windows, $window;
+    act($kind);
+    $server->wait_ready(20);
+    $window->[2] = time;
+
+    note(sprintf 'round %d: %s with %d runs in flight, %.0f ms', $round, $kind,
+         $flying, 1000 * ($window->[2] - $window->[1]));
+
+    return;
+}
+
+
+sub top_up {
+    my $missing = $runs - in_flight();
+
+    return if $missing <= 0;
+
+    open my $log, '>>', "$keep/events.txt" or die "events.txt: $!\n";
+
+    submit(HttpClient->new(port => $port, keepalive => 0, timeout => 15), $log,
+           map { event() } 1 .. $missing);
+    close $log;
+
+    return;
+}
+
+
+sub act {
+    my ($kind) = @_;
+
+    if ($kind eq 'leader') {
+        $server->kill_leader;
+
+    } elsif ($kind eq 'nginx') {
+        $server->kill_nginx;
+        sleep rand 0.3;
+        $server->start_nginx;
+
+    } elsif ($kind eq 'sidecar') {
+        $server->kill_sidecar;
+        sleep rand 0.3;
+        $server->start_sidecar;
+
+    } elsif ($kind eq 'both') {
+        my @kill = (sub { $server->kill_nginx }, sub { $server->kill_sidecar });
+        my @start = (sub { $server->start_nginx },
+                     sub { $server->start_sidecar });
+
+        $_->() for rand() < 0.5 ? @kill : reverse @kill;
+        sleep rand 0.3;
+        $_->() for rand() < 0.5 ? @start : reverse @start;
+
+    } elsif ($kind eq 'reload') {
+        $server->reload;
+
+    } else {
+        $server->upgrade;
+    }
+
+    return;
+}
+
+
+# ---- what must hold
+
+sub check {
+    my @sent = map { [split / /, $_, 4] } split /\n/,
+               slurp("$keep/events.txt");
+    my @accepted = map { split / /, $_->[3] } grep { $_->[2] == 200 } @sent;
+
+    my $left = eval {
+        wait_for(90, 'all runs have ended', sub { in_flight() == 0 }, 0.1);
+    };
+    ok($left, 'every run ends') || diag($@, explain($server->status));
+
+    ok(@accepted >= $runs, scalar(@accepted) . ' events were accepted');
+
+    check_runs(@accepted);
+    check_refusals(@sent);
+    check_plain();
+    check_calls();
+
+    return;
+}
+
+
+sub check_runs {
+    my (@ids) = @_;
+
+    my @bad;
+
+    for my $id (@ids) {
+        my @runs = $server->event_runs($id);
+
+        next if @runs == 1 && $runs[0]{status} eq 'Completed'
+                && $runs[0]{output} =~ /\Aend of /;
+
+        push @bad, "event $id: " . (@runs
+            ? join ', ', map { "run $_->{run_id} $_->{status}" } @runs
+            : 'no run');
+    }
+
+    none('every accepted event has one completed run', @bad);
+
+    return;
+}
+
+
+# The windows in which something of this kind was going on.
+sub within {
+    my ($from, $to, $slack, @kinds) = @_;
+
+    return grep { my $window = $_;
+                  $from <= $window->[2] + $slack && $to >= $window->[1]
+                  && grep { $window->[0] eq $_ } @kinds } @windows;
+}
+
+
+# A connection may break when its process is killed, and the leader may be
+# missing for a moment; nothing else is an excuse.
+sub check_refusals {
+    my (@sent) = @_;
+
+    my @bad;
+
+    for my $answer (@sent) {
+        my ($from, $to, $status, $said) = @$answer;
+
+        next if $status == 200;
+        next if $status == 0
+                && within($from, $to, 0, 'leader', 'nginx', 'both');
+        next if $status == 503
+                && within($from, $to, 3, 'leader', 'nginx', 'both', 'reload',
+                          'upgrade');
+
+        push @bad, sprintf 'at %s: %d %s', when($from), $status, $said;
+    }
+
+    none('an event is refused only while its process is killed or the leader '
+         . 'is elected', @bad);
+
+    return;
+}
+
+
+sub check_plain {
+    my @lines = split /\n/, slurp("$keep/plain.txt");
+    my ($asked) = (@lines && $lines[-1] =~ /\Aasked (\d+)/) ? $1 : 0;
+    my (@bad, %once);
+
+    for my $line (grep { !/\Aasked/ } @lines) {
+        my ($from, $to, $status, $said) = split / /, $line, 4;
+
+        next if $status == 0 && within($from, $to, 0, 'nginx', 'both');
+
+        # one connection at a time: a killed worker breaks one at most
+        my ($window) = within($from, $to, 0, 'leader');
+        next if $status == 0 && $window && !$once{$window->[1]}++;
+
+        push @bad, sprintf 'at %s: %d %s', when($from), $status, $said;
+    }
+
+    cmp_ok($asked, '>', 0, "the plain location was asked $asked times");
+    none('the plain location fails only with a process that is killed', @bad);
+
+    return;
+}
+
+
+sub check_calls {
+    my (%memo, %done, %broken, %first, @again, @twice, @attempts);
+    my @calls = $app->calls;
+    my $executed = 0;
+
+    $broken{$_->{seq}} = 1 for grep { $_->{kind} eq 'broken' } @calls;
+
+    for my $call (grep { $_->{kind} eq 'call' } @calls) {
+        my $run = $call->{run};
+        my $does = $call->{does};
+
+        $first{$run} ||= $call->{t};
+
+        if (defined $does && $call->{ok}) {
+            my $key = "$run $does";
+            my $before = $done{$key};
+
+            $executed++;
+
+            push @again, "$key at " . when($call->{t})
+                if $does ne 'end' && $memo{$run}{FakeApp::step_id(
+                                                     { run => $does })};
+
+            push @twice, "$key at " . when($before->{t}) . ' and '
+                         . when($call->{t}) . " (item $before->{item}, "
+                         . "$call->{item})"
+                if $before && !$broken{$before->{seq}}
+                   && !sidecar_died($before->{t}, $call->{t});
+
+            my $extra = $call->{attempt} - ($expected_attempt{$does} || 0);
+
+            push @attempts, "$key took attempt $call->{attempt}"
+                if $extra > 0
+                   && sidecar_died($first{$run}, $call->{t}) < 3;
+
+            $done{$key} = $call;
+        }
+
+        $memo{$run}{$_} = 1 for @{$call->{memos}};
+    }
+
+    cmp_ok($executed, '>', 0, "$executed steps were executed");
+    none('no memoized step is executed again', @again);
+    none('a step is executed twice only when the sidecar died', @twice);
+    none('no accident of ours costs an attempt', @attempts);
+
+    return;
+}
+
+
+# How often between these times.
+sub sidecar_died {
+    my ($from, $to) = @_;
+
+    return scalar within($from, $to, 0, 'sidecar', 'both');
+}
+
+
+sub when {
+    my ($time) = @_;
+
+    my ($last) = grep { $_->[1] <= $time } reverse @windows;
+
+    return $last ? sprintf('%.0f ms after %s', 1000 * ($time - $last->[1]),
+                           $last->[0])
+                 : 'the beginning';
+}
+
+
+sub none {
+    my ($name, @bad) = @_;
+
+    ok(!@bad, $name) && return;
+    diag(scalar(@bad) . ' times:');
+    diag("    $_") for @bad[0 .. min(9, $#bad)];
+
+    return;
+}
