@@ -147,10 +147,11 @@ ngx_durable_discovery_result(dur_op_result_t *r)
         url.data = buf;
         url.len = ngx_durable_discovery_url(i, buf, sizeof(buf)) - buf;
 
-        ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
-                      "durable: an app was found at %V", &url);
+        if (ngx_durable_sync_add(&url)) {
+            ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                          "durable: an app was found at %V", &url);
+        }
 
-        ngx_durable_sync_add(&url);
         return;
     }
 

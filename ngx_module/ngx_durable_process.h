@@ -274,7 +274,7 @@ typedef struct {
     uint64_t                  *probes;      /* in flight, by port */
     ngx_uint_t                *paths;       /* tried next, by port */
     ngx_uint_t                 started;
-    ngx_uint_t                 found;
+    ngx_uint_t                 found;       /* an app registered here */
 } ngx_durable_sync_t;
 
 
@@ -438,7 +438,7 @@ void ngx_durable_sync_stop(void);
 void ngx_durable_sync_link(ngx_uint_t up);
 void ngx_durable_sync_reload(void);
 void ngx_durable_sync_result(dur_op_result_t *result);
-void ngx_durable_sync_add(ngx_str_t *url);
+ngx_uint_t ngx_durable_sync_add(ngx_str_t *url);
 
 /* ngx_durable_discovery.c */
 void ngx_durable_discovery_start(void);

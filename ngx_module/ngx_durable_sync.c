@@ -192,19 +192,28 @@ ngx_durable_sync_reload(void)
 }
 
 
-/* A discovered app. */
+/* A discovered app: 1 when it is a new one. */
 
-void
+ngx_uint_t
 ngx_durable_sync_add(ngx_str_t *url)
 {
+    ngx_uint_t             n;
+    ngx_durable_sync_t    *s;
     ngx_durable_target_t  *t;
+
+    s = &ngx_durable_process.sync;
+    n = s->targets.nelts;
 
     t = ngx_durable_sync_target(dur_str_make(url->data, url->len));
 
-    if (t) {
-        t->stored = 1;
-        ngx_durable_sync_arm();
+    if (t == NULL) {
+        return 0;
     }
+
+    t->configured = 1;
+    ngx_durable_sync_arm();
+
+    return s->targets.nelts > n;
 }
 
 
@@ -242,10 +251,6 @@ ngx_durable_sync_result(dur_op_result_t *r)
     error = ngx_durable_sync_outcome(r, buf, sizeof(buf));
 
     t->failed = (error.len != 0);
-
-    if (!t->failed) {
-        s->found = 1;
-    }
 
     ngx_durable_sync_report(t, error);
     ngx_durable_sync_schedule(t);
