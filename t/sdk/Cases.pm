@@ -1,3 +1,5 @@
+# Copyright (C) the nginx-durable authors
+
 # What a run of either major version of the SDK may rely on.  All events are
 # sent at the start and run beside each other; each case then looks at one.
 
@@ -158,7 +160,7 @@ my @cases = (
 
         expect_failure($run, qr/on purpose/);
 
-        my @cleanup = eval { $t->wait_cleanup };
+        my @cleanup = $t->noted(kind => 'step', step => 'cleanup');
         is(scalar @cleanup, 1, 'once');
 
         my ($call) = grep { ($_->{fn} || '') eq 'sdk-fails-failure' }
@@ -203,15 +205,15 @@ sub case_all {
     for (my $i = 0; $i < @cases; $i += 3) {
         my $data = $cases[$i] eq 'large-event'
             ? { text => 'y' x $large } : { x => 1 };
-        $event{$cases[$i]} = $t->send_event("sdk/$cases[$i]", $data);
+        $event{$cases[$i]} = $t->fire("sdk/$cases[$i]", $data);
     }
 
     for my $name (sort keys %unsupported) {
-        $event{$name} = $t->send_event("sdk/$name");
+        $event{$name} = $t->fire("sdk/$name");
     }
 
-    my @once = map { $t->send_event('sdk/once', {}, id => 'the-same') } 1, 2;
-    push @once, $t->send_event('sdk/once', {}, id => 'another');
+    my @once = map { $t->fire('sdk/once', {}, id => 'the-same') } 1, 2;
+    push @once, $t->fire('sdk/once', {}, id => 'another');
 
     for (my $i = 0; $i < @cases; $i += 3) {
         my ($name, $title, $code) = @cases[$i .. $i + 2];
@@ -271,7 +273,7 @@ sub case_rest {
     my ($t, $event) = @_;
 
     subtest 'the run can be read back' => sub {
-        my ($run) = $t->runs($event);
+        my ($run) = $t->event_runs($event);
 
         my $r = $t->api('GET', "/v1/runs/$run->{run_id}");
         is($r->{status}, 200, 'GET /v1/runs/{id}');
