@@ -121,6 +121,7 @@ typedef struct {
     int64_t     ended_at;
     char        status[16];     /* when ended */
     dur_ulid_t  event;
+    unsigned    seen;           /* memos the last discovery was told of */
     unsigned    handled;        /* runs of its failure handler */
     unsigned    executions;     /* of steps, gives each output its number */
     struct {
@@ -156,6 +157,8 @@ typedef struct {
     char             *body;
     int               run;          /* whose steps it executes, or -1 */
     uint32_t          steps;        /* which, as bits */
+    bool              discovery;
+    unsigned          memos;        /* that it was told of */
 } sim_call_t;
 
 
@@ -213,7 +216,8 @@ struct sim_s {
     char                  path[256];
 
     int64_t               now;
-    bool                  clock_steps;  /* the clock was set */
+    bool                  clock_steps;  /* the clock is set now and then */
+    bool                  long_pauses;  /* hours pass between ops */
     bool                  calm;         /* no more chaos, all must end */
     unsigned              chaos;        /* permille of each kind of trouble */
     unsigned              garbage;      /* permille of answers */

@@ -491,11 +491,21 @@ sim_garbage(sim_ctx_t *x)
 {
     char  text[256];
 
+    static const char  *idle[] = {
+        "[]", "[{\"op\":\"None\"}]", "[{\"op\":\"DiscoveryRequest\"}]"
+    };
+
     if (x->s->calm || !sim_permille(&x->s->rand, x->s->garbage)) {
         return false;
     }
 
     x->run->errored = true;
+
+    if (x->c->discovery && sim_permille(&x->s->rand, 250)) {
+        /* an SDK may say this, but not when there is something to do */
+        sim_answer(x, 206, SIM_SDK, idle[sim_below(&x->s->rand, 3)]);
+        return true;
+    }
 
     switch (sim_below(&x->s->rand, 12)) {
     case 0:
@@ -562,6 +572,8 @@ sim_app_answer(sim_t *s, sim_call_t *c)
 
     sim_ctx_parse(&x);
 
+    c->discovery = strcmp(x.target, "step") == 0;
+    c->memos = x.nmemos;
     app = &s->apps[x.fn->app];
 
     if (!s->calm && s->now < app->down_until) {
@@ -575,7 +587,7 @@ sim_app_answer(sim_t *s, sim_call_t *c)
     } else if (!sim_garbage(&x)) {
         lost = !s->calm && sim_permille(&s->rand, s->garbage / 4);
 
-        if (strcmp(x.target, "step") == 0) {
+        if (c->discovery) {
             sim_discover(&x);
         } else {
             sim_targeted(&x);

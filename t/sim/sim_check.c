@@ -101,11 +101,31 @@ sim_view_items(sim_view_t *v, dur_table_t table)
 }
 
 
+/* A step that is not done has an item that will do it. */
+static void
+sim_view_step_item(sim_view_t *v, const dur_run_t *run,
+    const dur_step_t *step)
+{
+    unsigned  i;
+
+    for (i = 0; i < v->nitems; i++) {
+        if (v->items[i].id == step->item
+            && memcmp(&v->items[i].item.run, &run->id, sizeof(run->id)) == 0)
+        {
+            return;
+        }
+    }
+
+    sim_fail(v->s, "nothing will ever do step %.*s", (int) step->name.len,
+             (const char *) step->name.data);
+}
+
+
 static void
 sim_view_steps(sim_view_t *v, const dur_run_t *run)
 {
     uint8_t        seen[1024] = { 0 };
-    unsigned       done, pending;
+    unsigned       done, pending, told;
     dur_rc_t       rc;
     dur_str_t      key, value;
     dur_step_t     step;
@@ -117,6 +137,7 @@ sim_view_steps(sim_view_t *v, const dur_run_t *run)
 
     done = 0;
     pending = 0;
+    told = v->s->runs[sim_run_find(v->s, &run->id, false)].seen;
 
     for (rc = dur_cursor_seek(c, dur_str_make(run->id.b, DUR_ULID_LEN), &key,
                               &value);
@@ -137,7 +158,23 @@ sim_view_steps(sim_view_t *v, const dur_run_t *run)
                          step.stack, run->steps);
             }
 
-        } else if (step.pending_generation == run->pending_generation) {
+            if (run->status == DUR_RUN_LIVE && run->discovery == 0
+                && step.stack >= told
+                && (run->pending == 0 || run->request_version < 2
+                    || (step.flags & DUR_STEP_F_RACE)))
+            {
+                sim_fail(v->s, "nobody will tell the function of step %.*s",
+                         (int) step.name.len, (const char *) step.name.data);
+            }
+
+            continue;
+        }
+
+        if (run->status == DUR_RUN_LIVE) {
+            sim_view_step_item(v, run, &step);
+        }
+
+        if (step.pending_generation == run->pending_generation) {
             pending++;
         }
     }

@@ -104,6 +104,27 @@ sim_committed_events(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
 }
 
 
+/* What a discovery was told of is behind its run, whatever it answered. */
+static void
+sim_committed_result(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
+{
+    sim_run_t   *run;
+    sim_call_t  *c;
+
+    c = &s->calls[o->ref];
+
+    if (reply->rc != DUR_OK || !c->discovery || c->run < 0) {
+        return;
+    }
+
+    run = &s->runs[c->run];
+
+    if (c->memos > run->seen) {
+        run->seen = c->memos;
+    }
+}
+
+
 static void
 sim_committed_cancel(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
 {
@@ -170,6 +191,10 @@ sim_committed(sim_t *s, sim_ops_t *b)
 
         case DUR_OP_EVENTS:
             sim_committed_events(s, o, reply);
+            break;
+
+        case DUR_OP_RESULT:
+            sim_committed_result(s, o, reply);
             break;
 
         case DUR_OP_CANCEL:

@@ -205,7 +205,7 @@ sim_jobs(const sim_options_t *opt)
 
         if (pid == 0) {
             close(fd[0]);
-            _exit(sim_job(opt, i, fd[1]));
+            exit(sim_job(opt, i, fd[1]));
         }
     }
 

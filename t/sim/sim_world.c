@@ -264,6 +264,11 @@ sim_clock(sim_t *s)
         return;
     }
 
+    if (s->long_pauses && sim_permille(&s->rand, 150)) {
+        s->now += sim_below(&s->rand, 6 * 3600 * 1000);
+        return;
+    }
+
     /* nothing to wait for but the clock */
 
     due = dur_engine_next_due(s->engine);
@@ -426,6 +431,7 @@ sim_world_init(sim_t *s)
     s->garbage = sim_permille(&s->rand, 500)
                  ? 0 : sim_range(&s->rand, 1, 150);
     s->clock_steps = sim_permille(&s->rand, 250);
+    s->long_pauses = sim_permille(&s->rand, 300);
     s->slots = sim_permille(&s->rand, 300)
                ? sim_range(&s->rand, 1, 4) : sim_range(&s->rand, 5, 200);
 
