@@ -67,7 +67,8 @@ dur_str_c(const char *s)
 static inline bool
 dur_str_eq(dur_str_t a, dur_str_t b)
 {
-    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+    return a.len == b.len
+           && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
 /* ASCII case-insensitive comparison. */

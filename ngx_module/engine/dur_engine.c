@@ -2,6 +2,7 @@
 
 #include "engine/dur_engine.h"
 #include "engine/dur_event.h"
+#include "engine/dur_register.h"
 #include "engine/dur_result.h"
 #include "engine/dur_retention.h"
 #include "engine/dur_run.h"
@@ -432,13 +433,13 @@ dur_engine_decide(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
         return dur_event_ingest(e, op, reply);
 
     case DUR_OP_REGISTER:
-        return dur_registry_register(e, op->body, reply);
+        return dur_register(e, op->body, reply);
 
     case DUR_OP_SYNC:
-        return dur_registry_sync(e, op->url, op->error, reply);
+        return dur_register_sync(e, op->url, op->error, reply);
 
     case DUR_OP_REMOVE:
-        return dur_registry_remove(e, op->url, reply);
+        return dur_register_remove(e, op->url, reply);
 
     case DUR_OP_RESULT:
         return dur_result_apply(e, &op->result, reply);

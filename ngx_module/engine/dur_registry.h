@@ -12,7 +12,6 @@
 
 #include "engine/dur_base.h"
 #include "engine/dur_expr.h"
-#include "engine/dur_op.h"
 #include "engine/dur_store.h"
 
 typedef struct dur_engine_s  dur_engine_t;
@@ -84,13 +83,10 @@ dur_function_t *dur_registry_function(const dur_registry_t *r, uint32_t id);
 dur_function_t *dur_registry_function_by_slug(const dur_registry_t *r,
     dur_str_t slug);
 
-/* The ops of the same names.  The reply is always about this op alone. */
-dur_rc_t dur_registry_register(dur_engine_t *e, dur_str_t payload,
-    dur_reply_t *reply);
-dur_rc_t dur_registry_sync(dur_engine_t *e, dur_str_t url, dur_str_t error,
-    dur_reply_t *reply);
-dur_rc_t dur_registry_remove(dur_engine_t *e, dur_str_t url,
-    dur_reply_t *reply);
+/* Write a row; the cache learns of it with the next load. */
+dur_rc_t dur_registry_app_put(dur_engine_t *e,
+    const dur_registered_app_t *app);
+dur_rc_t dur_registry_function_put(dur_engine_t *e, const dur_function_t *fn);
 
 /* Decoders of rows, for the readers outside the commit thread; strings are
  * borrowed from the row, triggers are not decoded. */

@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+#include "engine/dur_register.h"
+#include "engine/dur_app.h"
+#include "engine/dur_json.h"
+#include "engine/dur_state.h"
+#include "engine/dur_ulid.h"
+
+#include <stdio.h>
+
+
+#define DUR_FUNCTION_CONFIG_MAX  (32 * 1024)
+
+
+/* -- looking up ----------------------------------------------------------- */
+
+static dur_registered_app_t *
+dur_register_app_by_name(const dur_registry_t *r, dur_str_t name)
+{
+    uint32_t  i;
+
+    for (i = 0; i < r->napps; i++) {
+        if (r->apps[i] != NULL && dur_str_eq(r->apps[i]->name, name)) {
+            return r->apps[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static dur_registered_app_t *
+dur_register_app_by_url(const dur_registry_t *r, dur_str_t url)
+{
+    uint32_t  i;
+
+    for (i = 0; i < r->napps; i++) {
+        if (r->apps[i] != NULL && dur_str_eq(r->apps[i]->url, url)) {
+            return r->apps[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+/* -- registration --------------------------------------------------------- */
+
+static void
+dur_register_error(dur_engine_t *e, dur_reply_t *reply, uint16_t status,
+    const char *text)
+{
+    dur_buf_t  b;
+
+    dur_buf_init(&b, 64 * 1024);
+    dur_buf_addz(&b, "{\"data\":null,\"error\":");
+    dur_json_write_string(&b, dur_str_c(text));
+    dur_buf_addf(&b, ",\"status\":%u}", status);
+
+    reply->rc = DUR_EINVAL;
+    reply->status = status;
+    reply->body = dur_arena_copy(e->arena, dur_buf_str(&b));
+
+    dur_buf_deinit(&b);
+}
+
+
+static void
+dur_register_uuid(dur_engine_t *e, char text[DUR_UUID_TEXT_LEN + 1])
+{
+    uint64_t  a, b;
+
+    a = dur_engine_random(e);
+    b = dur_engine_random(e);
+
+    snprintf(text, DUR_UUID_TEXT_LEN + 1, "%08x-%04x-4%03x-a%03x-%012llx",
+             (unsigned) (a >> 32), (unsigned) (a >> 16) & 0xffff,
+             (unsigned) a & 0xfff, (unsigned) (b >> 52),
+             (unsigned long long) (b & 0xffffffffffffULL));
+}
+
+
+static void
+dur_register_answer(dur_engine_t *e, dur_str_t name, bool modified,
+    dur_reply_t *reply)
+{
+    char  *text, app[DUR_UUID_TEXT_LEN + 1], sync[DUR_UUID_TEXT_LEN + 1];
+
+    dur_uuid5("app", name, app);
+    dur_register_uuid(e, sync);
+
+    text = dur_arena_printf(e->arena, "{\"app_id\":\"%s\",\"modified\":%s,"
+                            "\"ok\":true,\"sync_id\":\"%s\"}", app,
+                            modified ? "true" : "false", sync);
+
+    reply->status = 200;
+    reply->body = dur_str_c(text);
+}
+
+
+/* The row of a function as it will be; borrows from the parsed app. */
+static dur_rc_t
+dur_register_store_function(dur_engine_t *e, uint32_t app,
+    const dur_app_function_t *sent)
+{
+    unsigned         i;
+    dur_rc_t         rc;
+    dur_buf_t        config;
+    dur_trigger_t    triggers[DUR_APP_TRIGGERS_MAX];
+    dur_function_t   fn, *old;
+
+    memset(&fn, 0, sizeof(fn));
+    memset(triggers, 0, sizeof(triggers));
+
+    old = dur_registry_function_by_slug(&e->registry, sent->slug);
+
+    fn.id = old ? old->id : e->counters.function++;
+    fn.version = old ? old->version + 1 : 1;
+    fn.created = old ? old->created : e->now;
+    fn.app = app;
+    fn.retries = sent->retries;
+    fn.slug = sent->slug;
+    fn.name = sent->name;
+    fn.url = sent->url;
+    fn.ntriggers = sent->ntriggers;
+    fn.triggers = triggers;
+
+    for (i = 0; i < sent->ntriggers; i++) {
+        triggers[i].event = sent->triggers[i].event;
+        triggers[i].cron = sent->triggers[i].cron;
+        triggers[i].expression = sent->triggers[i].expression;
+    }
+
+    dur_buf_init(&config, DUR_FUNCTION_CONFIG_MAX);
+
+    rc = dur_json_write(&config, sent->config);
+    if (rc == DUR_OK) {
+        fn.config = dur_buf_str(&config);
+        rc = dur_registry_function_put(e, &fn);
+    }
+
+    dur_buf_deinit(&config);
+
+    if (rc == DUR_OK && sent->unenforced.len) {
+        dur_engine_log(e, 1, "function \"%.*s\": %.*s %s not enforced by this "
+                       "version", (int) sent->slug.len, sent->slug.data,
+                       (int) sent->unenforced.len, sent->unenforced.data,
+                       memchr(sent->unenforced.data, ',', sent->unenforced.len)
+                       ? "are" : "is");
+    }
+
+    return rc;
+}
+
+
+static bool
+dur_register_has(const dur_app_t *sent, dur_str_t slug)
+{
+    size_t  i;
+
+    for (i = 0; i < sent->nfunctions; i++) {
+        if (dur_str_eq(sent->functions[i].slug, slug)) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/* Functions of the app that the payload does not name any more. */
+static dur_rc_t
+dur_register_archive(dur_engine_t *e, uint32_t app, const dur_app_t *sent)
+{
+    uint32_t         i;
+    dur_rc_t         rc;
+    dur_function_t   fn;
+
+    for (i = 0; i < e->registry.nfunctions; i++) {
+        if (e->registry.functions[i] == NULL) {
+            continue;
+        }
+
+        fn = *e->registry.functions[i];
+
+        if (fn.app != app || fn.archived
+            || (sent != NULL && dur_register_has(sent, fn.slug)))
+        {
+            continue;
+        }
+
+        fn.archived = true;
+        fn.archived_at = e->now;
+
+        rc = dur_registry_function_put(e, &fn);
+        if (rc != DUR_OK) {
+            return rc;
+        }
+    }
+
+    return DUR_OK;
+}
+
+
+/* What cannot be seen from one payload alone. */
+static bool
+dur_register_acceptable(dur_engine_t *e, const dur_app_t *sent,
+    const dur_registered_app_t *app, char *err, size_t size)
+{
+    size_t           i;
+    dur_buf_t        b;
+    dur_function_t  *fn;
+
+    for (i = 0; i < sent->nfunctions; i++) {
+        fn = dur_registry_function_by_slug(&e->registry,
+                                           sent->functions[i].slug);
+
+        if (fn != NULL && !fn->archived
+            && (app == NULL || fn->app != app->id))
+        {
+            snprintf(err, size, "function \"%.*s\" belongs to another app",
+                     (int) fn->slug.len, fn->slug.data);
+            return false;
+        }
+
+        dur_buf_init(&b, DUR_FUNCTION_CONFIG_MAX);
+
+        if (dur_json_write(&b, sent->functions[i].config) != DUR_OK) {
+            dur_buf_deinit(&b);
+            snprintf(err, size, "function \"%.*s\": its configuration is "
+                     "larger than %d bytes",
+                     (int) sent->functions[i].slug.len,
+                     sent->functions[i].slug.data, DUR_FUNCTION_CONFIG_MAX);
+            return false;
+        }
+
+        dur_buf_deinit(&b);
+    }
+
+    return true;
+}
+
+
+static dur_rc_t
+dur_register_reload(dur_engine_t *e)
+{
+    dur_rc_t  rc;
+
+    rc = dur_registry_load(&e->registry, e->txn);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    return dur_engine_effect(e, DUR_EFFECT_APPS) ? DUR_OK : DUR_ENOMEM;
+}
+
+
+static dur_rc_t
+dur_register_feed_synced(dur_engine_t *e, const dur_app_t *sent)
+{
+    dur_buf_t      b;
+    dur_effect_t  *effect;
+
+    if (!e->feed) {
+        return DUR_OK;
+    }
+
+    dur_buf_init(&b, 64 * 1024);
+    dur_buf_addz(&b, "{\"app\":");
+    dur_json_write_string(&b, sent->name);
+    dur_buf_addf(&b, ",\"functions\":%zu,\"kind\":\"app.synced\",\"ts\":%lld,"
+                 "\"url\":", sent->nfunctions, (long long) e->now);
+    dur_json_write_string(&b, sent->url);
+    dur_buf_addc(&b, '}');
+
+    effect = dur_engine_effect(e, DUR_EFFECT_FEED);
+    if (effect != NULL) {
+        effect->text = dur_arena_copy(e->arena, dur_buf_str(&b));
+    }
+
+    dur_buf_deinit(&b);
+
+    return effect ? DUR_OK : DUR_ENOMEM;
+}
+
+
+/* A URL that was only polled is known by the app's name from now on. */
+static dur_rc_t
+dur_register_drop_polled(dur_engine_t *e, uint32_t app, dur_str_t url)
+{
+    uint8_t                key[4];
+    uint32_t               i;
+    dur_rc_t               rc;
+    dur_registered_app_t  *other;
+
+    for (i = 0; i < e->registry.napps; i++) {
+        other = e->registry.apps[i];
+
+        if (other == NULL || other->registered || other->id == app
+            || !dur_str_eq(other->url, url))
+        {
+            continue;
+        }
+
+        dur_put32(key, other->id);
+
+        rc = dur_txn_del(e->txn, DUR_T_APP, dur_str_make(key, 4));
+        if (rc != DUR_OK) {
+            return rc;
+        }
+    }
+
+    return DUR_OK;
+}
+
+
+/* The app's row, and, when they may differ, its functions. */
+static dur_rc_t
+dur_register_store(dur_engine_t *e, const dur_app_t *sent,
+    dur_registered_app_t *old, bool functions)
+{
+    size_t                 i;
+    dur_rc_t               rc;
+    dur_registered_app_t   app;
+
+    memset(&app, 0, sizeof(app));
+
+    app.id = old ? old->id : e->counters.app++;
+    app.created = old ? old->created : e->now;
+    app.registered = true;
+    app.name = sent->name;
+    app.url = sent->url;
+    app.sdk = sent->sdk;
+    app.framework = sent->framework;
+    app.version = sent->version;
+    memcpy(app.checksum, sent->checksum, sizeof(app.checksum));
+
+    rc = dur_registry_app_put(e, &app);
+
+    if (rc == DUR_OK) {
+        rc = dur_register_drop_polled(e, app.id, app.url);
+    }
+
+    if (!functions) {
+        return rc;
+    }
+
+    for (i = 0; rc == DUR_OK && i < sent->nfunctions; i++) {
+        rc = dur_register_store_function(e, app.id, &sent->functions[i]);
+    }
+
+    if (rc == DUR_OK) {
+        rc = dur_register_archive(e, app.id, sent);
+    }
+
+    return rc;
+}
+
+
+dur_rc_t
+dur_register(dur_engine_t *e, dur_str_t payload, dur_reply_t *reply)
+{
+    bool                   modified;
+    char                   err[512];
+    dur_rc_t               rc;
+    dur_app_t              sent;
+    dur_registered_app_t  *app;
+
+    rc = dur_app_parse(payload, &sent, err, sizeof(err));
+
+    if (rc == DUR_EINVAL) {
+        dur_register_error(e, reply, 400, err);
+        return DUR_OK;
+    }
+
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    app = dur_register_app_by_name(&e->registry, sent.name);
+    if (app == NULL) {
+        app = dur_register_app_by_url(&e->registry, sent.url);
+        if (app != NULL && app->registered && !app->removed) {
+            app = NULL;
+        }
+    }
+
+    if (!dur_register_acceptable(e, &sent, app, err, sizeof(err))) {
+        dur_register_error(e, reply, 400, err);
+        goto done;
+    }
+
+    modified = (app == NULL || !app->registered || app->removed
+                || memcmp(app->checksum, sent.checksum, 32) != 0);
+
+    if (modified || app->error.len || !dur_str_eq(app->url, sent.url)) {
+        rc = dur_register_store(e, &sent, app, modified);
+        if (rc == DUR_OK) {
+            rc = dur_register_reload(e);
+        }
+        if (rc == DUR_OK) {
+            rc = dur_register_feed_synced(e, &sent);
+        }
+    }
+
+    if (rc == DUR_OK) {
+        dur_register_answer(e, sent.name, modified, reply);
+    }
+
+done:
+
+    dur_app_deinit(&sent);
+
+    return rc;
+}
+
+
+/* -- state of a sync ------------------------------------------------------ */
+
+static dur_rc_t
+dur_register_set_error(dur_engine_t *e, dur_registered_app_t *app,
+    dur_str_t error)
+{
+    dur_rc_t               rc;
+    dur_registered_app_t   copy;
+
+    copy = *app;
+    copy.error = error;
+
+    rc = dur_registry_app_put(e, &copy);
+
+    return rc == DUR_OK ? dur_register_reload(e) : rc;
+}
+
+
+dur_rc_t
+dur_register_sync(dur_engine_t *e, dur_str_t url, dur_str_t error,
+    dur_reply_t *reply)
+{
+    dur_rc_t               rc;
+    dur_str_t              normal;
+    dur_registered_app_t  *app, fresh;
+
+    reply->status = 200;
+
+    rc = dur_app_url_normalize(url, e->arena, &normal);
+    if (rc != DUR_OK) {
+        dur_register_error(e, reply, 400, "the URL of an app must begin with "
+                           "http:// or https://");
+        return rc == DUR_EINVAL ? DUR_OK : rc;
+    }
+
+    if (error.len > 1024) {
+        error.len = 1024;
+    }
+
+    app = dur_register_app_by_url(&e->registry, normal);
+
+    if (app == NULL) {
+        memset(&fresh, 0, sizeof(fresh));
+        fresh.id = e->counters.app++;
+        fresh.created = e->now;
+        fresh.url = normal;
+
+        return dur_register_set_error(e, &fresh, error);
+    }
+
+    return dur_str_eq(app->error, error)
+           ? DUR_OK : dur_register_set_error(e, app, error);
+}
+
+
+dur_rc_t
+dur_register_remove(dur_engine_t *e, dur_str_t url, dur_reply_t *reply)
+{
+    dur_rc_t               rc;
+    dur_str_t              normal;
+    dur_registered_app_t  *app, copy;
+
+    rc = dur_app_url_normalize(url, e->arena, &normal);
+    app = (rc == DUR_OK) ? dur_register_app_by_url(&e->registry, normal)
+                         : NULL;
+
+    if (app == NULL || app->removed) {
+        dur_register_error(e, reply, 404, "no app has this URL");
+        return rc == DUR_EINVAL ? DUR_OK : rc;
+    }
+
+    copy = *app;
+    copy.removed = true;
+
+    rc = dur_registry_app_put(e, &copy);
+    if (rc == DUR_OK) {
+        rc = dur_register_archive(e, app->id, NULL);
+    }
+    if (rc == DUR_OK) {
+        rc = dur_register_reload(e);
+    }
+
+    reply->status = 200;
+
+    return rc;
+}

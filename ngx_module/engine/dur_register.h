@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Registrations as ops: an app names itself and its functions, a sync of a
+ * URL went well or not, an app is removed.  What is not valid is refused as a
+ * whole and the registration before it stays.
+ */
+
+#ifndef DUR_REGISTER_H
+#define DUR_REGISTER_H
+
+#include "engine/dur_base.h"
+#include "engine/dur_op.h"
+#include "engine/dur_registry.h"
+
+/* POST /fn/register (protocol 3.5); the reply has the body for the SDK. */
+dur_rc_t dur_register(dur_engine_t *e, dur_str_t payload, dur_reply_t *reply);
+
+/* How syncing a URL went; error is empty when it went well. */
+dur_rc_t dur_register_sync(dur_engine_t *e, dur_str_t url, dur_str_t error,
+    dur_reply_t *reply);
+
+/* DELETE /fn/remove: its functions are archived, runs in flight go on. */
+dur_rc_t dur_register_remove(dur_engine_t *e, dur_str_t url,
+    dur_reply_t *reply);
+
+#endif /* DUR_REGISTER_H */
