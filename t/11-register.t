@@ -1,0 +1,234 @@
+# POST /fn/register and DELETE /fn/remove: an app tells its functions.
+
+use strict;
+use warnings;
+
+use Test::Nginx::Socket 'no_plan';
+
+our $Dev = 'durable_store $TEST_NGINX_SERVER_ROOT/store size=256m;
+durable_mode dev;
+';
+
+our $Production = 'durable_store $TEST_NGINX_SERVER_ROOT/store size=256m;
+durable_event_key first;
+durable_signing_key signkey-test-12345678
+    signkey-test-8ee2262a15e8d3c42d6a840db7af3de2aab08ef632b32a37a687f24b34dba3ff;
+';
+
+our $Bearer = 'Authorization: Bearer signkey-test-';
+our $Hash = 'b2ed992186a5cb19f6668aade821f502c1d00970dfd0e35128d51bac4649916c';
+our $Fallback = 'e4bf4a2e7f55c7eb954b6e72f8f69628fbc409fe7da6d0f6958770987dcf0e02';
+
+our $Ok = qr/\A\{(?=.*"modified":true).*"ok":true.*\}\z/;
+our $Unauthorized = qr/\A\{"error":"Unauthorized[^"]*(?:\\"[^"]*)*","status":401\}\z/;
+
+sub payload {
+    my ($name, @function) = @_;
+
+    my $url = 'http://127.0.0.1:1/api/inngest';
+
+    return sprintf '{"url":"%s","deployType":"ping","framework":"nodejs",'
+           . '"appName":"%s","sdk":"js:v4.24.0","v":"0.1","functions":[%s]}',
+           $url, $name,
+           join ',', map {
+               sprintf '{"id":"%s-%s","name":"%s","triggers":[{"event":"t/%s"}'
+               . '],"steps":{"step":{"id":"step","name":"step","runtime":'
+               . '{"type":"http","url":"%s?fnId=%s-%s&stepId=step"}}}}',
+               $name, $_, $_, $_, $url, $name, $_
+           } @function;
+}
+
+add_block_preprocessor(sub {
+    my ($block) = @_;
+
+    $block->set_value('http_config', $Dev)
+        unless defined $block->http_config;
+    $block->set_value('config', 'location / { durable_server; }')
+        unless defined $block->config;
+});
+
+log_level('info');
+no_long_string();
+no_root_location();
+no_shuffle();
+run_tests();
+
+__DATA__
+
+=== an app is registered, its functions can be read
+--- pipelined_requests eval
+["POST /fn/register\n" . main::payload('shop', 'one', 'two'),
+ "GET /v1/apps/shop/functions"]
+--- response_body_like eval
+[$::Ok, qr/\A\[\{.*"id":"shop-one".*"id":"shop-two".*\]\z/]
+
+
+
+=== the same payload again changes nothing
+--- pipelined_requests eval
+["POST /fn/register\n" . main::payload('shop', 'one'),
+ "POST /fn/register\n" . main::payload('shop', 'one')]
+--- response_body_like eval
+[$::Ok, qr/"modified":false/]
+
+
+
+=== an app without functions is an app
+--- request eval
+"POST /fn/register\n" . main::payload('empty')
+--- response_body_like eval: $::Ok
+
+
+
+=== a payload that is not JSON is refused with both words of an error
+--- request
+POST /fn/register
+hello
+--- error_code: 400
+--- response_body_like: ^\{"error":".+","status":400.*\}$
+
+
+
+=== a function without a trigger's name is refused with both words
+--- request eval
+"POST /fn/register\n"
+. main::payload('shop', 'one') =~ s/\{"event":"t\/one"\}/{}/r
+--- error_code: 400
+--- response_body_like: ^\{"error":".+","status":400.*\}$
+
+
+
+=== a request without a body
+--- request
+POST /fn/register
+--- error_code: 400
+--- response_body chomp
+{"error":"the request has no body: an app sends its functions here","status":400}
+
+
+
+=== a payload has a largest size
+--- http_config eval
+"$::Dev durable_request_max_size 2k; durable_event_max_size 2k;"
+--- request eval
+"POST /fn/register\n" . ' ' x 3000
+--- error_code: 413
+--- response_body chomp
+{"error":"the request body is larger than 2048 bytes","status":413}
+
+
+
+=== an app that expects this kind of server
+--- request eval
+"POST /fn/register\n" . main::payload('shop', 'one')
+--- more_headers
+X-Inngest-Expected-Server-Kind: dev
+--- response_body_like eval: $::Ok
+
+
+
+=== an app that expects another kind of server
+--- pipelined_requests eval
+["POST /fn/register\n" . main::payload('shop', 'one'),
+ "GET /v1/apps/shop/functions"]
+--- more_headers
+X-Inngest-Expected-Server-Kind: cloud
+--- error_code eval
+[400, 404]
+--- response_body eval
+['{"error":"Expected server kind cloud, got dev","status":400}',
+ '{"error":"there is no app \"shop\"","status":404}']
+
+
+
+=== a dev server takes any token
+--- request eval
+"POST /fn/register\n" . main::payload('shop', 'one')
+--- more_headers
+Authorization: Bearer undefined
+--- response_body_like eval: $::Ok
+
+
+
+=== production takes the hash of the signing key
+--- http_config eval: $::Production
+--- request eval
+"POST /fn/register\n" . main::payload('shop', 'one')
+--- more_headers eval
+"$::Bearer$::Hash"
+--- response_headers
+X-Inngest-Server-Kind: cloud
+--- response_body_like eval: $::Ok
+
+
+
+=== production takes the plain signing key, the scheme in any case
+--- http_config eval: $::Production
+--- request eval
+"POST /fn/register\n" . main::payload('shop', 'one')
+--- more_headers
+Authorization: bearer signkey-test-12345678
+--- response_body_like eval: $::Ok
+
+
+
+=== production takes the fallback key
+--- http_config eval: $::Production
+--- request eval
+"POST /fn/register\n" . main::payload('shop', 'one')
+--- more_headers eval
+"$::Bearer$::Fallback"
+--- response_body_like eval: $::Ok
+
+
+
+=== production refuses a request without a token
+--- http_config eval: $::Production
+--- request eval
+"POST /fn/register\n" . main::payload('shop', 'one')
+--- error_code: 401
+--- response_headers
+WWW-Authenticate: Bearer
+Content-Type: application/json
+--- response_body_like eval: $::Unauthorized
+
+
+
+=== production refuses another key
+--- http_config eval: $::Production
+--- request eval
+"POST /fn/register\n" . main::payload('shop', 'one')
+--- more_headers
+Authorization: Bearer signkey-test-87654321
+--- error_code: 401
+--- response_body_like eval: $::Unauthorized
+
+
+
+=== production refuses the prefix of a key alone
+--- http_config eval: $::Production
+--- request eval
+"POST /fn/register\n" . main::payload('shop', 'one')
+--- more_headers
+Authorization: Bearer signkey-test-
+--- error_code: 401
+--- response_body_like eval: $::Unauthorized
+
+
+
+=== an app is removed by its URL, as it was or escaped
+--- pipelined_requests eval
+["POST /fn/register\n" . main::payload('shop', 'one'),
+ "DELETE /fn/remove?url=http%3A%2F%2F127.0.0.1%3A1%2Fapi%2Finngest",
+ "GET /v1/apps/shop/functions"]
+--- response_body_like eval
+[$::Ok, qr/\A(?:\{.+\})?\z/, qr/\A\[\{"internal_id":.*"archived_at":"[\dT:.-]+Z"\}\]\z/]
+
+
+
+=== the URL of the app to remove is needed
+--- request
+DELETE /fn/remove
+--- error_code: 400
+--- response_body chomp
+{"error":"the argument \"url\" is missing: it is the URL of the app to remove","status":400}

@@ -1,0 +1,444 @@
+# What can be read, and how the server answers whatever it does not know.
+
+use strict;
+use warnings;
+
+use Test::Nginx::Socket 'no_plan';
+
+our $Dev = 'durable_store $TEST_NGINX_SERVER_ROOT/store size=256m;
+durable_mode dev;
+';
+
+our $Production = 'durable_store $TEST_NGINX_SERVER_ROOT/store size=256m;
+durable_event_key first;
+durable_signing_key signkey-test-12345678;
+';
+
+our $Token = 'Authorization: Bearer signkey-test-'
+    . 'b2ed992186a5cb19f6668aade821f502c1d00970dfd0e35128d51bac4649916c';
+
+our $Seed = int(time) . '000,eii2YKXRVTJPuA==';
+our $Nobody = '01JQDAE4RQF8MBCR55T5AK4KXR';
+
+our $Fetched = qr/"metadata":\{"fetched_at":"\d{4}-\d\d-\d\dT[\d:.]+Z"\}/;
+
+
+# The id that $Seed gives to the first event.
+sub seeded {
+    my ($ms) = split /,/, $Seed;
+    my @digit = split //, '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+    my $text = '';
+
+    for (1 .. 10) {
+        $text = $digit[$ms % 32] . $text;
+        $ms = int($ms / 32);
+    }
+
+    return "${text}F8MBCR55T5AK4KXS";
+}
+
+
+sub function {
+    my $url = 'http://127.0.0.1:1/api/inngest';
+
+    return 'POST /fn/register' . "\n" . '{"url":"' . $url . '","appName":"shop"'
+           . ',"sdk":"js:v4.24.0","v":"0.1","functions":[{"id":"shop-one",'
+           . '"name":"one","triggers":[{"event":"t/one"}],"steps":{"step":'
+           . '{"id":"step","name":"step","runtime":{"type":"http","url":"'
+           . $url . '?fnId=shop-one&stepId=step"}}}}]}';
+}
+
+add_block_preprocessor(sub {
+    my ($block) = @_;
+
+    $block->set_value('http_config', $Dev)
+        unless defined $block->http_config;
+    $block->set_value('config', 'location / { durable_server; }
+                                 location = /durable { durable_status; }')
+        unless defined $block->config;
+});
+
+log_level('info');
+no_long_string();
+no_root_location();
+no_shuffle();
+run_tests();
+
+__DATA__
+
+=== health
+--- request
+GET /health
+--- response_headers
+Content-Type: application/json
+X-Inngest-Server-Kind: dev
+--- response_body chomp
+{"status":200,"message":"OK"}
+
+
+
+=== a HEAD request is a GET without a body
+--- request
+HEAD /health
+--- response_headers
+Content-Length: 29
+X-Inngest-Server-Kind: dev
+--- response_body
+
+
+
+=== a dev server tells that it is one
+--- request
+GET /dev
+--- response_headers
+Content-Type: application/json
+--- response_body_like: ^\{"version":"[\d.]+","authed":false,"startOpts":\{\},"functions":\[\],"handlers":\[\],.*"isMissingSigningKey":true,"isMissingEventKeys":true,"features":\{\}\}$
+
+
+
+=== a dev server lists what was registered
+--- pipelined_requests eval
+[main::function(), "GET /dev"]
+--- response_body_like eval
+[qr/"ok":true/, qr/"functions":\[\{.*"shop-one".*\],"handlers":\[\{.*"name":"shop".*\]/]
+
+
+
+=== a production server does not
+--- http_config eval: $::Production
+--- request
+GET /dev
+--- error_code: 404
+--- response_headers
+Content-Type: text/plain
+X-Inngest-Server-Kind: cloud
+--- response_body eval
+"404 page not found\r\n"
+
+
+
+=== an empty list of events is in an envelope
+--- request
+GET /v1/events
+--- response_body_like eval
+qr/\A\{"data":\[\],$::Fetched\}\z/
+
+
+
+=== events are listed newest first, as many as asked for
+--- pipelined_requests eval
+[qq(POST /e/k\n[{"name":"a"},{"name":"b"},{"name":"c"}]),
+ "GET /v1/events?limit=2", "GET /v1/events?name=a"]
+--- response_body_like eval
+[qr/"status":200/,
+ qr/\A\{"data":\[\{[^]]*"name":"c"[^]]*\},\{[^]]*"name":"b"(?![^]]*"name":"a")/,
+ qr/\A\{"data":\[\{[^]]*"name":"a"(?![^]]*"name":"[bc]")/]
+
+
+
+=== the pages of a list follow a cursor
+--- pipelined_requests eval
+[qq(POST /e/k\n[{"name":"a"},{"name":"b"}]),
+ "GET /v1/events?cursor=" . main::seeded() =~ s/S$/T/r]
+--- more_headers eval
+"X-Inngest-Event-Id-Seed: $::Seed"
+--- response_body_like eval
+[qr/"status":200/, qr/"name":"a"(?!.*"name":"b")/]
+
+
+
+=== a time that nothing is older than
+--- pipelined_requests eval
+[qq(POST /e/k\n{"name":"a"}),
+ "GET /v1/events?received_before=2020-01-01T00:00:00Z",
+ "GET /v1/events?received_after=2020-01-01T00%3A00%3A00%2B01%3A00"]
+--- response_body_like eval
+[qr/"status":200/, qr/\A\{"data":\[\],/, qr/"name":"a"/]
+
+
+
+=== wrong arguments of a list
+--- pipelined_requests eval
+["GET /v1/events?limit=0", "GET /v1/events?limit=52", "GET /v1/events?limit=x",
+ "GET /v1/events?cursor=1", "GET /v1/events?received_after=today",
+ "GET /v1/events?received_before=1"]
+--- error_code eval
+[(400) x 6]
+--- response_body eval
+[('{"error":"limit must be a number from 1 to 51","status":400}') x 3,
+ '{"error":"cursor must be a ULID","status":400}',
+ '{"error":"received_after must be an RFC 3339 time","status":400}',
+ '{"error":"received_before must be an RFC 3339 time","status":400}']
+
+
+
+=== one event by its id
+--- pipelined_requests eval
+[qq(POST /e/k\n{"name":"a"}), "GET /v1/events/" . main::seeded()]
+--- more_headers eval
+"X-Inngest-Event-Id-Seed: $::Seed"
+--- response_body_like eval
+[qr/"status":200/, qr/\A\{"data":\{.*"name":"a".*\},$::Fetched\}\z/]
+
+
+
+=== an event that is not there
+--- request eval
+"GET /v1/events/$::Nobody"
+--- error_code: 404
+--- response_body eval
+qq({"error":"there is no event $::Nobody","status":404})
+
+
+
+=== a run that is not there
+--- request eval
+"GET /v1/runs/$::Nobody"
+--- error_code: 404
+--- response_body eval
+qq({"error":"there is no run $::Nobody","status":404})
+
+
+
+=== the history of a run that is not there
+--- request eval
+"GET /v1/runs/$::Nobody/history"
+--- error_code: 404
+--- response_body eval
+qq({"error":"there is no run $::Nobody","status":404})
+
+
+
+=== the state of a run that is not there is gone
+--- pipelined_requests eval
+["GET /v0/runs/$::Nobody/batch", "GET /v0/runs/$::Nobody/actions"]
+--- error_code eval
+[410, 410]
+--- response_body eval
+[(qq({"error":"the run $::Nobody is gone or never was","status":410})) x 2]
+
+
+
+=== an id that is none
+--- pipelined_requests eval
+["GET /v1/events/x", "GET /v1/events/x/runs", "GET /v1/runs/x",
+ "GET /v1/runs/x/history", "GET /v0/runs/x/batch", "GET /v0/runs/x/actions",
+ "DELETE /v1/runs/x", "DELETE /v0/runs/x"]
+--- error_code eval
+[(400) x 8]
+--- response_body eval
+[('{"error":"\"x\" is not a ULID","status":400}') x 8]
+
+
+
+=== a run: from its event to its end
+--- pipelined_requests eval
+[main::function(),
+ qq(POST /e/k\n{"name":"t/one","data":{"n":1}}),
+ "GET /v1/events/" . main::seeded() . "/runs"]
+--- more_headers eval
+"X-Inngest-Event-Id-Seed: $::Seed"
+--- response_headers eval
+["", "", "Cache-Control: private, max-age=15"]
+--- response_body_like eval
+[qr/"ok":true/, qr/"status":200/,
+ qr/\A\{"data":\[\{.*"run_id":"\w{26}".*"event_id":"\w{26}".*\}\],$::Fetched\}\z/]
+
+
+
+=== a run that is not there cannot be cancelled
+--- pipelined_requests eval
+["DELETE /v1/runs/$::Nobody", "DELETE /v0/runs/$::Nobody"]
+--- error_code eval
+[404, 404]
+--- response_body_like eval
+[(qr/\A\{"error":".+","status":404.*\}\z/) x 2]
+
+
+
+=== the functions of an app that is not there
+--- request
+GET /v1/apps/nobody/functions
+--- error_code: 404
+--- response_body chomp
+{"error":"there is no app \"nobody\"","status":404}
+
+
+
+=== telemetry is thrown away
+--- request
+POST /v0/telemetry
+{"any":"thing"}
+--- response_body chomp
+{}
+
+
+
+=== production asks for the key wherever something can be read or done
+--- http_config eval: $::Production
+--- pipelined_requests eval
+our @Closed = ("GET /v1/events", "GET /v1/events/x", "GET /v1/events/x/runs",
+    "GET /v1/runs/x", "DELETE /v1/runs/x", "GET /v1/runs/x/history",
+    "GET /v1/apps/x/functions", "GET /v0/runs/x/batch",
+    "GET /v0/runs/x/actions", "DELETE /v0/runs/x", "DELETE /fn/remove?url=x");
+[@Closed]
+--- error_code eval
+[(401) x 11]
+
+
+
+=== production lets the key in
+--- http_config eval: $::Production
+--- request
+GET /v1/events
+--- more_headers eval: $::Token
+--- response_body_like: ^\{"data":\[\],
+
+
+
+=== an unknown path
+--- request
+GET /unknown
+--- error_code: 404
+--- response_headers
+Content-Type: application/json
+X-Inngest-Server-Kind: dev
+--- response_body chomp
+{"error":"there is nothing at /unknown","status":404}
+
+
+
+=== a path too long for a route
+--- pipelined_requests eval
+["GET /v1/runs/a/b/c", "GET /health/", "GET /e", "POST /e/a/b"]
+--- error_code eval
+[404, 404, 404, 404]
+
+
+
+=== a known path, another method
+--- pipelined_requests eval
+["GET /e/k", "POST /health", "PUT /v1/runs/x", "DELETE /fn/register"]
+--- error_code eval
+[405, 405, 405, 405]
+--- response_headers eval
+["Allow: POST, OPTIONS", "Allow: GET, HEAD, OPTIONS",
+ "Allow: GET, HEAD, DELETE, OPTIONS", "Allow: POST, OPTIONS"]
+--- response_body eval
+['{"error":"GET is not allowed here, POST, OPTIONS are","status":405}',
+ '{"error":"POST is not allowed here, GET, HEAD, OPTIONS are","status":405}',
+ '{"error":"PUT is not allowed here, GET, HEAD, DELETE, OPTIONS are","status":405}',
+ '{"error":"DELETE is not allowed here, POST, OPTIONS are","status":405}']
+
+
+
+=== a browser may ask first
+--- request
+OPTIONS /e/k
+--- more_headers
+Origin: http://example.com
+Access-Control-Request-Method: POST
+Access-Control-Request-Headers: content-type,x-inngest-sdk
+--- error_code: 204
+--- response_headers
+Access-Control-Allow-Origin: *
+Access-Control-Allow-Methods: GET, POST, PUT, DELETE, OPTIONS
+Access-Control-Allow-Headers: content-type,x-inngest-sdk
+Access-Control-Max-Age: 3600
+! Access-Control-Allow-Credentials
+
+
+
+=== what is not there yet says so
+--- pipelined_requests eval
+["POST /invoke/shop-one\n{}", "POST /v0/connect/start\n", "POST /v0/connect/flush\n",
+ "POST /v1/checkpoint\n{}", "POST /v1/checkpoint/x/steps\n{}",
+ "POST /v1/checkpoint/x/async\n{}", "GET /v1/checkpoint/x/output",
+ "POST /v1/http/runs\n{}", "POST /v1/http/runs/x/steps\n{}",
+ "POST /v1/http/runs/x/async\n{}", "GET /v1/http/runs/x/output",
+ "POST /v1/signals\n{}", "GET /v1/runs/x/jobs", "POST /v1/runs/x/metadata\n{}",
+ "GET /v1/cancellations", "POST /v1/cancellations\n{}",
+ "DELETE /v1/cancellations/x", "POST /v1/realtime/token\n[]",
+ "POST /v1/realtime/publish\n1", "POST /v1/realtime/publish/tee\n1",
+ "GET /v1/realtime/connect", "GET /v1/realtime/sse",
+ "POST /v1/traces/userland\n{}", "POST /dev/traces\n{}", "GET /api/v2/runs",
+ "POST /v2/apps/x/syncs\n{}"]
+--- error_code eval
+[(501) x 26]
+--- response_body_like eval
+[(qr/\A\{"error":"(?:GET|POST|DELETE) \/\S+ is not implemented by this server","status":501\}\z/) x 26]
+
+
+
+=== an error page of nginx in the words of the server
+--- config
+location / { durable_server; deny all; }
+--- request
+GET /health
+--- error_code: 403
+--- response_headers
+Content-Type: application/json
+X-Inngest-Server-Kind: dev
+--- response_body chomp
+{"error":"access is forbidden by the configuration of this server","status":403}
+
+
+
+=== an error page of nginx for a HEAD request
+--- config
+location / { durable_server; deny all; }
+--- request
+HEAD /health
+--- error_code: 403
+--- response_headers
+Content-Length: 80
+--- response_body
+
+
+
+=== an "if" keeps the words of its location
+--- config
+location / { durable_server; if ($arg_no) { return 503; } }
+--- request
+GET /health?no=1
+--- error_code: 503
+--- response_headers
+X-Inngest-Server-Kind: dev
+--- response_body chomp
+{"error":"the server is busy, try again","status":503}
+
+
+
+=== locations of others are left alone
+--- config
+location / { durable_server; }
+location /other { return 404; }
+--- request
+GET /other
+--- error_code: 404
+--- response_headers
+Content-Type: text/html
+! X-Inngest-Server-Kind
+! Access-Control-Allow-Origin
+
+
+
+=== the status of the server
+--- request
+GET /durable
+--- response_headers
+Content-Type: application/json
+! X-Inngest-Server-Kind
+--- response_body_like: ^\{"role":"leader","pid":\d+,"epoch":1,"queue":\{.+\},"batch":\{.+\},"sidecar":\{"connected":false,.*"engine":\{.+\}\}$
+
+
+
+=== the status is read, not written
+--- request
+POST /durable
+{}
+--- error_code: 405
+--- response_headers
+Allow: GET, HEAD
+--- response_body chomp
+{"error":"POST is not allowed here, GET is","status":405}
