@@ -30,6 +30,9 @@ SIDECAR_LIBS := -lcurl -lpthread $(ENGINE_LIBS)
 UNIT_SRC := $(sort $(wildcard t/unit/*_test.c))
 UNIT_BIN := $(UNIT_SRC:t/unit/%.c=$(BUILD)/unit/%)
 
+FUZZ_SRC := $(sort $(wildcard t/fuzz/*_fuzz.c))
+FUZZ_BIN := $(FUZZ_SRC:t/fuzz/%.c=$(BUILD)/fuzz/%)
+
 MODULE_CFLAGS = $(strip $(CFLAGS) -Wextra -Wno-unused-parameter \
 	-Wno-cast-function-type -D_GNU_SOURCE $(SANITIZE))
 MODULE_LDFLAGS = $(strip -Wl,-z,relro $(SANITIZE))
@@ -37,7 +40,7 @@ MODULE := $(BUILD)/ngx_http_durable_module.so
 GLUE_SRC := $(wildcard ngx_module/*.c)
 GLUE_DEPS := $(wildcard ngx_module/*.h)
 
-.PHONY: all module durable unit clean FORCE
+.PHONY: all module durable unit fuzz test check-style asan clean
 
 all: module durable
 
@@ -59,7 +62,12 @@ $(BUILD)/unit/%: t/unit/%.c t/unit/tap.h $(BUILD)/libdur.a $(ENGINE_DEPS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -It/unit -o $@ $< $(BUILD)/libdur.a $(ENGINE_LIBS)
 
+$(BUILD)/fuzz/%: t/fuzz/%.c t/fuzz/fuzz.h $(BUILD)/libdur.a $(ENGINE_DEPS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -It/fuzz -o $@ $< $(BUILD)/libdur.a $(ENGINE_LIBS)
+
 unit: $(UNIT_BIN)
+fuzz: $(FUZZ_BIN)
 
 # nginx's own configure, with the flags its package was built with.
 $(BUILD)/nginx/Makefile: config
@@ -75,8 +83,44 @@ $(MODULE): $(BUILD)/nginx/Makefile $(GLUE_SRC) $(GLUE_DEPS) $(ENGINE_SRC) \
 	$(MAKE) -C $(NGINX_SRC) -f $(CURDIR)/$(BUILD)/nginx/Makefile modules
 	cp $(BUILD)/nginx/ngx_http_durable_module.so $@
 
+# --- tests: everything, on a fresh machine; see docs/testing.md.
+
+# The genuine Test::Nginx wins where it is installed.
+PROVE = prove $(shell perl -MTest::Nginx::Socket -e 1 2>/dev/null \
+	|| echo -It/lib) -It/helper
+TESTS ?= $(sort $(wildcard t/*.t))
+TEST_ENV = DURABLE_BUILD=$(CURDIR)/$(BUILD) DURABLE=$(CURDIR)/$(BUILD)/durable \
+	TEST_NGINX_BINARY=$(NGINX) \
+	TEST_NGINX_LOAD_MODULES=$(CURDIR)/$(MODULE)
+
+test: deps deps-node
+	$(MAKE) --no-print-directory -j$(JOBS) check-style all unit fuzz \
+		$(BUILD)/sim
+	$(PROVE) $(UNIT_BIN) $(FUZZ_BIN)
+	$(BUILD)/sim --seeds $(SIM_SEEDS)
+	PATH="$(NODE_BIN):$$PATH" $(TEST_ENV) $(PROVE) $(TESTS)
+
+# What docs/design.md says of the layers, as a check.
+check-style:
+	perl t/check-style.pl
+
+# The engine, the sidecar and the simulation under ASan and UBSan, the module
+# under ASan on stock nginx.
+asan:
+	$(MAKE) BUILD=$(BUILD)/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" \
+		SANITIZE="-fsanitize=address,undefined" \
+		all unit fuzz $(BUILD)/asan/sim
+	ASAN_OPTIONS=detect_leaks=1 prove $(UNIT_BIN:$(BUILD)/%=$(BUILD)/asan/%) \
+		$(FUZZ_BIN:$(BUILD)/%=$(BUILD)/asan/%)
+	$(BUILD)/asan/sim --seeds 50
+	t/asan.sh $(BUILD)/asan $(ASAN_TESTS)
+
+ASAN_TESTS ?= $(sort $(wildcard t/[0-5]*.t)) t/80-sidecar.t
+
 clean:
 	rm -rf $(BUILD)
+
+# --- end of tests
 
 # --- bench: what the server does beside stock nginx and LMDB alone.
 
@@ -91,7 +135,7 @@ $(BENCH_BIN): $(BUILD)/bench/%: t/bench/%.c t/bench/net.c t/bench/net.h
 		$< t/bench/net.c -llmdb
 
 bench: all $(BENCH_BIN)
-	BENCH_BUILD=$(BUILD) BENCH_RUNS=$(RUNS) NGINX=$(NGINX) \
+	DURABLE_BUILD=$(BUILD) BENCH_RUNS=$(RUNS) NGINX=$(NGINX) \
 		perl t/bench/bench.pl
 
 # --- end of bench
