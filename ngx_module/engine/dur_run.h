@@ -11,6 +11,7 @@
 #define DUR_RUN_H
 
 #include "engine/dur_base.h"
+#include "engine/dur_op.h"
 #include "engine/dur_payload.h"
 #include "engine/dur_queue.h"
 #include "engine/dur_registry.h"
