@@ -238,6 +238,7 @@ ngx_http_durable_parse_event(ngx_http_durable_parse_t *parse, dur_str_t text,
     json_t *json, dur_op_event_t *event)
 {
     char                        id[DUR_ULID_TEXT_LEN + 1];
+    u_char                      ts[NGX_INT64_LEN], *p;
     size_t                      max;
     dur_str_t                   v;
     dur_buf_t                  *b;
@@ -303,7 +304,9 @@ ngx_http_durable_parse_event(ngx_http_durable_parse_t *parse, dur_str_t text,
 
     } else {
         dur_ulid_text(&event->id, id);
-        dur_buf_addf(b, "\"%s\"", id);
+        dur_buf_addz(b, "\"");
+        dur_buf_add(b, id, DUR_ULID_TEXT_LEN);
+        dur_buf_addz(b, "\"");
     }
 
     if (meta.value) {
@@ -317,7 +320,11 @@ ngx_http_durable_parse_event(ngx_http_durable_parse_t *parse, dur_str_t text,
     dur_buf_addz(b, ",\"name\":");
     dur_json_write_string(b, event->name);
 
-    dur_buf_addf(b, ",\"ts\":%lld,\"user\":", (long long) event->ts);
+    p = ngx_sprintf(ts, "%L", event->ts);
+
+    dur_buf_addz(b, ",\"ts\":");
+    dur_buf_add(b, ts, p - ts);
+    dur_buf_addz(b, ",\"user\":");
 
     if (ngx_http_durable_write_member(parse, text, &user) != NGX_OK) {
         event->flags = 0;
