@@ -461,31 +461,31 @@ ngx_durable_peer_answer(ngx_durable_link_t *l, uint64_t id,
 {
     u_char              text[8];
     dur_rc_t            rc;
-    dur_buf_t           body;
+    dur_buf_t          *body;
     dur_frame_writer_t  w;
 
+    body = &ngx_durable_process.answer;
+
     dur_put64(text, id);
-    dur_buf_init(&body, NGX_DURABLE_BODY_MAX);
+    dur_buf_reset(body);
 
     rc = reply->rc;
 
-    if (dur_reply_encode(reply, &body) != DUR_OK) {
+    if (dur_reply_encode(reply, body) != DUR_OK) {
         rc = DUR_ENOMEM;
-        dur_buf_reset(&body);
+        dur_buf_reset(body);
     }
 
     dur_frame_begin(&w, &l->out, DUR_FRAME_REPLY, 0);
     dur_frame_put(&w, DUR_TAG_ID, dur_str_make(text, 8));
     dur_frame_put_u16(&w, DUR_TAG_STATUS, (uint16_t) rc);
 
-    if (dur_frame_end_body(&w, dur_buf_str(&body), DUR_TAG_ID,
+    if (dur_frame_end_body(&w, dur_buf_str(body), DUR_TAG_ID,
                            dur_str_make(text, 8))
         != DUR_OK)
     {
         l->out.failed = 1;
     }
-
-    dur_buf_deinit(&body);
 
     ngx_durable_link_push(l);
 }

@@ -61,6 +61,7 @@ ngx_durable_init_process(ngx_cycle_t *cycle, ngx_durable_conf_t *conf)
     ngx_rbtree_init(&dp->sent, &dp->sentinel, ngx_rbtree_insert_value);
 
     dur_buf_init(&dp->scratch, NGX_DURABLE_LINK_MAX);
+    dur_buf_init(&dp->answer, NGX_DURABLE_LINK_MAX);
 
     dp->hold.handler = ngx_durable_hold_handler;
     dp->hold.data = dp;
@@ -137,6 +138,7 @@ ngx_durable_exit_process(ngx_cycle_t *cycle)
 
     ngx_durable_chunks_free();
     dur_buf_deinit(&dp->scratch);
+    dur_buf_deinit(&dp->answer);
 
     dp->role = NGX_DURABLE_OFF;
     dp->conf = NULL;

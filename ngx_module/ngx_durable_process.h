@@ -307,6 +307,7 @@ typedef struct {
     ngx_event_t                hold;
     ngx_event_t                kick;
     dur_buf_t                  scratch;
+    dur_buf_t                  answer;
 
     /* wake-up of the event loop, and of a worker that exits */
     ngx_connection_t          *wake;
