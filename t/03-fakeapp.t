@@ -178,7 +178,7 @@ subtest 'a function is played step by step' => sub {
     is($r->{status}, 500, 'an unknown target is an error');
 
     $steps{sha1_hex($_)} = { data => 1 } for 'mail', 'reply';
-    $steps{sha1_hex('ship')} = { error => { name => 'Error', message => 'm' } };
+    $steps{sha1_hex('ship')} = { error => { name => 'E', message => 'm' } };
 
     $r = call('order', steps => \%steps);
     is($r->{status}, 400, 'a step that failed ends the function');
@@ -233,7 +233,7 @@ subtest 'other ends, and calls that go wrong' => sub {
     $r = call('broken', run => 'B');
     is($r->{status}, 0, 'the connection breaks');
     is(call('broken', attempt => 1)->{status}, 500, 'a status of its own');
-    is(op_names(call('broken', attempt => 2)), 'StepRun:x', 'and then it runs');
+    is(op_names(call('broken', attempt => 2)), 'StepRun:x', 'then it runs');
     is(call('odd', attempt => 5)->{json}{message}, 'odd 5', 'code answers');
     is(call('unknown')->{status}, 500, 'an unknown function');
 };

@@ -202,7 +202,7 @@ sub accept_all {
 
         $self->{conns}{fileno $socket} = {
             socket => $socket, in => '', out => '', busy => 0, close => 0,
-            number => ++$self->{accepted}, told => {}
+            number => ++$self->{accepted}, opened => time
         };
         $self->{poll}->mask($socket, POLLIN);
     }
@@ -563,7 +563,7 @@ sub call {
     my $ctx = $request->{ctx} || {};
     my $call = {
         kind => 'call', seq => "$$-" . ++$self->{seq}, fn => $name,
-        conn => $conn->{number}, target => $wanted,
+        conn => $conn->{number}, opened => $conn->{opened}, target => $wanted,
         run => $ctx->{run_id}, attempt => $ctx->{attempt},
         max_attempts => $ctx->{max_attempts},
         item => $header->{'x-inngest-job-id'},
