@@ -196,16 +196,13 @@ dur_call_ctx(const dur_call_state_t *s, dur_call_t *call)
                  s->item.generation, (unsigned long long) s->item.id,
                  s->fn.retries + 1, (unsigned long long) s->item.id,
                  (unsigned long long) s->item.id, s->item.generation,
-                 s->run_id, s->use_api ? 0 : s->run.steps);
+                 s->run_id, s->run.steps);
 
-    if (s->use_api) {
-        dur_buf_addz(b, "[]");
+    /* also when the memos are fetched: it says in what order they came */
 
-    } else {
-        rc = dur_memo_stack(s->txn, &s->run, b, &call->scratch);
-        if (rc != DUR_OK) {
-            return rc;
-        }
+    rc = dur_memo_stack(s->txn, &s->run, b, &call->scratch);
+    if (rc != DUR_OK) {
+        return rc;
     }
 
     return dur_buf_addf(b, "},\"step_id\":\"%s\",\"use_api\":%s}", s->step,
