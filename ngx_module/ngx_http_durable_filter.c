@@ -17,6 +17,7 @@
 typedef struct {
     ngx_uint_t   status;
     const char  *text;
+    ngx_uint_t   retry;
 } ngx_http_durable_page_t;
 
 
@@ -28,26 +29,27 @@ static ngx_int_t ngx_http_durable_replace(ngx_http_request_t *r);
 
 
 static ngx_http_durable_page_t  ngx_http_durable_pages[] = {
-    { 400, "the request is not valid" },
-    { 401, "Unauthorized" },
-    { 403, "access is forbidden by the configuration of this server" },
-    { 404, "not found" },
-    { 405, "the method is not allowed here" },
-    { 408, "the request took too long to arrive" },
-    { 411, "the request has no Content-Length" },
-    { 412, "a precondition of the request does not hold" },
-    { 413, "the request body is larger than this server accepts" },
-    { 414, "the request line is too long" },
-    { 415, "the media type is not supported" },
-    { 429, "too many requests" },
-    { 500, "internal error" },
-    { 501, "not implemented" },
-    { 503, "the server is busy, try again" },
-    { 507, "there is no space left" },
-    { 0, "the request failed" }
+    { 400, "the request is not valid", 0 },
+    { 401, "Unauthorized", 0 },
+    { 403, "access is forbidden by the configuration of this server", 0 },
+    { 404, "not found", 0 },
+    { 405, "the method is not allowed here", 0 },
+    { 408, "the request took too long to arrive", 0 },
+    { 411, "the request has no Content-Length", 0 },
+    { 412, "a precondition of the request does not hold", 0 },
+    { 413, "the request body is larger than this server accepts", 0 },
+    { 414, "the request line is too long", 0 },
+    { 415, "the media type is not supported", 0 },
+    { 429, "too many requests", 1 },
+    { 500, "internal error", 0 },
+    { 501, "not implemented", 0 },
+    { 503, "the server is busy, try again", 1 },
+    { 507, "there is no space left", 0 },
+    { 0, "the request failed", 0 }
 };
 
 static ngx_str_t  ngx_http_durable_any = ngx_string("*");
+static ngx_str_t  ngx_http_durable_later = ngx_string("1");
 
 
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
@@ -143,6 +145,13 @@ ngx_http_durable_replace(ngx_http_request_t *r)
                                  page->text, r->headers_out.status)
                      - p;
     ctx->replace = 1;
+
+    if (page->retry
+        && ngx_http_durable_header(r, "Retry-After", &ngx_http_durable_later)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     ngx_http_clear_content_length(r);
     ngx_http_clear_accept_ranges(r);

@@ -16,6 +16,60 @@ no_root_location();
 no_shuffle();
 run_tests();
 
+my $group = getgrgid((getpwnam 'nobody')[3]);
+
+my ($status, $said) = check("user nobody $group;", <<'HTTP');
+    durable_store ROOT/checked/;
+    durable_sidecar unix:ROOT/sidecar.sock;
+    durable_mode dev;
+    server {
+        location / { durable_server; }
+        location /more/ { durable_server; }
+    }
+HTTP
+
+is($status, 0, 'nginx -t is content');
+is(() = $said =~ /"client_max_body_size" \(1048576\) is smaller/g, 1,
+   'what is said of all servers is said once');
+
+my @stat = stat server_root() . '/checked';
+
+is($stat[2] & 0777, 0700, 'the directory of the store is there, for one user');
+is($stat[4], $> ? $> : scalar getpwnam('nobody'),
+   'the directory is that of the worker user');
+is(join(' ', glob(server_root() . '/checked/*')), '',
+   'nginx -t does not open the store');
+
+($status, $said) = check('', "    durable_mode staging;\n");
+
+isnt($status, 0, 'nginx -t is not content');
+like($said, qr/invalid value "staging" in \S+check\.conf:\d+/,
+     'and says where');
+
+
+sub check {
+    my ($main, $http) = @_;
+
+    my $root = server_root();
+    my @load = map { "load_module $_;\n" }
+               split ' ', $ENV{TEST_NGINX_LOAD_MODULES} || '';
+
+    $http =~ s/ROOT/$root/g;
+
+    open my $fh, '>', "$root/conf/check.conf" or die "check.conf: $!\n";
+    print {$fh} @load, "$main\npid $root/logs/check.pid;\nevents {}\n",
+        "http {\n    access_log off;\n",
+        map({ "    ${_}_temp_path $root/check_$_;\n" }
+            qw(client_body proxy fastcgi uwsgi scgi)),
+        $http, "}\n";
+    close $fh or die "check.conf: $!\n";
+
+    my $nginx = $ENV{TEST_NGINX_BINARY} || 'nginx';
+    my $text = `$nginx -t -e $root/logs/check.log -c $root/conf/check.conf 2>&1`;
+
+    return ($?, $text);
+}
+
 __DATA__
 
 === a dev server needs a store and nothing more
@@ -58,18 +112,6 @@ location = /durable { durable_status; }
 GET /health
 --- no_error_log
 [error]
-
-
-
-=== the store is a directory of the worker user alone
---- http_config
-durable_store $TEST_NGINX_SERVER_ROOT/store/;
-durable_mode dev;
---- config
-location / { durable_server; }
---- request
-GET /health
---- response_body_like: OK
 
 
 

@@ -404,6 +404,7 @@ GET /health?no=1
 --- error_code: 503
 --- response_headers
 X-Inngest-Server-Kind: dev
+Retry-After: 1
 --- response_body chomp
 {"error":"the server is busy, try again","status":503}
 
