@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/* What the REST endpoints read (protocol 2.4, 4.7, 8.1). */
+
+#include "kit.h"
+
+static dur_buf_t  out;
+
+
+static json_t *
+parsed(dur_rc_t rc)
+{
+    json_t  *v;
+
+    if (rc != DUR_OK) {
+        return NULL;
+    }
+
+    v = json_loadb((char *) out.data, out.len, JSON_DECODE_ANY, NULL);
+    dur_buf_reset(&out);
+
+    return v;
+}
+
+
+static const char *
+text(json_t *object, const char *key)
+{
+    const char  *s;
+
+    s = json_string_value(json_object_get(object, key));
+
+    return s ? s : "(none)";
+}
+
+
+static void
+test_run(void)
+{
+    char            id[DUR_ULID_TEXT_LEN + 1];
+    json_t         *v, *first;
+    dur_ulid_t      event, run;
+    dur_store_t    *s;
+
+    kit_fresh();
+    s = dur_engine_store(kit.engine);
+    kit_register("f", 1);
+    event = kit_event("f");
+    run = kit_run_id(&event);
+
+    v = parsed(dur_query_run(s, &run, &out));
+    dur_ulid_text(&run, id);
+    is_str(dur_str_c(text(v, "run_id")), id, "a run has its id");
+    is_int(strlen(text(v, "function_id")), 36, "its function's UUID");
+    dur_ulid_text(&event, id);
+    is_str(dur_str_c(text(v, "event_id")), id, "its event");
+    ok(json_is_null(json_object_get(v, "ended_at")), "and no end yet");
+    json_decref(v);
+
+    kit_dispatch();
+    kit_result(kit_attempt(0), 206, KIT_SDK,
+               "[" KIT_RUN(KIT_A, "a", "{\"z\":1,\"a\":[1.50]}") "]");
+
+    is_int(dur_query_actions(s, &run, &out), DUR_OK, "its memos are a map");
+    is_str(dur_buf_str(&out),
+           "{\"" KIT_A "\":{\"data\":{\"a\":[1.5],\"z\":1}}}",
+           "in canonical form, as a call has them");
+    dur_buf_reset(&out);
+
+    v = parsed(dur_query_batch(s, &run, &out));
+    first = json_array_get(v, 0);
+    is_str(dur_str_c(text(first, "name")), "t/f",
+           "its events are a bare list");
+    json_decref(v);
+
+    kit_result(kit_attempt(0), 500, KIT_SDK, "{\"message\":\"boom\"}");
+    kit_timers();
+    kit_dispatch();
+    kit_result(kit_attempt(0), 200, KIT_SDK, "{\"b\":1,  \"a\":2}");
+
+    v = parsed(dur_query_run(s, &run, &out));
+    is_str(dur_str_c(text(v, "status")), "Completed", "an ended run");
+    ok(json_is_string(json_object_get(v, "ended_at")), "has its end");
+    is_int(json_integer_value(json_object_get(json_object_get(v, "output"),
+                                              "a")), 2, "and its output");
+    json_decref(v);
+
+    v = parsed(dur_query_history(s, &run, &out));
+    is_int(json_array_size(v), 3, "every attempt has a record");
+    is_int(json_integer_value(json_object_get(json_array_get(v, 1),
+                                              "status")), 500,
+           "in order, with its status");
+    json_decref(v);
+}
+
+
+static void
+test_unknown(void)
+{
+    dur_ulid_t    id;
+    dur_store_t  *s;
+
+    s = dur_engine_store(kit.engine);
+    id = kit_ulid(424242);
+
+    dur_buf_reset(&out);
+    dur_buf_addz(&out, "before");
+    is_int(dur_query_run(s, &id, &out), DUR_ENOTFOUND, "no such run");
+    is_int(dur_query_batch(s, &id, &out), DUR_ENOTFOUND, "no events of it");
+    is_int(dur_query_actions(s, &id, &out), DUR_ENOTFOUND, "nor memos");
+    is_int(dur_query_event(s, &id, &out), DUR_ENOTFOUND, "no such event");
+    is_int(dur_query_functions(s, dur_str("nobody"), &out), DUR_ENOTFOUND,
+           "no such app");
+    is_str(dur_buf_str(&out), "before", "what was written stays as it was");
+    dur_buf_reset(&out);
+}
+
+
+static void
+test_events(void)
+{
+    char                 id[DUR_ULID_TEXT_LEN + 1];
+    json_t              *v;
+    unsigned             i;
+    dur_ulid_t           ids[5];
+    dur_store_t         *s;
+    dur_query_events_t   q;
+
+    kit_fresh();
+    s = dur_engine_store(kit.engine);
+
+    for (i = 0; i < 5; i++) {
+        kit.now += 1000;
+        ids[i] = kit_event(i == 2 ? "other" : "some");
+    }
+
+    memset(&q, 0, sizeof(q));
+    q.limit = 3;
+    q.before_ms = INT64_MAX;
+
+    v = parsed(dur_query_events(s, &q, &out));
+    is_int(json_array_size(v), 3, "a page has as many events as asked");
+    dur_ulid_text(&ids[4], id);
+    is_str(dur_str_c(text(json_array_get(v, 0), "internal_id")), id,
+           "newest first");
+    json_decref(v);
+
+    q.cursor = &ids[2];
+    v = parsed(dur_query_events(s, &q, &out));
+    is_int(json_array_size(v), 2, "the next page begins before the cursor");
+    dur_ulid_text(&ids[1], id);
+    is_str(dur_str_c(text(json_array_get(v, 0), "internal_id")), id,
+           "with the one before it");
+    json_decref(v);
+
+    q.cursor = NULL;
+    q.name = dur_str("t/other");
+    v = parsed(dur_query_events(s, &q, &out));
+    is_int(json_array_size(v), 1, "a name picks its events");
+    json_decref(v);
+
+    q.name = dur_str_null;
+    q.limit = 50;
+    q.after_ms = kit.now - 1500;
+    v = parsed(dur_query_events(s, &q, &out));
+    is_int(json_array_size(v), 2, "a time picks the later ones");
+    json_decref(v);
+
+    v = parsed(dur_query_event(s, &ids[0], &out));
+    is_str(dur_str_c(text(v, "name")), "t/some", "one event can be read");
+    json_decref(v);
+}
+
+
+static void
+test_registry(void)
+{
+    json_t       *v, *fn;
+    dur_store_t  *s;
+
+    kit_fresh();
+    s = dur_engine_store(kit.engine);
+    kit_register("f", 3);
+
+    v = parsed(dur_query_functions(s, dur_str("app"), &out));
+    fn = json_array_get(v, 0);
+    is_int(json_array_size(v), 1, "the functions of an app are a bare list");
+    is_str(dur_str_c(text(fn, "id")), "app-f", "with the slug");
+    is_int(strlen(text(fn, "internal_id")), 36, "and the UUID");
+    ok(json_is_object(json_object_get(fn, "config")), "and what was sent");
+    json_decref(v);
+
+    v = parsed(dur_query_apps(s, &out));
+    is_str(dur_str_c(text(json_array_get(v, 0), "name")), "app",
+           "the apps are a list");
+    is_int(json_integer_value(json_object_get(json_array_get(v, 0),
+                                              "functions")), 1,
+           "with the number of functions");
+    json_decref(v);
+}
+
+
+int
+main(void)
+{
+    if (!kit_init()) {
+        return 2;
+    }
+
+    dur_buf_init(&out, 16 << 20);
+
+    test_run();
+    test_unknown();
+    test_events();
+    test_registry();
+
+    dur_buf_deinit(&out);
+
+    return kit_done();
+}

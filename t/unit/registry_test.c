@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/* Registrations, and which functions an event starts. */
+
+#include "kit.h"
+
+#define FN(id, triggers)                                                     \
+    "{\"id\":\"" id "\",\"name\":\"" id "\",\"triggers\":[" triggers "],"    \
+    "\"steps\":{\"step\":{\"id\":\"step\",\"name\":\"step\",\"runtime\":{"   \
+    "\"type\":\"http\",\"url\":\"http://127.0.0.1:3000/api/inngest?fnId="    \
+    id "&stepId=step\"},\"retries\":{\"attempts\":2}}}}"
+#define ON(event)         "{\"event\":\"" event "\"}"
+#define ON_IF(event, if)  "{\"event\":\"" event "\",\"expression\":\"" if "\"}"
+
+
+static json_t *
+answer(void)
+{
+    return json_loadb((const char *) kit.reply.body.data, kit.reply.body.len,
+                      0, NULL);
+}
+
+
+static bool
+answer_is(const char *key, bool value)
+{
+    bool     is;
+    json_t  *v;
+
+    v = answer();
+    is = json_boolean_value(json_object_get(v, key)) == value
+         && json_object_get(v, key) != NULL;
+    json_decref(v);
+
+    return is;
+}
+
+
+static unsigned
+register_app(const char *url, const char *name, const char *functions)
+{
+    dur_op_t   op;
+    dur_buf_t  b;
+
+    dur_buf_init(&b, 1 << 20);
+    dur_buf_addf(&b, "{\"url\":\"%s\",\"deployType\":\"ping\",\"framework\":"
+                 "\"nodejs\",\"appName\":\"%s\",\"sdk\":\"js:v4.24.0\",\"v\":"
+                 "\"0.1\",\"functions\":[%s]}", url, name, functions);
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_REGISTER;
+    op.body = dur_buf_str(&b);
+    kit_op(&op);
+    dur_buf_deinit(&b);
+
+    return kit.reply.status;
+}
+
+
+/* How many runs an event of this name (and n) starts. */
+static size_t
+starts(const char *name, int n)
+{
+    size_t           count;
+    char             json[256];
+    json_t          *list;
+    dur_op_t         op;
+    dur_buf_t        b;
+    dur_op_event_t   event;
+
+    snprintf(json, sizeof(json), "{\"data\":{\"n\":%d},\"id\":\"x\",\"name\":"
+             "\"%s\",\"ts\":1,\"user\":{}}", n, name);
+
+    memset(&event, 0, sizeof(event));
+    event.id = kit_ulid(kit.entropy);
+    event.flags = DUR_EVENT_F_CANONICAL;
+    event.ts = kit.now;
+    event.name = dur_str_c(name);
+    event.json = dur_str_c(json);
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_EVENTS;
+    op.nevents = 1;
+    op.events = &event;
+    kit_op(&op);
+
+    dur_buf_init(&b, 1 << 20);
+    dur_query_event_runs(dur_engine_store(kit.engine), &event.id, &b);
+    list = json_loadb((char *) b.data, b.len, 0, NULL);
+    count = json_array_size(list);
+    json_decref(list);
+    dur_buf_deinit(&b);
+
+    return count;
+}
+
+
+static void
+test_matching(void)
+{
+    size_t  i;
+
+    static const struct {
+        const char  *name;
+        int          n;
+        size_t       runs;
+        const char  *title;
+    } tests[] = {
+        { "app/user.created", 0, 3, "its name, its /* and its .*" },
+        { "app/user.deleted", 0, 2, "the wildcards alone" },
+        { "app/other", 0, 1, "the shorter wildcard alone" },
+        { "app", 0, 0, "a name without the separator" },
+        { "app/", 0, 1, "a name that ends in it" },
+        { "App/other", 0, 0, "another case" },
+        { "num", 1, 1, "an expression that is true" },
+        { "num", 2, 0, "an expression that is false" },
+        { "twice", 0, 1, "two triggers of one function" },
+        { "second", 2, 1, "a second trigger when the first is false" },
+        { "nothing", 0, 0, "no trigger" },
+    };
+
+    kit_fresh();
+    is_int(register_app("http://127.0.0.1:3000/api/inngest", "app",
+        FN("app-exact", ON("app/user.created")) ","
+        FN("app-slash", ON("app/*")) ","
+        FN("app-dot", ON("app/user.*")) ","
+        FN("app-num", ON_IF("num", "event.data.n == 1")) ","
+        FN("app-twice", ON("twice") "," ON_IF("twice",
+                                               "event.data.n == 0")) ","
+        FN("app-second", ON_IF("second", "event.data.n == 1") ","
+                         ON_IF("second", "event.data.n == 2")) ","
+        FN("app-none", "")), 200, "functions with all kinds of triggers");
+
+    for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+        is_int(starts(tests[i].name, tests[i].n), tests[i].runs, "%s",
+               tests[i].title);
+    }
+}
+
+
+static void
+test_registration(void)
+{
+    json_t      *v;
+    const char  *url = "http://127.0.0.1:3000/api/inngest";
+
+    kit_fresh();
+    is_int(register_app(url, "app", FN("app-f", ON("f"))), 200,
+           "an app registers");
+    ok(answer_is("ok", true) && answer_is("modified", true),
+       "it was modified");
+    v = answer();
+    is_int(json_string_length(json_object_get(v, "app_id")), 36,
+           "the answer has the app's id");
+    json_decref(v);
+
+    register_app(url, "app", FN("app-f", ON("f")));
+    ok(answer_is("ok", true) && answer_is("modified", false),
+       "the same once more changes nothing");
+
+    register_app(url, "app", FN("app-f", ON("g")));
+    ok(answer_is("modified", true), "another trigger does");
+    is_int(starts("f", 0), 0, "the old one starts nothing");
+    is_int(starts("g", 0), 1, "the new one does");
+
+    ok(register_app(url, "app", "{\"id\":\"app-f\"}") >= 400,
+       "a function that is not valid refuses the registration");
+    v = answer();
+    ok(json_string_length(json_object_get(v, "error")) > 0
+       && json_integer_value(json_object_get(v, "status")) >= 400,
+       "with an error and a status in the body");
+    json_decref(v);
+    is_int(starts("g", 0), 1, "what was registered stays");
+
+    is_int(register_app(url, "app", ""), 200, "no functions are fine");
+    is_int(starts("g", 0), 0, "what is missing from a registration is gone");
+}
+
+
+static void
+test_two_apps(void)
+{
+    kit_fresh();
+    register_app("http://127.0.0.1:3000/api/inngest", "one",
+                 FN("one-f", ON("f")));
+    register_app("http://127.0.0.1:3001/api/inngest", "two",
+                 FN("two-f", ON("f")));
+    is_int(starts("f", 0), 2, "an event starts functions of every app");
+
+    register_app("http://127.0.0.1:3000/api/inngest", "one", "");
+    is_int(starts("f", 0), 1, "an app takes along its own alone");
+}
+
+
+static void
+test_running_on(void)
+{
+    kit_attempt_t  a;
+
+    kit_fresh();
+    kit_register("f", 2);
+    kit_event("f");
+    register_app("http://127.0.0.1:3000/api/inngest", "app", "");
+
+    is_int(kit_dispatch(), 1, "a run outlives its function");
+    a = kit_attempt(0);
+    is_int(kit_build(a), DUR_OK, "its calls are built as before");
+
+    kit_register("f", 7);
+    kit_build(a);
+    is_int(json_integer_value(kit_get("ctx", "max_attempts")), 8,
+           "and follow the present configuration");
+}
+
+
+static void
+test_remove(void)
+{
+    dur_op_t   op;
+    dur_buf_t  b;
+
+    kit_fresh();
+    kit_register("f", 2);
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_REMOVE;
+    op.url = dur_str("http://localhost:3000/api/inngest");
+    kit_op(&op);
+    is_int(kit.reply.rc, DUR_OK,
+           "an app is removed by its URL, however the host is written");
+    is_int(starts("t/f", 0), 0, "its functions start no more");
+
+    kit_register("f", 2);
+    is_int(starts("t/f", 0), 1, "until it registers again");
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_SYNC;
+    op.url = dur_str("http://127.0.0.1:9/api/inngest");
+    op.error = dur_str("unreachable");
+    kit_op(&op);
+
+    dur_buf_init(&b, 1 << 20);
+    is_int(dur_query_apps(dur_engine_store(kit.engine), &b), DUR_OK,
+           "the apps can be listed");
+    ok(memmem(b.data, b.len, "unreachable", 11) != NULL,
+       "also one that never registered, with the reason");
+    dur_buf_deinit(&b);
+}
+
+
+static void
+test_reopened(void)
+{
+    kit_fresh();
+    register_app("http://127.0.0.1:3000/api/inngest", "app",
+                 FN("app-f", ON("f") "," ON_IF("g", "event.data.n == 1")));
+
+    dur_engine_close(kit.engine);
+    kit_open();
+
+    is_int(starts("f", 0) + starts("g", 1), 2,
+           "a new leader knows what was registered");
+    is_int(starts("g", 0), 0, "with its expressions");
+}
+
+
+int
+main(void)
+{
+    if (!kit_init()) {
+        return 2;
+    }
+
+    test_matching();
+    test_registration();
+    test_two_apps();
+    test_running_on();
+    test_remove();
+    test_reopened();
+
+    return kit_done();
+}
