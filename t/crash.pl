@@ -100,6 +100,10 @@ if (!defined $keep) {
     $keep = $temporary->dirname;
 }
 
+if (glob("$keep/*") && !-e "$keep/nginx.conf") {
+    die "$keep holds something else\n";
+}
+
 make_path($keep);
 remove_tree($keep, { keep_root => 1 });
 
@@ -351,8 +355,10 @@ sub check {
     my $left = eval {
         wait_for(90, 'the end of all runs', sub { in_flight() <= 0 }, 0.1);
     };
+    my $error = $@;
+
     ok($left, 'every run comes to its end')
-        || diag($@, in_flight() . ' are left', explain($server->status));
+        || diag($error, in_flight(), ' are left: ', explain($server->status));
 
     ok(@accepted >= $runs, scalar(@accepted) . ' events were accepted');
 
