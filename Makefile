@@ -145,7 +145,7 @@ bench: all $(BENCH_BIN)
 SIM_SRC := $(sort $(wildcard t/sim/*.c))
 SIM_DEPS := $(wildcard t/sim/*.h)
 SIM_OBJ := $(SIM_SRC:%.c=$(OBJ)/%.o)
-SIM_SEEDS ?= 200
+SIM_SEEDS ?= 400
 
 .PHONY: sim
 

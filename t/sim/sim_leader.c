@@ -26,6 +26,8 @@ sim_open(sim_t *s)
         sim_fail(s, "the store does not open: %s", err);
     }
 
+    dur_engine_set_feed(s->engine, s->seed & 1);
+
     s->opened++;
     s->need_config = true;
 }
@@ -163,6 +165,26 @@ sim_committed_register(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
 }
 
 
+static void
+sim_committed_remove(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
+{
+    unsigned  i;
+
+    if (reply->rc != DUR_OK) {
+        sim_fail(s, "an app is not removed: %s", dur_strerror(reply->rc));
+    }
+
+    for (i = 0; i < s->nfns; i++) {
+        if (s->fns[i].app == (unsigned) o->ref) {
+            s->fns[i].active = false;
+            s->fns[i].toggled = true;
+        }
+    }
+
+    s->apps[o->ref].registered = false;
+}
+
+
 /* What is true from now on, whoever learns of it. */
 static void
 sim_committed(sim_t *s, sim_ops_t *b)
@@ -187,6 +209,10 @@ sim_committed(sim_t *s, sim_ops_t *b)
 
         case DUR_OP_REGISTER:
             sim_committed_register(s, o, reply);
+            break;
+
+        case DUR_OP_REMOVE:
+            sim_committed_remove(s, o, reply);
             break;
 
         case DUR_OP_EVENTS:

@@ -105,6 +105,21 @@ sim_add_register(sim_t *s, sim_ops_t *b, unsigned app)
 
 
 void
+sim_add_remove(sim_t *s, sim_ops_t *b, unsigned app)
+{
+    char      url[64];
+    dur_op_t  op;
+
+    snprintf(url, sizeof(url), "http://localhost:%u/api/inngest", 3000 + app);
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_REMOVE;
+    op.url = dur_str_c(url);
+    sim_op_add(s, b, &op, (int) app);
+}
+
+
+void
 sim_add_plain(sim_t *s, sim_ops_t *b, uint8_t type, uint32_t budget)
 {
     dur_op_t  op;

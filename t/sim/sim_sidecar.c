@@ -273,6 +273,26 @@ sim_sidecar_call(sim_t *s, const dur_effect_t *f)
 }
 
 
+/* Not the sidecar's, but an effect all the same: a line of the feed. */
+static void
+sim_sidecar_feed(sim_t *s, const dur_effect_t *f)
+{
+    json_t        *line;
+    json_error_t   err;
+
+    line = json_loadb((const char *) f->text.data, f->text.len, 0, &err);
+
+    if (!json_is_object(line) || !json_is_string(json_object_get(line, "kind"))
+        || !json_is_integer(json_object_get(line, "ts")))
+    {
+        sim_fail(s, "a line of the feed is not one: %.*s",
+                 (int) f->text.len, (const char *) f->text.data);
+    }
+
+    json_decref(line);
+}
+
+
 void
 sim_sidecar_effect(sim_t *s, const dur_effect_t *f)
 {
@@ -310,6 +330,10 @@ sim_sidecar_effect(sim_t *s, const dur_effect_t *f)
         c->at = s->now;
         c->status = 0;
         c->error_kind = DUR_CALL_ECANCELLED;
+        break;
+
+    case DUR_EFFECT_FEED:
+        sim_sidecar_feed(s, f);
         break;
 
     case DUR_EFFECT_LOG:

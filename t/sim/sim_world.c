@@ -109,7 +109,12 @@ sim_gather_register(sim_t *s, sim_ops_t *b)
         }
     }
 
-    if (s->calm || !sim_permille(&s->rand, 10)) {
+    if (s->calm || !sim_permille(&s->rand, 12)) {
+        return;
+    }
+
+    if (sim_permille(&s->rand, 150)) {
+        sim_add_remove(s, b, sim_below(&s->rand, s->napps));
         return;
     }
 

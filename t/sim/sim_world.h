@@ -31,6 +31,7 @@ typedef struct {
 void sim_add_config(sim_t *s, sim_ops_t *b);
 void sim_add_inventory(sim_t *s, sim_ops_t *b);
 void sim_add_register(sim_t *s, sim_ops_t *b, unsigned app);
+void sim_add_remove(sim_t *s, sim_ops_t *b, unsigned app);
 void sim_add_plain(sim_t *s, sim_ops_t *b, uint8_t type, uint32_t budget);
 void sim_add_result(sim_t *s, sim_ops_t *b, unsigned call);
 void sim_add_cancel(sim_t *s, sim_ops_t *b, unsigned run);
