@@ -22,6 +22,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "engine/dur_store.h"
 
@@ -156,6 +157,38 @@ durable_setup_store(durable_setup_t *s, bool make)
 }
 
 
+/* Whether the owner of the store gets to it: only root has to ask. */
+static bool
+durable_setup_reach(durable_setup_t *s)
+{
+    int    status;
+    pid_t  pid;
+
+    if (s->uid == 0) {
+        return true;
+    }
+
+    pid = fork();
+
+    if (pid == 0) {
+        _exit(setgroups(0, NULL) == -1 || setgid(s->gid) == -1
+              || setuid(s->uid) == -1
+              || access(s->store, R_OK | W_OK | X_OK) == -1);
+    }
+
+    if (pid == -1 || waitpid(pid, &status, 0) != pid) {
+        return durable_setup_fail(s, "No process can be started: %s.",
+                                  strerror(errno));
+    }
+
+    return status == 0
+           || durable_setup_fail(s, "The store %s belongs to %s, who cannot "
+                                 "reach or write it: open the directories "
+                                 "above it with chmod, or give it to another "
+                                 "with chown.", s->store, s->user);
+}
+
+
 static bool
 durable_setup_owner(durable_setup_t *s)
 {
@@ -192,7 +225,7 @@ durable_setup_owner(durable_setup_t *s)
                                       (unsigned) st.st_gid);
         }
 
-        return true;
+        return durable_setup_reach(s);
     }
 
     snprintf(data, sizeof(data), "%s/data.mdb", s->store);
@@ -241,7 +274,10 @@ durable_setup_lock(durable_setup_t *s)
 
     n = snprintf(text, sizeof(text), "%ld\n", (long) getpid());
 
-    if (ftruncate(s->lock, 0) == -1 || pwrite(s->lock, text, n, 0) != n) {
+    if ((s->root && fchown(s->lock, s->uid, s->gid) == -1)
+        || ftruncate(s->lock, 0) == -1
+        || pwrite(s->lock, text, n, 0) != n)
+    {
         return durable_setup_fail(s, "The store %s cannot be written: %s.",
                                   s->store, strerror(errno));
     }
@@ -460,15 +496,15 @@ durable_setup_init(durable_setup_t *s, const durable_settings_t *o)
     }
 
     if (o->print_config) {
-        s->user[0] = '\0';
-
         if (!durable_setup_store(s, false)) {
             return false;
         }
 
         snprintf(s->run, sizeof(s->run), "%s/run", s->store);
 
-        return true;
+        /* Without a store yet, nginx keeps the user it has by default. */
+        return access(s->store, F_OK) == -1
+               || durable_setup_owner(s);
     }
 
     if (!durable_setup_port(s)) {

@@ -603,11 +603,27 @@ durable_child_init(durable_child_t *c, durable_supervisor_t *sv,
 }
 
 
+/* Our own file; when it was replaced, still the one that runs. */
+static const char *
+durable_self(char *path, size_t size)
+{
+    static const char  link[] = "/proc/self/exe";
+
+    ssize_t  n;
+
+    n = readlink(link, path, size - 1);
+    path[n > 0 ? n : 0] = '\0';
+
+    return access(path, X_OK) == 0 ? path : link;
+}
+
+
 int
 durable_supervise(durable_setup_t *s, durable_ready_pt ready)
 {
     int                   status;
     char                  conf[PATH_MAX], sock[PATH_MAX], run[PATH_MAX];
+    char                  self[PATH_MAX];
     sigset_t              set;
     durable_supervisor_t *sv;
 
@@ -638,7 +654,7 @@ durable_supervise(durable_setup_t *s, durable_ready_pt ready)
     sv->nginx.argv = nginx;
 
     durable_child_init(&sv->sidecar, sv, "the sidecar", durable_sidecar_line);
-    sv->sidecar.program = "/proc/self/exe";
+    sv->sidecar.program = durable_self(self, sizeof(self));
     sv->sidecar.argv = sidecar;
     sv->sidecar.drop = s->root && s->uid != 0;
     sv->sidecar.uid = s->uid;

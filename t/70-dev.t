@@ -673,4 +673,109 @@ is_deeply [ leftovers() ], [], 'the temporary state is gone';
 }
 
 
+# ---- the real nginx
+
+ok -r $module, 'the module stands beside the program';
+
+sub http {
+    my ($method, $at, $path, $body) = @_;
+    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $at,
+                                  Timeout => 5) or return '';
+
+    $body //= '';
+    print $s "$method $path HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
+             . 'Content-Length: ' . length($body) . "\r\n\r\n$body";
+    local $/;
+    return scalar <$s> // '';
+}
+
+{
+    my $at = free_port();
+    my $q = start('dev', '--port', $at, '--no-discovery', '--workers', 2);
+
+    ok wait_for(sub { slurp($q->{out}) =~ /Ctrl-C ends it/ }),
+       'dev starts the real nginx' or diag slurp($q->{err});
+    like http('POST', $at, '/e/dev', '{"name":"a/b","data":{}}'),
+         qr/^HTTP\/1.1 200.*"ids":\["/s, 'it takes an event';
+    like http('GET', $at, '/durable/status'), qr/"role":"leader"/,
+         'it tells its status';
+    is slurp($q->{err}), '', 'nothing is complained about';
+
+    kill 'INT', $q->{pid};
+    is ended($q), 0, 'it ends';
+    is slurp($q->{err}), "durable: stopping (once more stops hard)\n",
+       'without a word of nginx';
+    is_deeply [ leftovers() ], [], 'and its state is gone';
+}
+
+{
+    my $at = free_port();
+    my @args = ('start', '--event-key', 'ev', '--signing-key', 'cafe',
+                '--store', "$dir/real", '--port', $at);
+    my $q = start(@args);
+
+    ok wait_for(sub { slurp($q->{out}) =~ /Ctrl-C ends it/ }),
+       'start starts the real nginx' or diag slurp($q->{err});
+    like http('POST', $at, '/e/wrong', '{"name":"a/b","data":{}}'),
+         qr/^HTTP\/1.1 401/, 'it asks for the event key';
+
+    my ($id) = http('POST', $at, '/e/ev', '{"name":"a/b","data":{}}')
+               =~ /"ids":\["(\w+)"/;
+    ok $id, 'an event with the key is taken';
+
+    kill 'TERM', $q->{pid};
+    is ended($q), 0, 'it ends';
+
+    # The store as a plain nginx serves it, without us.
+    my ($status, $conf) = run(@args, '--print-config');
+    is $status, 0, 'the configuration is printed';
+    mkdir "$dir/plain";
+    $conf =~ s{\Q$dir\E/real/run}{$dir/plain}g;
+    $conf =~ s{^error_log .*}{error_log $dir/plain/error.log;}m;
+    spew("$dir/plain/nginx.conf", $conf);
+    spew("$dir/plain/event-key.1", 'ev');
+    spew("$dir/plain/signing-key.1", 'cafe');
+
+    my $nginx = fork() // die $!;
+    if ($nginx == 0) {
+        open STDERR, '>', "$dir/plain/stderr";
+        exec $ENV{NGINX} || 'nginx', '-c', "$dir/plain/nginx.conf",
+             '-p', "$dir/plain/", '-e', "$dir/plain/error.log"
+            or exec '/usr/sbin/nginx', '-c', "$dir/plain/nginx.conf",
+                    '-p', "$dir/plain/", '-e', "$dir/plain/error.log";
+        POSIX::_exit(127);
+    }
+    $alive{$nginx} = { pid => $nginx };
+
+    ok wait_for(sub { http('GET', $at, '/health') =~ /^HTTP\/1.1 200/ }),
+       'the printed configuration works without us'
+        or diag slurp("$dir/plain/error.log"), slurp("$dir/plain/stderr");
+
+    refused([@args[0 .. 6], '--port', free_port()],
+            qr/in use by an nginx that runs already/,
+            'a store that an nginx leads is not taken from it');
+
+    kill 'QUIT', $nginx;
+    ended($alive{$nginx});
+}
+
+SKIP: {
+    my $example = "$top/examples/document-pipeline";
+
+    skip 'the packages of the example are not installed (make run)', 3
+        unless -d "$example/node_modules/inngest";
+
+    local $ENV{RUN_ONCE} = 1;
+    local $ENV{PORT} = free_port();
+    local $ENV{APP_PORT} = free_port();
+
+    my $out = `timeout 90 $example/run.sh $durable 2>&1 </dev/null`;
+
+    is $?, 0, 'the run of the example completes' or diag $out;
+    like $out, qr/retry +ocr.*retry +ocr.*step +ocr .*attempt 3.*completed/s,
+         'after an OCR that failed twice';
+    is_deeply [ leftovers() ], [], 'and leaves nothing';
+}
+
+
 done_testing();

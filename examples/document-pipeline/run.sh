@@ -32,6 +32,7 @@ stop() {
     for pid in "${pids[@]}"; do
         kill -TERM "$pid" 2>/dev/null
     done
+    exec 2>/dev/null     # no "Terminated" of the shell
     wait
 }
 
