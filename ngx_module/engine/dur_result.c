@@ -21,7 +21,8 @@ typedef struct {
     dur_history_t     history;
 
     unsigned          reported;         /* non-lazy ops of this answer */
-    unsigned          completed;        /* memos written */
+    unsigned          completed;        /* steps reported as done */
+    unsigned          fresh;            /* of them not known before */
     bool              planned;          /* a plan-type op was among them */
     bool              pending;          /* the pending set is replaced */
     bool              failed;           /* an error memo was written */
@@ -206,6 +207,8 @@ dur_result_memo(dur_result_t *x, const dur_answer_op_t *op, uint8_t wrap,
     if (!fresh) {
         return DUR_OK;
     }
+
+    x->fresh++;
 
     if (wrap != DUR_STEP_ERROR) {
         return dur_run_feed(x->e, &x->run, "step.completed", op->name,
@@ -416,7 +419,12 @@ dur_result_next(dur_result_t *x)
         want |= x->race || run->request_version < 2 || run->pending == 0;
 
     } else if (x->pending && run->pending == 0) {
-        /* all that was reported is done already */
+        want = true;            /* all that was reported is done already */
+    }
+
+    if (want && x->fresh == 0 && !x->discover && run->open == 0) {
+        /* steps that are known: an SDK that does not see its memos would
+         * report them for ever */
         rc = dur_result_idle(x, &want);
         if (rc != DUR_OK || run->status != DUR_RUN_LIVE) {
             return rc;

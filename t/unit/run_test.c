@@ -18,7 +18,7 @@ start(const char *name, dur_ulid_t *event)
 static void
 test_sequential(void)
 {
-    json_t         *run;
+    json_t         *run, *memo;
     dur_ulid_t      event;
     kit_attempt_t   a, b;
 
@@ -52,9 +52,10 @@ test_sequential(void)
     ok(b.item != a.item, "it is another item");
 
     kit_build(b);
-    ok(json_equal(kit_get("steps", KIT_A),
-                  json_loads("{\"data\":{\"v\":1}}", 0, NULL)),
+    memo = json_loads("{\"data\":{\"v\":1}}", 0, NULL);
+    ok(json_equal(kit_get("steps", KIT_A), memo),
        "the memo of a step is {\"data\": ..}");
+    json_decref(memo);
     is_int(json_array_size(json_object_get(kit_get("ctx", "stack"),
                                            "stack")), 1,
            "it is in the stack");
@@ -479,6 +480,31 @@ test_nothing_to_do(void)
 
 
 static void
+test_same_step_for_ever(void)
+{
+    dur_ulid_t     event;
+    kit_attempt_t  a;
+
+    kit_fresh();
+    kit_register("f", 0);
+    a = start("f", &event);
+
+    kit_result(a, 206, KIT_SDK, "[{\"op\":\"StepRun\",\"id\":\"" KIT_A
+               "\",\"data\":1}]");
+    a = kit_attempt(0);
+    kit_result(a, 206, KIT_SDK, "[{\"op\":\"StepRun\",\"id\":\"" KIT_A
+               "\",\"data\":2}]");
+    is_int(kit_calls(), 1, "a step that is done already is asked once more");
+
+    a = kit_attempt(0);
+    kit_result(a, 206, KIT_SDK, "[{\"op\":\"StepRun\",\"id\":\"" KIT_A
+               "\",\"data\":3}]");
+    is_str(dur_str_c(kit_status(&event)), "Failed",
+           "an app that does not see its memos does not loop for ever");
+}
+
+
+static void
 test_uncaught(void)
 {
     dur_ulid_t     event;
@@ -687,6 +713,7 @@ main(void)
     test_replanning();
     test_one_discovery();
     test_nothing_to_do();
+    test_same_step_for_ever();
     test_uncaught();
     test_cancel();
     test_idempotency();
