@@ -1,151 +1,177 @@
-# What the bench driver needs of the system: our nginx, the sidecar and the
-# app as child processes, their figures in /proc, and a small HTTP client.
+# Copyright (C) the nginx-durable authors
+
+# The server under the bench, with the app beside it, and what /proc says of
+# its processes.
 
 package Bench;
 
 use strict;
 use warnings;
 
-use Exporter 'import';
-use IO::Socket::INET;
-use POSIX ':sys_wait_h';
-use Time::HiRes qw(time sleep);
+use parent 'Durable';
 
-our @EXPORT_OK = qw(build free_port http pids_of start_child stop_child
-    stop_all wait_for write_file slurp usage);
+use File::Path qw(make_path remove_tree);
+use POSIX ();
+use Time::HiRes 'time';
 
-my %child;                              # pid => name
-
-my $build = $ENV{BENCH_BUILD} || 'build';
-
-sub build { return "$build/$_[0]" }
+use Durable qw(build free_port slurp wait_for write_file);
+use HttpClient;
 
 
-sub slurp {
-    my ($path) = @_;
+# workers, dir; closed: calls wait in the app until its gate is opened
+sub start_all {
+    my ($class, %option) = @_;
 
-    open my $fh, '<', $path or return '';
-    local $/;
-    my $text = <$fh>;
-    return defined $text ? $text : '';
+    remove_tree($option{dir});
+    make_path($option{dir});
+
+    my $app_port = free_port();
+    my $self = $class->new(%option, log_level => 'warn',
+        apps => ["http://127.0.0.1:$app_port/api/inngest"],
+        main => 'worker_rlimit_nofile 8192;',
+        http => "    keepalive_requests 1000000000;\n");
+
+    $self->{app_address} = "127.0.0.1:$app_port";
+    $self->{app_client} = HttpClient->new(port => $app_port);
+
+    $self->{app} = Durable::run_child('app', "$self->{dir}/app.log",
+        build('bench/app'), $self->{app_address}, $self->address);
+
+    wait_for(5, 'the app listens', sub { $self->counts });
+
+    $self->ask_app('POST', '/gate/closed') if $option{closed};
+    $self->start;
+    $self->wait_registered('bench');
+
+    return $self;
 }
 
 
-sub write_file {
-    my ($path, $text) = @_;
+# nginx as it is, for comparison: answers every request at once.
+sub start_stock {
+    my ($class, %option) = @_;
 
-    open my $fh, '>', $path or die "$path: $!\n";
-    print {$fh} $text;
-    close $fh or die "$path: $!\n";
+    remove_tree($option{dir});
+    make_path($option{dir});
+
+    my $self = $class->new(%option, stock => 1);
+
+    $self->start_nginx;
+
+    return $self;
 }
 
 
-sub free_port {
-    my $s = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1',
-                                  LocalPort => 0)
-        or die "no free port: $!\n";
+sub config {
+    my ($self) = @_;
 
-    return $s->sockport;
+    return $self->SUPER::config unless $self->{stock};
+
+    my $user = $> == 0 ? 'user root;' : '';
+    my $dir = $self->{dir};
+
+    return <<"CONF";
+$user
+worker_processes $self->{workers};
+pid $dir/nginx.pid;
+error_log $dir/error.log warn;
+
+events {
+    worker_connections 1024;
 }
 
+http {
+    access_log off;
+    keepalive_requests 1000000000;
+    client_body_temp_path $dir/body;
+    proxy_temp_path $dir/proxy;
+    fastcgi_temp_path $dir/fastcgi;
+    uwsgi_temp_path $dir/uwsgi;
+    scgi_temp_path $dir/scgi;
 
-# Calls the code until it gives a true value, which is returned.
-sub wait_for {
-    my ($seconds, $what, $code, $pause) = @_;
-
-    my $end = time + $seconds;
-
-    while (1) {
-        my $value = $code->();
-        return $value if $value;
-
-        for my $pid (keys %child) {
-            next if waitpid($pid, WNOHANG) == 0;
-            die "$what: " . delete($child{$pid}) . " ended by itself\n";
-        }
-
-        die "$what: not within $seconds s\n" if time > $end;
-        sleep($pause || 0.01);
+    server {
+        listen 127.0.0.1:$self->{port};
+        default_type application/json;
+        return 200 '{"ids":["01JQDAE4RQF8MBCR55T5AK4KXR"],"status":200}';
     }
 }
-
-
-sub start_child {
-    my ($name, $log, @command) = @_;
-
-    my $pid = fork;
-    die "fork: $!\n" unless defined $pid;
-
-    if ($pid == 0) {
-        open STDIN, '<', '/dev/null';
-        open STDOUT, '>>', $log;
-        open STDERR, '>&', \*STDOUT;
-        exec @command or POSIX::_exit(127);
-    }
-
-    $child{$pid} = $name;
-
-    return $pid;
+CONF
 }
 
 
-# Asks nginx with QUIT and others with TERM, then by KILL; this pid alone.
-sub stop_child {
-    my ($pid) = @_;
+# Ready is who accepts an event.
+sub wait_ready {
+    my ($self) = @_;
 
-    return unless defined $pid && $child{$pid};
+    my $client = HttpClient->new(port => $self->{port}, keepalive => 0);
 
-    my $gently = $child{$pid} =~ /nginx/ ? 'QUIT' : 'TERM';
-
-    for my $try ([$gently, 10], ['TERM', 2], ['KILL', 5]) {
-        kill $try->[0], $pid;
-
-        my $end = time + $try->[1];
-
-        while (time < $end) {
-            if (waitpid($pid, WNOHANG) != 0) {
-                delete $child{$pid};
-                return;
-            }
-            sleep 0.01;
-        }
-    }
-
-    die "$child{$pid} (pid $pid) does not end\n";
+    return wait_for(30, 'an event is accepted', sub {
+        $client->request('POST', '/e/bench', '{"name":"bench/nobody"}')
+               ->{status} == 200;
+    }, 0.0005);
 }
 
 
-sub stop_all {
-    for my $pid (sort { $a <=> $b } keys %child) {
-        eval { stop_child($pid) };
-    }
+# Seconds from the start of nginx to the first event.
+sub restart_nginx {
+    my ($self) = @_;
+
+    $self->stop_nginx;
+
+    my $start = time;
+
+    $self->start_nginx;
+
+    return time - $start;
 }
 
 
-# A process and its children.
-sub pids_of {
-    my (@pids) = @_;
+sub end {
+    my ($self) = @_;
 
-    my %of = map { $_ => 1 } @pids;
+    $self->stop;
 
-    for my $stat (glob '/proc/[0-9]*/stat') {
-        my ($pid, $parent) = slurp($stat) =~ /^(\d+) \(.*\) \S (\d+)/s
-            or next;
-        $of{$pid} = 1 if $of{$parent};
+    if (my $pid = delete $self->{app}) {
+        Durable::end_process($pid, 'TERM', 5);
     }
 
-    return sort { $a <=> $b } keys %of;
+    return;
 }
 
 
-# Of the processes together: memory in bytes, CPU in seconds, bytes written.
+sub address { return "127.0.0.1:$_[0]{port}" }
+
+
+sub ask_app {
+    my ($self, @request) = @_;
+
+    return $self->{app_client}->request(@request);
+}
+
+
+# Calls, steps and runs that the app has answered.
+sub counts {
+    my ($self) = @_;
+
+    return $self->ask_app('GET', '/counts')->{json};
+}
+
+
+sub processes {
+    my ($self) = @_;
+
+    return ($self->master_pid, $self->worker_pids, $self->sidecar_pid);
+}
+
+
+# Of nginx and the sidecar together: memory and bytes written, CPU in seconds.
 sub usage {
-    my (@pids) = @_;
+    my ($self) = @_;
 
     my %sum = (memory => 0, cpu => 0, written => 0);
     my $tick = POSIX::sysconf(POSIX::_SC_CLK_TCK());
 
-    for my $pid (@pids) {
+    for my $pid ($self->processes) {
         my $status = slurp("/proc/$pid/status");
 
         while ($status =~ /^Rss(?:Anon|Shmem):\s+(\d+) kB/mg) {
@@ -165,35 +191,11 @@ sub usage {
 }
 
 
-# (status, body); status 0 when there is no answer.
-sub http {
-    my ($method, $port, $path, $body) = @_;
+# What the store takes of the disk.
+sub store_size {
+    my ($self) = @_;
 
-    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port,
-                                  Timeout => 2)
-        or return (0, '');
-
-    $body = '' unless defined $body;
-
-    print {$s} "$method $path HTTP/1.1\r\nHost: 127.0.0.1:$port\r\n"
-        . "Content-Type: application/json\r\nConnection: close\r\n"
-        . 'Content-Length: ' . length($body) . "\r\n\r\n$body";
-
-    my $answer = '';
-
-    eval {
-        local $SIG{ALRM} = sub { die "no answer\n" };
-        alarm 10;
-        local $/;
-        $answer = <$s>;
-        alarm 0;
-    };
-    alarm 0;
-
-    return (0, '') unless defined $answer
-        && $answer =~ m{^HTTP/1\.\d (\d+).*?\r\n\r\n(.*)}s;
-
-    return ($1, $2);
+    return ((stat "$self->{dir}/store/data.mdb")[12] || 0) * 512;
 }
 
 1;

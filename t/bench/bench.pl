@@ -1,5 +1,7 @@
 #!/usr/bin/env perl
 
+# Copyright (C) the nginx-durable authors
+
 # make bench: one table, measured on loopback with the store on disk and every
 # commit synced, beside what stock nginx and LMDB alone do on this machine.
 #
@@ -11,19 +13,19 @@
 #   BENCH_DIR=DIR       where stores are made (default: under build)
 #   BENCH_ONLY=WORD     only the rows of one group: accept, runs, backlog,
 #                       alone, cost, start
+#   BENCH_LIMIT=1800    seconds after which a single measurement is given up
 #   BENCH_STRICT=1      fail when a row of the first table misses its "must"
 
 use strict;
 use warnings;
 
+use File::Path 'remove_tree';
 use File::Spec;
-use File::Path qw(make_path remove_tree);
 use FindBin;
-use lib $FindBin::Bin;
-use Time::HiRes qw(time sleep);
+use lib $FindBin::Bin, "$FindBin::Bin/../helper";
 
-use Bench qw(build free_port http pids_of start_child stop_child stop_all
-    wait_for write_file slurp usage);
+use Bench;
+use Durable qw(build wait_for);
 
 my $runs = $ENV{BENCH_RUNS} || 100_000;
 my $seconds = $ENV{BENCH_SECONDS} || 5;
@@ -31,9 +33,8 @@ my @workers = split /,/, $ENV{BENCH_WORKERS} || '1,2';
 my $finished = $ENV{BENCH_FINISHED} || 1_000_000;
 my $sleeping = $ENV{BENCH_SLEEPING} || 10_000;
 my $backlog = $ENV{BENCH_BACKLOG} || 20_000;
-my $dir = $ENV{BENCH_DIR} || File::Spec->rel2abs(build('bench/run'));
-my $module = File::Spec->rel2abs(build('ngx_http_durable_module.so'));
-my $nginx = $ENV{NGINX} || 'nginx';
+my $limit = $ENV{BENCH_LIMIT} || 1800;
+my $dir = File::Spec->rel2abs($ENV{BENCH_DIR} || build('bench/run'));
 
 # What each row has to reach, and what it aims at.  'up': more is better.
 my %goal = (
@@ -53,167 +54,11 @@ my %base;                       # stock nginx and LMDB alone
 my ($met, $missed) = (0, 0);
 
 
-# ---- the server under test
-
-my %server;
-
-
-sub configuration {
-    my ($workers) = @_;
-
-    my $user = $> == 0 ? "user root;\n" : '';
-
-    return <<"CONF";
-${user}worker_processes $workers;
-daemon off;
-pid $dir/nginx.pid;
-error_log $dir/error.log warn;
-load_module $module;
-
-events {
-    worker_connections 4096;
-}
-
-http {
-    access_log off;
-    keepalive_requests 1000000000;
-    client_body_temp_path $dir/body;
-    proxy_temp_path $dir/proxy;
-    fastcgi_temp_path $dir/fastcgi;
-    uwsgi_temp_path $dir/uwsgi;
-    scgi_temp_path $dir/scgi;
-    client_max_body_size 20m;
-
-    durable_store $dir/store;
-    durable_sidecar unix:$dir/sidecar.sock;
-    durable_mode dev;
-    durable_app http://127.0.0.1:$server{app_port}/api/inngest;
-
-    server {
-        listen 127.0.0.1:$server{port};
-
-        location / {
-            durable_server;
-        }
-
-        location = /durable/status {
-            durable_status;
-        }
-    }
-}
-CONF
-}
-
-
-sub start_sidecar {
-    $server{sidecar} = start_child('sidecar', "$dir/sidecar.log",
-        build('durable'), 'sidecar', '--socket', "$dir/sidecar.sock");
-
-    wait_for(5, 'the socket of the sidecar', sub { -S "$dir/sidecar.sock" });
-}
-
-
-# Seconds from the start of nginx until it accepts an event.
-sub start_nginx {
-    my ($workers) = @_;
-
-    write_file("$dir/nginx.conf", configuration($workers));
-
-    my $start = time;
-
-    $server{nginx} = start_child('nginx', "$dir/nginx.out", $nginx,
-        '-p', $dir, '-e', "$dir/error.log", '-c', "$dir/nginx.conf");
-
-    wait_for(30, "nginx accepts an event (see $dir/error.log)", sub {
-        my ($status) = http('POST', $server{port}, '/e/bench',
-                            '{"name":"bench/nobody"}');
-        return $status == 200;
-    }, 0.001);
-
-    return time - $start;
-}
-
-
-sub start_all {
-    my ($workers, %option) = @_;
-
-    remove_tree($dir);
-    make_path($dir);
-
-    $server{port} = free_port();
-    $server{app_port} = free_port();
-
-    $server{app} = start_child('app', "$dir/app.log", build('bench/app'),
-        "127.0.0.1:$server{app_port}", "127.0.0.1:$server{port}");
-
-    wait_for(5, 'the app listens', sub {
-        (http('GET', $server{app_port}, '/counts'))[0] == 200
-    });
-
-    gate('closed') if $option{closed};
-
-    start_sidecar();
-    start_nginx($workers);
-
-    wait_for(30, "the app is synced (see $dir/error.log)", sub {
-        (http('GET', $server{port}, '/v1/apps/bench/functions'))[1]
-            =~ /bench-three/
-    });
-}
-
-
-sub stop_server {
-    stop_child(delete $server{$_}) for grep { $server{$_} }
-        qw(nginx sidecar);
-    unlink "$dir/sidecar.sock";
-}
-
-
-sub end_all {
-    stop_server();
-    stop_child(delete $server{app}) if $server{app};
-    complain_of_log();
-    remove_tree($dir) unless $_[0];
-}
-
-
-sub complain_of_log {
-    my @bad = grep { /\[(?:alert|emerg|crit|error)\]/ }
-        split /^/, slurp("$dir/error.log");
-
-    return unless @bad;
-
-    printf "  # %d lines of level error or worse in the log, first: %s",
-        scalar @bad, $bad[0];
-}
-
-
-sub gate {
-    my ($state) = @_;
-
-    my ($status) = http('POST', $server{app_port}, "/gate/$state");
-    die "the app does not answer\n" unless $status == 200;
-}
-
-
-sub counts {
-    my (undef, $body) = http('GET', $server{app_port}, '/counts');
-
-    return { $body =~ /"(\w+)":(\d+)/g };
-}
-
-
-sub processes {
-    return pids_of($server{nginx}, $server{sidecar});
-}
-
-
 # ---- the programs
 
 sub program {
     my ($name, @arguments) = @_;
 
-    my $limit = $ENV{BENCH_LIMIT} || 1800;
     my $command = join ' ', 'timeout', $limit, build("bench/$name"),
         @arguments;
     my $line = `$command`;
@@ -225,19 +70,17 @@ sub program {
 
 
 sub load {
-    my ($mode, @arguments) = @_;
+    my ($server, $mode, @arguments) = @_;
 
-    my $r = program('load', $mode, '-s', "127.0.0.1:$server{port}",
-                    @arguments);
+    push @arguments, '-A', $server->{app_address} if $mode ne 'post';
+
+    my $r = program('load', $mode, '-s', $server->address, @arguments);
 
     die "the server refused $r->{refused} of $r->{posted} requests\n"
         if $r->{refused};
 
     return $r;
 }
-
-
-sub app { return ('-A', "127.0.0.1:$server{app_port}") }
 
 
 # ---- the table
@@ -293,41 +136,13 @@ sub row {
 sub measure_stock {
     my ($workers) = @_;
 
-    remove_tree($dir);
-    make_path($dir);
-    $server{port} = free_port();
+    my $server = Bench->start_stock(workers => $workers, dir => $dir);
 
-    my $user = $> == 0 ? 'user root;' : '';
-
-    write_file("$dir/nginx.conf", <<"CONF");
-$user worker_processes $workers; daemon off; pid $dir/nginx.pid;
-error_log $dir/error.log warn;
-events { worker_connections 4096; }
-http {
-    access_log off; keepalive_requests 1000000000;
-    client_body_temp_path $dir/body; proxy_temp_path $dir/proxy;
-    fastcgi_temp_path $dir/fastcgi; uwsgi_temp_path $dir/uwsgi;
-    scgi_temp_path $dir/scgi;
-    server {
-        listen 127.0.0.1:$server{port};
-        default_type application/json;
-        return 200 '{"ids":["01JQDAE4RQF8MBCR55T5AK4KXR"],"status":200}';
-    }
-}
-CONF
-
-    my $pid = start_child('stock nginx', "$dir/nginx.out", $nginx, '-p', $dir,
-        '-e', "$dir/error.log", '-c', "$dir/nginx.conf");
-
-    wait_for(5, 'stock nginx answers', sub {
-        (http('POST', $server{port}, '/e/bench', '{}'))[0] == 200
-    });
-
-    $base{nginx} = load('post', '-c', 64, '-t', $seconds)->{rate};
+    $base{nginx} = load($server, 'post', '-c', 64, '-t', $seconds)->{rate};
     $base{nginx_alone} =
-        load('post', '-c', 1, '-t', $seconds)->{p50_us} / 1000;
+        load($server, 'post', '-c', 1, '-t', $seconds)->{p50_us} / 1000;
 
-    stop_child($pid);
+    $server->end;
 
     row('', 'nginx `return 200`, 64 connections', $base{nginx}, 'req/s');
     row('', 'nginx `return 200`, 1 connection, p50', $base{nginx_alone},
@@ -337,9 +152,8 @@ CONF
 
 sub measure_lmdb {
     for my $events (1, 64) {
-        make_path("$dir/lmdb$events");
-        my $r = program('commit', "$dir/lmdb$events", $seconds, $events);
-        remove_tree("$dir/lmdb$events");
+        my $r = program('commit', $dir, $seconds, $events);
+        unlink "$dir/data.mdb", "$dir/lock.mdb";
 
         if ($events == 1) {
             $base{commits} = $r->{commits};
@@ -354,103 +168,89 @@ sub measure_lmdb {
 }
 
 
-# ---- the groups of rows
+# ---- the groups of rows; each gives back its last server
 
 sub measure_accept {
     my ($workers) = @_;
 
-    start_all($workers, closed => 1);
+    my $server = start($workers, closed => 1);
 
-    my $r = load('post', '-c', 1, '-t', $seconds);
+    my $r = load($server, 'post', '-c', 1, '-t', $seconds);
     row('accept', 'event accepted, 1 connection, p50', $r->{p50_us} / 1000,
         'ms', $base{nginx_alone}, $base{commit_ms});
     row('', 'event accepted, 1 connection, p99', $r->{p99_us} / 1000, 'ms',
         undef, $base{commit_ms});
 
-    $r = load('post', '-c', 64, '-t', $seconds);
+    $r = load($server, 'post', '-c', 64, '-t', $seconds);
     row('events', 'durable events, 64 connections', $r->{rate}, 'events/s',
         $base{nginx}, $base{commits});
     row('', 'the same, p99 of a request', $r->{p99_us} / 1000, 'ms');
 
-    end_all();
-    start_all($workers, closed => 1);
+    finish($server);
+    $server = start($workers, closed => 1);
 
-    $r = load('post', '-c', 64, '-a', 20, '-t', $seconds);
+    $r = load($server, 'post', '-c', 64, '-a', 20, '-t', $seconds);
     row('arrays', 'durable events, arrays of 20', $r->{rate}, 'events/s',
         $base{nginx}, $base{commits});
     row('', 'the same, p99 of a request', $r->{p99_us} / 1000, 'ms');
-
-    end_all();
 }
 
 
 sub measure_runs {
     my ($workers) = @_;
 
-    start_all($workers);
+    my $server = start($workers);
 
     for my $function ('one', 'three') {
-        my $r = load('runs', app(), '-i', 64, '-t', $seconds,
+        my $r = load($server, 'runs', '-i', 64, '-t', $seconds,
                      '-e', "bench/$function");
         row($function, "$function-step runs, 64 in flight", $r->{rate},
             'runs/s', $base{nginx}, $base{commits});
     }
-
-    end_all();
 }
 
 
 sub measure_backlog {
     my ($workers) = @_;
 
-    start_all($workers, closed => 1);
-
+    my $server = start($workers, closed => 1);
     my $arrays = int(($backlog + 19) / 20);
 
-    load('post', '-c', 4, '-a', 20, '-n', $arrays, '-e', 'bench/three');
+    load($server, 'post', '-c', 4, '-a', 20, '-n', $arrays,
+         '-e', 'bench/three');
 
-    my $r = program('load', 'drain', app(), '-n', $arrays * 20, '-t', 300);
+    my $r = load($server, 'drain', '-n', $arrays * 20, '-t', 300);
     row('backlog', "backlog of $backlog three-step runs", $r->{rate},
         'runs/s', $base{nginx}, $base{commits});
-
-    end_all();
 }
 
 
 sub measure_alone {
     my ($workers) = @_;
 
-    start_all($workers);
+    my $server = start($workers);
 
-    my $r = load('alone', app(), '-n', 1000, '-e', 'bench/one');
+    my $r = load($server, 'alone', '-n', 1000, '-e', 'bench/one');
     row('alone', 'one-step run alone, to Completed, p50',
         $r->{p50_us} / 1000, 'ms', $base{nginx_alone}, $base{commit_ms});
     row('', 'the same, p99', $r->{p99_us} / 1000, 'ms');
-
-    end_all();
-}
-
-
-sub blocks {
-    return ((stat "$dir/store/data.mdb")[12] || 0) * 512;
 }
 
 
 sub measure_cost {
     my ($workers) = @_;
 
-    start_all($workers);
+    my $server = start($workers);
+    my ($before, $size, $counts) =
+        ($server->usage, $server->store_size, $server->counts);
 
-    my $before = usage(processes());
     row('idle', 'memory, idle', $before->{memory} / 1048576, 'MiB');
 
-    my $size = blocks();
-    my $counts = counts();
-    my $r = load('runs', app(), '-i', 64, '-n', $runs, '-e', 'bench/three');
-    my $after = usage(processes());
-    my $now = counts();
+    my $r = load($server, 'runs', '-i', 64, '-n', $runs,
+                 '-e', 'bench/three');
+    my $after = $server->usage;
+    my $steps = $server->counts->{steps} - $counts->{steps};
 
-    my $steps = $now->{steps} - $counts->{steps};
     print "  # $steps steps for $runs runs of three: some ran again\n"
         if $steps != 3 * $runs;
 
@@ -462,41 +262,59 @@ sub measure_cost {
     row('', 'written per three-step run',
         ($after->{written} - $before->{written}) / 1024 / $runs, 'KiB');
     row('', 'growth of the store per three-step run',
-        (blocks() - $size) / 1024 / $runs, 'KiB');
-
-    end_all();
+        ($server->store_size - $size) / 1024 / $runs, 'KiB');
 }
 
 
 sub measure_start {
     my ($workers) = @_;
 
-    start_all($workers);
-    stop_server();
-    start_sidecar();
-    row('', 'start to the first event, small store',
-        start_nginx($workers) * 1000, 'ms');
+    my $server = start($workers);
 
-    if (!$ENV{BENCH_LARGE}) {
-        end_all();
-        return;
-    }
+    row('', 'start to the first event, small store',
+        $server->restart_nginx * 1000, 'ms');
+
+    return unless $ENV{BENCH_LARGE};
 
     my $naps = int(($sleeping + 19) / 20);
 
-    load('runs', app(), '-i', 512, '-n', $finished, '-e', 'bench/zero');
-    load('post', '-c', 4, '-a', 20, '-n', $naps, '-e', 'bench/sleep');
+    load($server, 'runs', '-i', 512, '-n', $finished, '-e', 'bench/zero');
+    load($server, 'post', '-c', 4, '-a', 20, '-n', $naps,
+         '-e', 'bench/sleep');
 
     wait_for(120, 'the sleeping runs sleep', sub {
-        counts()->{steps} >= $naps * 20
+        $server->counts->{steps} >= $naps * 20
     });
 
-    stop_server();
-    start_sidecar();
     row('start', "start, $finished ended, $sleeping sleeping runs",
-        start_nginx($workers) * 1000, 'ms');
+        $server->restart_nginx * 1000, 'ms');
+}
 
-    end_all();
+
+# One server at a time: $current is what finish() ends.
+my $current;
+
+
+sub start {
+    my ($workers, %option) = @_;
+
+    return $current = Bench->start_all(workers => $workers, dir => $dir,
+                                       %option);
+}
+
+
+sub finish {
+    return unless $current;
+
+    $current->end;
+
+    my @bad = grep { /\[(?:alert|emerg|crit|error)\]/ }
+        split /^/, $current->error_log;
+
+    printf "  # %d lines of level error or worse in the log, first: %s",
+        scalar @bad, $bad[0] if @bad;
+
+    undef $current;
 }
 
 
@@ -514,9 +332,7 @@ my @groups = (
 $| = 1;
 $SIG{INT} = $SIG{TERM} = sub { exit 130 };
 
-for my $needed ($module, build('durable'), build('bench/load')) {
-    die "$needed is missing: run `make bench`\n" unless -e $needed;
-}
+die Durable::missing(), ": run `make bench`\n" if Durable::missing();
 
 my $first = 1;
 
@@ -533,12 +349,16 @@ for my $workers (@workers) {
 
         eval { $groups[$i + 1]->($workers) };
 
-        if ($@) {
-            print "  # $groups[$i]: $@";
+        my $error = $@;
+        finish();
+
+        if ($error) {
+            print "  # $groups[$i]: $error";
             $missed++;
-            end_all('keep');
             rename $dir, "$dir.failed-$groups[$i]";
         }
+
+        remove_tree($dir);
     }
 
     last if $first && $ENV{BENCH_STRICT} && $missed;
@@ -549,9 +369,3 @@ print "\n$met rows reach what they must, $missed do not.\n";
 
 exit($ENV{BENCH_STRICT} && $missed ? 1 : 0);
 
-
-END {
-    my $status = $?;
-    stop_all();
-    $? = $status;
-}
