@@ -19,6 +19,7 @@ use IO::Select;
 use IO::Socket::INET;
 use IO::Socket::UNIX;
 use JSON::PP ();
+use List::Util qw(max min);
 use Time::HiRes qw(time);
 
 my $json = JSON::PP->new->utf8->allow_nonref;
@@ -122,10 +123,12 @@ sub answer {
     my $more = sub {
         return 0 if $eof;
 
-        my $left = $end - time;
+        my $select = IO::Select->new($self->{socket});
 
-        die "timeout\n" if $left <= 0
-                || !IO::Select->new($self->{socket})->can_read($left);
+        # a signal ends the wait as well
+        until ($select->can_read(min(0.5, max(0, $end - time)))) {
+            die "timeout\n" if time >= $end;
+        }
 
         my $n = sysread $self->{socket}, $in, 65536, length $in;
 

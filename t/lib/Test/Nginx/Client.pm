@@ -236,7 +236,14 @@ sub fill {
     my ($self, $left) = @_;
 
     return 0 if $self->{eof};
-    return undef unless $self->{select}->can_read($left);
+
+    # a signal ends the wait as well
+    my $end = time + $left;
+
+    until ($self->{select}->can_read($left)) {
+        $left = $end - time;
+        return undef if $left <= 0;
+    }
 
     my $n = sysread $self->{socket}, $self->{buffer}, 65536,
                     length $self->{buffer};
