@@ -204,9 +204,9 @@ GET /t
 BLOCKS
     q{env_to_nginx('RUNNER_WORD=word');
       add_cleanup_handler(sub { print "# cleaned up\n" });
-      END { like(join('', map { Test::Nginx::Server::read_file($_) }
-                 server_root() . '/conf/nginx.conf'), qr/env RUNNER_WORD=word;/,
-                 'written') }
+      END { like(Test::Nginx::Server::read_file(
+                     server_root() . '/conf/nginx.conf'),
+                 qr/env RUNNER_WORD=word;/, 'written') }
       plan tests => 2;}, qr/^# cleaned up$/m);
 
 failing('an unknown variable of the environment', 1, 1, <<'BLOCKS');
