@@ -434,6 +434,13 @@ ngx_http_durable_cancel_reply(ngx_http_request_t *r,
 
     answer = *reply;
 
+    if (rc == DUR_OK && answer.flags & DUR_REPLY_F_ENDED) {
+        ngx_http_finalize_request(r,
+            ngx_http_durable_error(r, NGX_HTTP_CONFLICT,
+                                   "the run has ended already"));
+        return;
+    }
+
     if (rc == DUR_OK && answer.status == NGX_HTTP_OK) {
         answer.status = NGX_HTTP_NO_CONTENT;
         answer.body = dur_str_null;

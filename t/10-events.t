@@ -148,6 +148,21 @@ qr/\A\{"ids":\["(\w{26})","(\w{26})"\](??{ $1 lt $2 ? "" : "(?!)" }),/
 
 
 
+=== another request with the same seed keeps its own event
+--- pipelined_requests eval
+[qq(POST /e/any\n{"name":"a","data":{}}),
+ qq(POST /e/any\n{"name":"a","data":{"x":1}}),
+ qq(POST /e/any\n[{"name":"a","data":{}},{"name":"b","data":{}}]),
+ "GET /v1/events"]
+--- more_headers eval
+"X-Inngest-Event-Id-Seed: $main::Seed"
+--- response_body_like eval
+[qr/F8MBCR55T5AK4KXS"/, qr/"ids":\["(?!\w{10}F8MBCR55T5AK4KXS)/,
+ qr/"ids":\["(?!\w{10}F8MBCR55T5AK4KXS)/,
+ qr/"b".*"x":1.*F8MBCR55T5AK4KXS/s]
+
+
+
 === a malformed seed is ignored
 --- request
 POST /e/any

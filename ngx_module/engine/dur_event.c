@@ -213,16 +213,75 @@ dur_event_accept(dur_engine_t *e, const dur_op_event_t *sent, bool quiet,
 }
 
 
+/*
+ * Whether the stored event is the one that was sent: DUR_OK, DUR_ECONFLICT for
+ * another one, DUR_ENOTFOUND when its id is free.
+ */
+static dur_rc_t
+dur_event_compare(dur_engine_t *e, const dur_op_event_t *sent)
+{
+    dur_rc_t     rc;
+    dur_buf_t    json;
+    dur_event_t  row;
+
+    rc = dur_event_get(e->txn, &sent->id, &row);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    if (row.json.length != sent->json.len) {
+        return DUR_ECONFLICT;
+    }
+
+    dur_buf_init(&json, sent->json.len + 1);
+
+    rc = dur_payload_get(e->txn, &sent->id, &row.json, &json);
+
+    if (rc == DUR_OK && !dur_str_eq(dur_buf_str(&json), sent->json)) {
+        rc = DUR_ECONFLICT;
+    }
+
+    dur_buf_deinit(&json);
+
+    return rc;
+}
+
+
+/*
+ * A request that was stored is stored whole, so all of its events are there
+ * and the same, or none.  DUR_OK, DUR_ECONFLICT, DUR_ENOTFOUND as above.
+ */
+static dur_rc_t
+dur_event_compare_all(dur_engine_t *e, const dur_op_t *op)
+{
+    size_t    i, found;
+    dur_rc_t  rc;
+
+    for (i = 0, found = 0; i < op->nevents; i++) {
+        rc = dur_event_compare(e, &op->events[i]);
+
+        if (rc == DUR_OK) {
+            found++;
+
+        } else if (rc != DUR_ENOTFOUND) {
+            return rc;
+        }
+    }
+
+    if (found == 0) {
+        return DUR_ENOTFOUND;
+    }
+
+    return found == op->nevents ? DUR_OK : DUR_ECONFLICT;
+}
+
+
 dur_rc_t
 dur_event_ingest(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
 {
-    size_t           i;
-    unsigned         rows;
-    dur_rc_t         rc;
-    dur_str_t        present;
-    const uint8_t   *last;
-
-    reply->status = 200;
+    size_t    i;
+    unsigned  rows;
+    dur_rc_t  rc;
 
     if (e->nearly_full) {
         reply->rc = DUR_EFULL;
@@ -230,18 +289,15 @@ dur_event_ingest(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
         return DUR_OK;
     }
 
-    if (op->nevents == 0) {
+    rc = dur_event_compare_all(e, op);
+
+    if (rc == DUR_OK) {
+        reply->flags |= DUR_REPLY_F_DUPLICATE;
         return DUR_OK;
     }
 
-    /* one transaction stored the whole request, so the last one tells */
-
-    last = op->events[op->nevents - 1].id.b;
-
-    rc = dur_txn_get(e->txn, DUR_T_EVENT, dur_str_make(last, DUR_ULID_LEN),
-                     &present);
-    if (rc == DUR_OK) {
-        reply->flags |= DUR_REPLY_F_DUPLICATE;
+    if (rc == DUR_ECONFLICT) {
+        reply->status = 409;
         return DUR_OK;
     }
 

@@ -17,12 +17,13 @@
 #define DUR_OP_CODEC  1
 
 typedef enum {
-    /* The canonical configuration, first op of every leader.  body: JSON,
-     * see dur_config.h. */
+    /* The configuration, first op of every leader.  body: what
+     * dur_config_encode() wrote. */
     DUR_OP_CONFIG = 1,
 
     /* Events of one request, all or nothing.  events, nevents.  The reply
-     * has no body: the ids were made by the worker. */
+     * has no body: the ids were made by the worker.  409: an id is taken by
+     * another event, nothing was stored. */
     DUR_OP_EVENTS,
 
     /* POST /fn/register.  body: the payload as received.  The reply's body
@@ -124,6 +125,7 @@ dur_rc_t dur_op_decode(dur_str_t in, dur_op_t *op, dur_arena_t *arena);
  * The answer to an op, again bytes: u16 HTTP status, u8 flags, u8 0, body.
  */
 #define DUR_REPLY_F_DUPLICATE  0x01     /* the events were stored before */
+#define DUR_REPLY_F_ENDED      0x02     /* the run had ended before */
 
 typedef struct {
     dur_rc_t   rc;

@@ -484,8 +484,13 @@ dur_run_cancel(dur_engine_t *e, const dur_ulid_t *id, dur_reply_t *reply)
         return DUR_OK;
     }
 
-    if (rc != DUR_OK || run.status != DUR_RUN_LIVE) {
+    if (rc != DUR_OK) {
         return rc;
+    }
+
+    if (run.status != DUR_RUN_LIVE) {
+        reply->flags |= DUR_REPLY_F_ENDED;
+        return DUR_OK;
     }
 
     return dur_run_end(e, &run, DUR_RUN_CANCELLED,

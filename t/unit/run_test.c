@@ -648,6 +648,11 @@ test_duplicate_op(void)
     is_int(kit.reply.status, 200, "sent again it is accepted");
     ok(kit.reply.flags & DUR_REPLY_F_DUPLICATE, "as a duplicate");
     is_str(dur_str_c(kit_status(&id)), "Scheduled", "with one run");
+
+    event.json = dur_str("{\"data\":{},\"id\":\"y\",\"name\":\"t/f\","
+                         "\"ts\":1,\"user\":{}}");
+    kit_op(&op);
+    is_int(kit.reply.status, 409, "another event under its id is refused");
 }
 
 
