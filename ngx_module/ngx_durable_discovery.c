@@ -67,6 +67,7 @@ ngx_durable_discovery_start(void)
     }
 
     s->scan.handler = ngx_durable_discovery_handler;
+    s->scan.data = &ngx_durable_process.idle;
     s->scan.log = ngx_cycle->log;
     s->scan.cancelable = 1;
 }

@@ -63,16 +63,18 @@ ngx_durable_init_process(ngx_cycle_t *cycle, ngx_durable_conf_t *conf)
     dur_buf_init(&dp->scratch, NGX_DURABLE_LINK_MAX);
     dur_buf_init(&dp->answer, NGX_DURABLE_LINK_MAX);
 
+    dp->idle.fd = (ngx_socket_t) -1;
+
     dp->hold.handler = ngx_durable_hold_handler;
-    dp->hold.data = dp;
+    dp->hold.data = &dp->idle;
     dp->hold.log = cycle->log;
 
     dp->kick.handler = ngx_durable_kick_handler;
-    dp->kick.data = dp;
+    dp->kick.data = &dp->idle;
     dp->kick.log = cycle->log;
 
     dp->elect.handler = ngx_durable_elect_handler;
-    dp->elect.data = dp;
+    dp->elect.data = &dp->idle;
     dp->elect.log = cycle->log;
     dp->elect.cancelable = 1;
 

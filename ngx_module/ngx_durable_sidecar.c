@@ -51,10 +51,12 @@ ngx_durable_sidecar_start(void)
     }
 
     sc->retry.handler = ngx_durable_sidecar_retry_handler;
+    sc->retry.data = &ngx_durable_process.idle;
     sc->retry.log = ngx_cycle->log;
     sc->retry.cancelable = 1;
 
     sc->ping.handler = ngx_durable_sidecar_ping_handler;
+    sc->ping.data = &ngx_durable_process.idle;
     sc->ping.log = ngx_cycle->log;
     sc->ping.cancelable = 1;
 

@@ -68,6 +68,7 @@ ngx_durable_sync_start(void)
     }
 
     s->timer.handler = ngx_durable_sync_handler;
+    s->timer.data = &ngx_durable_process.idle;
     s->timer.log = ngx_cycle->log;
     s->timer.cancelable = 1;
     s->started = 1;
