@@ -230,7 +230,7 @@ durable_link_flush(durable_t *d, durable_link_t *link)
     more = false;
 
     for (int i = 0; i < DURABLE_LINK_WRITES; i++) {
-        more = link->space != NULL && durable_session_fill(d, link);
+        more = link->space != NULL && durable_reply_fill(d, link);
 
         if (link->out.failed || durable_link_write(link) != 0) {
             durable_link_close(d, link);

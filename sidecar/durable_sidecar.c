@@ -55,7 +55,7 @@ durable_sidecar_usage(FILE *out)
     fprintf(out,
         "usage: durable sidecar --socket PATH [options]\n\n"
         "  --socket PATH        the unix socket that nginx connects to\n"
-        "  --credits N          calls of one store at a time (1024)\n"
+        "  --credits N          calls of one store at a time, 1-4096 (1024)\n"
         "  --allow CIDR         an address that may be called\n"
         "  --deny CIDR          one that may not; the most specific rule "
         "wins\n"
@@ -132,7 +132,8 @@ durable_sidecar_option(durable_options_t *o, int c, const char *arg)
         o->path = strncmp(arg, "unix:", 5) == 0 ? arg + 5 : arg;
         return true;
     case 'c':
-        o->credits = durable_sidecar_number(arg, 16384);
+        o->credits = durable_sidecar_number(arg,
+                                            DURABLE_CREDITS_MAX);
         return o->credits != 0;
     case 'a':
         return durable_policy_add(&o->policy, arg, true) == 0;

@@ -6,7 +6,8 @@
  *   durable_sidecar   options, the loop, signals, the end
  *   durable_listen    the unix socket
  *   durable_link      a connection of an nginx: frames in and out
- *   durable_session   what the frames mean: fencing, calls, credits
+ *   durable_session   what the frames mean: fencing, calls, their end
+ *   durable_reply     what is said in return: results, credits
  *   durable_ledger    the calls of each store until their ACK
  *   durable_pool      libcurl's multi handle and the calls in it
  *   durable_socket    libcurl's sockets in our epoll
@@ -36,6 +37,8 @@
 #define DURABLE_EPHEMERAL_QUEUED   4096
 #define DURABLE_HOST_CONNECTIONS   256
 #define DURABLE_BUCKETS            4096         /* a power of two */
+#define DURABLE_INVENTORY          (DUR_FRAME_DATA_MAX / DUR_ATTEMPT_LEN)
+#define DURABLE_CREDITS_MAX        4096
 #define DURABLE_SPACES             256
 #define DURABLE_LINKS              64
 #define DURABLE_HEADERS_MAX        (16 * 1024)  /* of an answer */
@@ -287,8 +290,6 @@ size_t durable_link_pending(const durable_link_t *link);
 /* durable_session: DUR_EINVAL closes the link. */
 dur_rc_t durable_session_frame(durable_t *d, durable_link_t *link,
     const dur_frame_t *f);
-/* Appends results and credits to link->out; true when more is waiting. */
-bool durable_session_fill(durable_t *d, durable_link_t *link);
 /* The link of a space is gone. */
 void durable_session_lost(durable_t *d, durable_space_t *space);
 /* A call is over: its result goes to the send queue. */
@@ -297,6 +298,21 @@ void durable_session_done(durable_t *d, durable_call_t *call);
 uint64_t durable_session_expire(durable_t *d);
 /* SIGTERM: no more credits. */
 void durable_session_stop(durable_t *d);
+
+
+/* durable_reply: frames to link->out. */
+void durable_reply_welcome(durable_t *d, durable_link_t *link);
+void durable_reply_refuse(durable_link_t *link, uint64_t seen);
+void durable_reply_inventory(durable_link_t *link);
+void durable_reply_credit(durable_link_t *link, uint32_t n);
+void durable_reply_pong(durable_link_t *link, const dur_frame_t *f);
+/* To a CANCEL of an attempt that is not known. */
+void durable_reply_cancelled(durable_link_t *link, const uint8_t *attempt);
+/* The result of a call, and those of all calls of a store, to the queue. */
+void durable_reply_send(durable_call_t *call);
+void durable_reply_resend(durable_space_t *space);
+/* Appends results and credits; true when more is waiting. */
+bool durable_reply_fill(durable_t *d, durable_link_t *link);
 
 
 /* durable_ledger */

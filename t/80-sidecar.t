@@ -21,11 +21,6 @@ my $sidecar = sidecar_start([ '--credits', $credits ]);
 my $item = 1000;
 my $epoch = 1;
 
-END {
-    local $?;
-    sidecar_stop($sidecar, 'KILL') if $sidecar && $sidecar->{pid};
-}
-
 sub fresh { return attempt(++$item, 1) }
 
 # A link of a later epoch: every test starts with its own.
@@ -424,6 +419,32 @@ subtest 'ephemeral calls have a pool of their own' => sub {
         'they end with the link that asked');
 };
 
+subtest 'credits are an agreement' => sub {
+    my $other = sidecar_start([ '--credits', 2 ]);
+    my $link = DurableFrame->hello($other->{path});
+    my @ids = map { fresh() } 1 .. 3;
+    $link->call($_, "$url/gate/over") for @ids;
+    ok($target->wait_held('over', 3), 'a call too many is executed');
+    $target->open('over');
+    $link->result($_) for @ids;
+    $link->ack($ids[0]);
+    is($link->next('CREDIT')->{COUNT}, 1, 'an ACK gives one credit back');
+    $link->ack(@ids[1, 2]);
+    is($link->next('CREDIT')->{COUNT}, 2, 'so do the others');
+
+    $link->write(join '', map { DurableFrame::call_frames(fresh(),
+        { URL => "$url/ok", LENGTH => 1 }, '') } 1 .. 5461);
+    $link->sync;
+    $link->call(fresh(), "$url/ok");
+    ok($link->closed, 'more than an inventory can list closes the link');
+    $link = DurableFrame->connect($other->{path});
+    $link->send(HELLO => { VERSION => 1, EPOCH => 1,
+        STORE_ID => 'store-1---------' });
+    is(length $link->next('INVENTORY')->{data}, 5461 * 12,
+        'it lists all the others');
+    is(sidecar_stop($other, 'KILL'), 'signal 9', 'the end');
+};
+
 subtest 'a full ledger gives no credits' => sub {
     my $other = sidecar_start([ '--ledger-bytes', '1m', '--credits', 8 ]);
     my $link = DurableFrame->hello($other->{path});
@@ -551,6 +572,7 @@ subtest 'systemd may hand the socket over' => sub {
 
 subtest 'options are checked' => sub {
     for my $case ([ [ '--credits', '0' ], qr/--credits: "0" is not valid/ ],
+        [ [ '--credits', '4097' ], qr/--credits: "4097" is not valid/ ],
         [ [ '--deny', '300.1.1.1' ], qr/--deny: "300.1.1.1" is not valid/ ],
         [ [ '--allow', '10.0.0.0/33' ], qr/not valid/ ],
         [ [ '--ledger-bytes', '12x' ], qr/--ledger-bytes/ ],

@@ -20,12 +20,6 @@ my $sidecar = sidecar_start([ '--deny', '127.0.0.9' ], env => {
     http_proxy => 'http://127.0.0.1:1', all_proxy => 'http://127.0.0.1:1' });
 my $link = DurableFrame->hello($sidecar->{path});
 my $item = 1;
-my @started;
-
-END {
-    local $?;
-    sidecar_stop($_, 'KILL') for grep { $_ && $_->{pid} } $sidecar, @started;
-}
 
 sub run {
     my ($where, %o) = @_;
@@ -260,7 +254,6 @@ subtest 'connections are kept' => sub {
 subtest 'a proxy of the environment is used only when asked' => sub {
     my $other = sidecar_start([ '--proxy-from-env' ], env => {
         http_proxy => "http://127.0.0.1:$target->{port}" });
-    push @started, $other;
     my $on = DurableFrame->hello($other->{path});
     my $r = run('http://proxied.invalid/echo', on => $on);
     is($r->{STATUS}, 404, 'asked: the proxy answers');
@@ -272,7 +265,6 @@ subtest 'the most specific rule decides about an address' => sub {
     my $other = sidecar_start([ '--deny', '0.0.0.0/0',
         '--allow', '127.0.0.0/8', '--deny', '127.0.0.2',
         '--allow', '169.254.1.0/24' ]);
-    push @started, $other;
     my $on = DurableFrame->hello($other->{path});
     is(run("$url/ok", on => $on)->{STATUS}, 200, 'allowed by a net');
     is(run('http://127.0.0.2/', on => $on)->{ERROR_KIND}, $ERROR{POLICY},
@@ -325,6 +317,7 @@ CONF
         exec('nginx', '-p', "$dir", '-c', "$dir/conf")
             or POSIX::_exit(127);
     }
+    DurableFrame::track($pid);
     wait_for(sub { IO::Socket::INET->new(PeerAddr => '127.0.0.1',
         PeerPort => $port) }) or return undef;
     return { pid => $pid, dir => $dir, url => "https://127.0.0.1:$port" };
@@ -344,7 +337,6 @@ subtest 'TLS is verified, HTTP/2 is spoken' => sub {
     };
     $copy->('one');
     my $other = sidecar_start([ '--ca', $ca ]);
-    push @started, $other;
     my $on = DurableFrame->hello($other->{path});
     is(run("$tls->{url}/", on => $on, body => 'b')->{body}, 'HTTP/2.0 POST',
         'with --ca it is known');

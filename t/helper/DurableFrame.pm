@@ -69,7 +69,30 @@ sub sidecar_binary {
     return $path;
 }
 
-# Returns { pid, path, log }; $path given: a socket that was there before.
+# What a test leaves behind when it dies, or is told to.
+my %alive;
+
+$SIG{INT} = $SIG{TERM} = sub { exit 1 };
+
+END {
+    local $?;
+    if (%alive && $$ == (values %alive)[0]) {
+        for my $pid (keys %alive) {
+            kill 'KILL', $pid;
+            waitpid $pid, 0;
+        }
+    }
+}
+
+# Another process of the test that must not outlive it.
+sub track {
+    my ($pid) = @_;
+    $alive{$pid} = $$;
+    return;
+}
+
+# Returns { pid, path, log }; dir: where another one was; env; before: runs in
+# the child and provides the socket.
 sub sidecar_start {
     my ($options, %more) = @_;
     my $dir = $more{dir} // File::Temp->newdir('durable-XXXXXX', TMPDIR => 1);
@@ -78,7 +101,9 @@ sub sidecar_start {
 
     my $pid = fork // die "fork: $!";
     if ($pid == 0) {
+        $SIG{INT} = $SIG{TERM} = 'DEFAULT';
         open STDERR, '>>', $self->{log} or POSIX::_exit(126);
+        open STDOUT, '>&', \*STDERR or POSIX::_exit(126);
         $ENV{$_} = $more{env}{$_} for keys %{ $more{env} // {} };
         $more{before}->() if $more{before};
         exec($binary, 'sidecar', $more{before} ? ()
@@ -86,6 +111,7 @@ sub sidecar_start {
             or POSIX::_exit(127);
     }
     $self->{pid} = $pid;
+    $alive{$pid} = $$;
     return $self;
 }
 
@@ -110,7 +136,7 @@ sub sidecar_wait {
         waitpid $sidecar->{pid}, 0;
         $status = $?;
     }
-    delete $sidecar->{pid};
+    delete $alive{ delete $sidecar->{pid} };
     return ($status & 127) ? 'signal ' . ($status & 127) : $status >> 8;
 }
 

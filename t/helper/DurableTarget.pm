@@ -27,6 +27,8 @@ sub start {
     my $pid = fork // die "fork: $!";
     if ($pid == 0) {
         $SIG{PIPE} = 'IGNORE';
+        $SIG{INT} = $SIG{TERM} = 'DEFAULT';
+        open STDOUT, '>', '/dev/null' or POSIX::_exit(126);
         serve($listen, $parent);
         POSIX::_exit(0);
     }
