@@ -27,6 +27,7 @@
 #define DURABLE_READY_MAX     15000     /* ms until the server answers */
 #define DURABLE_UNWELL_MAX    5000      /* of answers that it is not well */
 #define DURABLE_READY_NAP     30
+#define DURABLE_LISTEN_MAX    2000      /* until the sidecar listens */
 #define DURABLE_QUIT_MAX      5000      /* QUIT, then TERM */
 #define DURABLE_TERM_MAX      3000      /* TERM, then KILL */
 #define DURABLE_KILL_MAX      5000
@@ -60,6 +61,7 @@ typedef struct {
     unsigned            moves;
 
     int                 signals;
+    char                socket[DURABLE_STORE_PATH_MAX + 32];
     durable_child_t     nginx;
     durable_child_t     sidecar;
     durable_feed_t      feed;
@@ -503,6 +505,13 @@ durable_due(durable_supervisor_t *sv, int64_t now)
     size_t             i;
     durable_child_t   *children[2] = { &sv->sidecar, &sv->nginx };
 
+    /* nginx comes when the sidecar listens, and would say if it did not. */
+    if (!sv->shown && sv->nginx.again != 0
+        && access(sv->socket, F_OK) == 0)
+    {
+        sv->nginx.again = now;
+    }
+
     for (i = 0; i < 2; i++) {
         if (children[i]->again != 0 && children[i]->again <= now) {
             durable_start_child(sv, children[i]);
@@ -622,14 +631,13 @@ int
 durable_supervise(durable_setup_t *s, durable_ready_pt ready)
 {
     int                   status;
-    char                  conf[PATH_MAX], sock[PATH_MAX], run[PATH_MAX];
-    char                  self[PATH_MAX];
+    char                  conf[PATH_MAX], run[PATH_MAX], self[PATH_MAX];
     sigset_t              set;
     durable_supervisor_t *sv;
 
     char *const  nginx[] = { "nginx", "-p", run, "-c", conf, "-e", "stderr",
                              NULL };
-    char *const  sidecar[] = { "durable", "sidecar", "--socket", sock,
+    char        *sidecar[] = { "durable", "sidecar", "--socket", NULL,
                                "--drain", "2", NULL };
 
     sv = calloc(1, sizeof(*sv));
@@ -640,6 +648,8 @@ durable_supervise(durable_setup_t *s, durable_ready_pt ready)
 
     sv->setup = s;
     sv->ready = ready;
+    snprintf(sv->socket, sizeof(sv->socket), "%s/sidecar.sock", s->run);
+    sidecar[3] = sv->socket;
     sv->deadline = durable_now() + DURABLE_READY_MAX;
 
     durable_signals(&set);
@@ -647,7 +657,6 @@ durable_supervise(durable_setup_t *s, durable_ready_pt ready)
 
     snprintf(run, sizeof(run), "%s/", s->run);
     snprintf(conf, sizeof(conf), "%s/nginx.conf", s->run);
-    snprintf(sock, sizeof(sock), "%s/sidecar.sock", s->run);
 
     durable_child_init(&sv->nginx, sv, "nginx", durable_nginx_line);
     sv->nginx.program = s->nginx;
@@ -664,16 +673,14 @@ durable_supervise(durable_setup_t *s, durable_ready_pt ready)
     durable_feed_init(&sv->feed, s->store, durable_feed_notice, sv);
     dur_buf_init(&sv->out, DURABLE_OUT_MAX);
 
+    sv->nginx.again = durable_now() + DURABLE_LISTEN_MAX;
+
     if (sv->signals == -1) {
         durable_fail(sv, "Signals cannot be read.");
     }
 
     if (sv->state == DURABLE_STARTING) {
         durable_start_child(sv, &sv->sidecar);
-    }
-
-    if (sv->state == DURABLE_STARTING) {
-        durable_start_child(sv, &sv->nginx);
     }
 
     while (sv->state != DURABLE_STOPPED) {
