@@ -495,7 +495,18 @@ dur_result_ops(dur_result_t *x)
                            op->data.len ? op->data : dur_str("null"));
     }
 
-    return x->retry ? DUR_OK : dur_result_next(x);
+    if (x->retry) {
+        return DUR_OK;
+    }
+
+    if (x->item.kind == DUR_ITEM_STEP) {
+        rc = dur_step_orphan(x->e, &x->run.id, &x->item.step, x->item.id);
+        if (rc != DUR_OK) {
+            return rc;
+        }
+    }
+
+    return dur_result_next(x);
 }
 
 
@@ -713,8 +724,11 @@ dur_result_wake(dur_engine_t *e, dur_item_t *item)
                           e->now - step.created, 0, dur_str_null);
     }
 
+    /* a pending step may have lost its item: then nobody else will ask */
+
     if (rc == DUR_OK
-        && (run.pending == 0 || report.race || run.request_version < 2))
+        && (run.pending == 0 || report.race || run.request_version < 2
+            || run.open == 0))
     {
         rc = dur_run_discover(e, &run, &item->step);
     }

@@ -184,6 +184,26 @@ dur_step_done(dur_engine_t *e, dur_run_t *run,
 }
 
 
+/* A planned step whose call said nothing of it is called once more. */
+static dur_rc_t
+dur_step_replan(dur_engine_t *e, dur_run_t *run, const dur_hash_t *id,
+    dur_step_t *step)
+{
+    dur_rc_t    rc;
+    dur_item_t  item;
+
+    step->name = dur_arena_copy(e->arena, step->name);
+
+    dur_run_item(e, run, DUR_ITEM_STEP, id, &item);
+    step->item = item.id;
+    step->due = 0;
+
+    rc = dur_step_put(e, &run->id, id, step);
+
+    return rc == DUR_OK ? dur_queue_push(e, &item) : rc;
+}
+
+
 /* A step that is known already: it may only join the pending set. */
 static dur_rc_t
 dur_step_again(dur_engine_t *e, dur_run_t *run, const dur_hash_t *id,
@@ -235,6 +255,14 @@ dur_step_plan(dur_engine_t *e, dur_run_t *run,
     rc = dur_step_get(e->txn, &run->id, &report->id, &step);
 
     if (rc == DUR_OK) {
+        if (step.state == DUR_STEP_PLANNED && step.item == 0) {
+            if (pending) {
+                step.pending_generation = run->pending_generation;
+                run->pending++;
+            }
+            return dur_step_replan(e, run, &report->id, &step);
+        }
+
         return dur_step_again(e, run, &report->id, &step, pending);
     }
 
@@ -309,6 +337,30 @@ dur_step_reschedule(dur_engine_t *e, const dur_ulid_t *run,
     step.item = item;
     step.due = due;
     step.attempt = (uint16_t) attempt;
+
+    return dur_step_put(e, run, id, &step);
+}
+
+
+dur_rc_t
+dur_step_orphan(dur_engine_t *e, const dur_ulid_t *run, const dur_hash_t *id,
+    uint64_t item)
+{
+    dur_rc_t    rc;
+    dur_step_t  step;
+
+    rc = dur_step_get(e->txn, run, id, &step);
+    if (rc != DUR_OK) {
+        return rc == DUR_ENOTFOUND ? DUR_EINTERNAL : rc;
+    }
+
+    if (step.state == DUR_STEP_DONE || step.item != item) {
+        return DUR_OK;
+    }
+
+    step.name = dur_arena_copy(e->arena, step.name);
+    step.item = 0;
+    step.due = 0;
 
     return dur_step_put(e, run, id, &step);
 }

@@ -80,6 +80,13 @@ dur_rc_t dur_step_sleep(dur_engine_t *e, dur_run_t *run,
 dur_rc_t dur_step_reschedule(dur_engine_t *e, const dur_ulid_t *run,
     const dur_hash_t *id, uint64_t item, int64_t due, unsigned attempt);
 
+/*
+ * The item of a planned step ended without saying anything about the step: it
+ * has no item now and may be planned again.  Nothing when the step is done.
+ */
+dur_rc_t dur_step_orphan(dur_engine_t *e, const dur_ulid_t *run,
+    const dur_hash_t *id, uint64_t item);
+
 /* Takes away the items of all steps that are not done. */
 dur_rc_t dur_step_remove_items(dur_engine_t *e, dur_run_t *run);
 

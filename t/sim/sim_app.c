@@ -501,7 +501,7 @@ sim_garbage(sim_ctx_t *x)
 
     x->run->errored = true;
 
-    if (x->c->discovery && sim_permille(&x->s->rand, 250)) {
+    if (sim_permille(&x->s->rand, 250)) {
         /* an SDK may say this, but not when there is something to do */
         sim_answer(x, 206, SIM_SDK, idle[sim_below(&x->s->rand, 3)]);
         return true;

@@ -101,12 +101,19 @@ sim_view_items(sim_view_t *v, dur_table_t table)
 }
 
 
-/* A step that is not done has an item that will do it. */
+/*
+ * A step that is not done has an item that will do it, or lost it to an answer
+ * that said nothing of it: then something else of the run is still open.
+ */
 static void
 sim_view_step_item(sim_view_t *v, const dur_run_t *run,
     const dur_step_t *step)
 {
     unsigned  i;
+
+    if (step->state == DUR_STEP_PLANNED && step->item == 0 && run->open > 0) {
+        return;
+    }
 
     for (i = 0; i < v->nitems; i++) {
         if (v->items[i].id == step->item
@@ -564,7 +571,8 @@ sim_view_client(sim_view_t *v, sim_event_t *e, unsigned fn, int run)
 }
 
 
-/* In the order of acceptance, once all fan-out is done. */
+/* In the order of acceptance, once all fan-out is done; retention may have
+ * taken what an event started long ago. */
 static void
 sim_view_events(sim_view_t *v)
 {
@@ -595,7 +603,10 @@ sim_view_events(sim_view_t *v)
                 sim_fail(s, "an event started %s, which does not want it",
                          s->fns[f].slug);
             }
-            if (!counts[f] && (e->must & bit)) {
+            if (!counts[f] && (e->must & bit)
+                && (s->conf.retention == 0
+                    || s->now < e->accepted + s->conf.retention))
+            {
                 sim_fail(s, "an accepted event started no run of %s",
                          s->fns[f].slug);
             }

@@ -477,6 +477,43 @@ test_nothing_to_do(void)
 
 
 static void
+test_planned_step_without_answer(void)
+{
+    dur_ulid_t     event;
+    kit_attempt_t  a;
+
+    kit_fresh();
+    kit_register("f", 0);
+    a = start("f", &event);
+
+    kit_result(a, 206, KIT_SDK, "[" KIT_PLAN(KIT_A, "a") "]");
+    is_int(kit_calls(), 1, "a planned step is called");
+    a = kit_attempt(0);
+    kit_result(a, 206, KIT_SDK, "[]");
+    is_int(kit_calls(), 1,
+           "when its call says nothing, the function is asked again");
+    a = kit_attempt(0);
+    kit_result(a, 206, KIT_SDK, "[" KIT_PLAN(KIT_A, "a") "]");
+    is_int(kit_calls(), 1, "and the step is called again");
+    a = kit_attempt(0);
+    kit_result(a, 206, KIT_SDK, "[{\"op\":\"StepRun\",\"id\":\"" KIT_A
+               "\",\"data\":1}]");
+    is_int(kit_calls(), 1, "its result moves the run");
+
+    a = start("f", &event);
+    kit_result(a, 206, KIT_SDK, "[" KIT_PLAN(KIT_A, "a") "]");
+    a = kit_attempt(0);
+    kit_result(a, 206, KIT_SDK, "[]");
+    a = kit_attempt(0);
+    kit_result(a, 206, KIT_SDK, "[" KIT_PLAN(KIT_A, "a") "]");
+    a = kit_attempt(0);
+    kit_result(a, 206, KIT_SDK, "[]");
+    is_str(dur_str_c(kit_status(&event)), "Failed",
+           "a step that never gets an answer fails the run");
+}
+
+
+static void
 test_same_step_for_ever(void)
 {
     dur_ulid_t     event;
@@ -715,6 +752,7 @@ main(void)
     test_replanning();
     test_one_discovery();
     test_nothing_to_do();
+    test_planned_step_without_answer();
     test_same_step_for_ever();
     test_uncaught();
     test_cancel();
