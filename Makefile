@@ -115,7 +115,7 @@ asan:
 	$(BUILD)/asan/sim --seeds 50
 	t/asan.sh $(BUILD)/asan $(ASAN_TESTS)
 
-ASAN_TESTS ?= $(sort $(wildcard t/[0-5]*.t)) t/80-sidecar.t
+ASAN_TESTS ?= $(sort $(wildcard t/[0-5]*.t)) t/8*.t
 
 clean:
 	rm -rf $(BUILD)
