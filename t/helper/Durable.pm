@@ -211,7 +211,6 @@ sub config {
 
     return <<"CONF";
 ${user}worker_processes $self->{workers};
-daemon off;
 pid $dir/nginx.pid;
 error_log $dir/error.log $self->{log_level};
 load_module $module;
@@ -336,8 +335,8 @@ sub start_sidecar {
 }
 
 
-# Its location is served as soon as nginx listens; wait_ready() waits for the
-# store as well.
+# nginx goes into the background, for it refuses a binary upgrade as long as
+# its parent lives; as a subreaper we are its parent again then.
 sub start_nginx {
     my ($self) = @_;
 
@@ -346,15 +345,16 @@ sub start_nginx {
     write_file("$dir/nginx.conf", $self->config);
     unlink "$dir/nginx.pid";
 
-    $self->{nginx} = run_child('nginx', "$dir/nginx.out", binary(),
-        '-p', "$dir/", '-e', "$dir/error.log", '-c', "$dir/nginx.conf");
+    my $pid = run_child('nginx', "$dir/nginx.out", binary(), '-p', "$dir/",
+        '-e', "$dir/error.log", '-c', "$dir/nginx.conf");
 
-    wait_for(10, 'nginx listens', sub {
-        die 'nginx ended: ' . slurp("$dir/nginx.out") . "\n"
-            unless alive($self->{nginx});
+    waitpid $pid, 0;
+    die 'nginx does not start: ' . slurp("$dir/nginx.out") . "\n" if $?;
 
-        return slurp("$dir/nginx.pid") =~ /\A\d/;
+    $self->{nginx} = wait_for(10, 'the pid of nginx', sub {
+        return (slurp("$dir/nginx.pid") =~ /\A(\d+)\n/)[0];
     }, 0.005);
+    $started{$self->{nginx}} = 'nginx';
 
     $self->wait_ready;
 
