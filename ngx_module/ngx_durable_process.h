@@ -306,7 +306,7 @@ typedef struct {
     ngx_durable_chunk_t       *spare;
     ngx_event_t                hold;
     ngx_event_t                kick;
-    ngx_connection_t           idle;        /* what timers name in debug logs */
+    ngx_connection_t           idle;    /* what timers name in debug logs */
     dur_buf_t                  scratch;
     dur_buf_t                  answer;
 
