@@ -134,9 +134,10 @@ $(BENCH_BIN): $(BUILD)/bench/%: t/bench/%.c t/bench/net.c t/bench/net.h
 	$(CC) -std=gnu11 -Wall -Wextra -Werror -D_GNU_SOURCE -O2 -g -o $@ \
 		$< t/bench/net.c -llmdb
 
+# NGINX in the environment means inherited sockets to nginx itself.
 bench: all $(BENCH_BIN)
-	DURABLE_BUILD=$(BUILD) BENCH_RUNS=$(RUNS) NGINX=$(NGINX) \
-		perl t/bench/bench.pl
+	env -u NGINX DURABLE_BUILD=$(BUILD) BENCH_RUNS=$(RUNS) \
+		TEST_NGINX_BINARY=$(NGINX) perl t/bench/bench.pl
 
 # --- end of bench
 
