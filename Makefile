@@ -1,7 +1,7 @@
 # nginx-durable.  `make` builds build/ngx_http_durable_module.so and
 # build/durable; see README.md for the rest.
 
-NGINX ?= $(shell command -v nginx || echo /usr/sbin/nginx)
+NGINX_BINARY ?= $(shell command -v nginx || echo /usr/sbin/nginx)
 NGINX_SRC ?= /usr/share/nginx/src
 PREFIX ?= /usr
 CC ?= cc
@@ -90,7 +90,7 @@ PROVE = prove $(shell perl -MTest::Nginx::Socket -e 1 2>/dev/null \
 	|| echo -It/lib) -It/helper
 TESTS ?= $(sort $(wildcard t/*.t))
 TEST_ENV = DURABLE_BUILD=$(CURDIR)/$(BUILD) DURABLE=$(CURDIR)/$(BUILD)/durable \
-	TEST_NGINX_BINARY=$(NGINX) \
+	TEST_NGINX_BINARY=$(NGINX_BINARY) \
 	TEST_NGINX_LOAD_MODULES=$(CURDIR)/$(MODULE)
 
 test: deps deps-node
@@ -134,10 +134,9 @@ $(BENCH_BIN): $(BUILD)/bench/%: t/bench/%.c t/bench/net.c t/bench/net.h
 	$(CC) -std=gnu11 -Wall -Wextra -Werror -D_GNU_SOURCE -O2 -g -o $@ \
 		$< t/bench/net.c -llmdb
 
-# NGINX in the environment means inherited sockets to nginx itself.
 bench: all $(BENCH_BIN)
-	env -u NGINX DURABLE_BUILD=$(BUILD) BENCH_RUNS=$(RUNS) \
-		TEST_NGINX_BINARY=$(NGINX) perl t/bench/bench.pl
+	DURABLE_BUILD=$(BUILD) BENCH_RUNS=$(RUNS) \
+		TEST_NGINX_BINARY=$(NGINX_BINARY) perl t/bench/bench.pl
 
 # --- end of bench
 

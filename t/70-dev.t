@@ -739,7 +739,7 @@ sub http {
     my $nginx = fork() // die $!;
     if ($nginx == 0) {
         open STDERR, '>', "$dir/plain/stderr";
-        exec $ENV{NGINX} || 'nginx', '-c', "$dir/plain/nginx.conf",
+        exec $ENV{TEST_NGINX_BINARY} || 'nginx', '-c', "$dir/plain/nginx.conf",
              '-p', "$dir/plain/", '-e', "$dir/plain/error.log"
             or exec '/usr/sbin/nginx', '-c', "$dir/plain/nginx.conf",
                     '-p', "$dir/plain/", '-e', "$dir/plain/error.log";

@@ -10,7 +10,7 @@ set -eu
 build=$1
 shift
 
-nginx=${NGINX:-$(command -v nginx || echo /usr/sbin/nginx)}
+nginx=${NGINX_BINARY:-$(command -v nginx || echo /usr/sbin/nginx)}
 asan=$(cc -print-file-name=libasan.so)
 ubsan=$(cc -print-file-name=libubsan.so)
 dir=$(mktemp -d)

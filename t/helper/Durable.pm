@@ -364,7 +364,7 @@ sub start_nginx {
 
 # By its full name: a binary upgrade starts what argv[0] says.
 sub binary {
-    my $name = $ENV{TEST_NGINX_BINARY} || $ENV{NGINX} || 'nginx';
+    my $name = $ENV{TEST_NGINX_BINARY} || 'nginx';
 
     return File::Spec->rel2abs($name) if $name =~ m{/};
 
