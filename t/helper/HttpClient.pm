@@ -166,11 +166,13 @@ sub answer {
 
     } elsif (($r->{headers}{'transfer-encoding'} || '') =~ /chunked/i) {
         while (1) {
-            until ($in =~ /\A([0-9a-fA-F]+)[^\n]*\r\n/) {
+            until ($in =~ /\A[0-9a-fA-F]+[^\n]*\r\n/) {
                 $more->() or die "the answer was cut\n";
             }
 
-            my ($size, $start) = (hex $1, $+[0]);
+            # matched again: what a loop's condition captured ends with it
+            my ($line, $hex) = $in =~ /\A(([0-9a-fA-F]+)[^\n]*\r\n)/;
+            my ($size, $start) = (hex $hex, length $line);
 
             until (length $in >= $start + $size + 2) {
                 $more->() or die "the answer was cut\n";
