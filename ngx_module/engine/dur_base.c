@@ -110,27 +110,20 @@ dur_buf_reset(dur_buf_t *b)
 }
 
 
-dur_rc_t
-dur_buf_reserve(dur_buf_t *b, size_t n)
+/* Memory for n more bytes; one past the maximum is for a final zero. */
+static dur_rc_t
+dur_buf_grow(dur_buf_t *b, size_t n)
 {
     size_t    size;
     uint8_t  *p;
 
-    if (n <= b->size - b->len) {
-        return DUR_OK;
-    }
-
-    if (n > b->max - b->len) {
-        b->failed = true;
-        return DUR_ETOOBIG;
-    }
-
     size = b->size ? b->size * 2 : 256;
-    if (size < b->len + n) {
-        size = b->len + n;
-    }
+
     if (size > b->max) {
         size = b->max;
+    }
+    if (size < b->len + n) {
+        size = b->len + n;
     }
 
     p = realloc(b->data, size);
@@ -147,6 +140,18 @@ dur_buf_reserve(dur_buf_t *b, size_t n)
 
 
 dur_rc_t
+dur_buf_reserve(dur_buf_t *b, size_t n)
+{
+    if (n > b->max - b->len) {
+        b->failed = true;
+        return DUR_ETOOBIG;
+    }
+
+    return n <= b->size - b->len ? DUR_OK : dur_buf_grow(b, n);
+}
+
+
+dur_rc_t
 dur_buf_add(dur_buf_t *b, const void *p, size_t n)
 {
     dur_rc_t  rc;
@@ -155,7 +160,7 @@ dur_buf_add(dur_buf_t *b, const void *p, size_t n)
         return DUR_OK;
     }
 
-    if (dur_unlikely(n > b->size - b->len)) {
+    if (dur_unlikely(n > b->size - b->len || n > b->max - b->len)) {
         rc = dur_buf_reserve(b, n);
         if (rc != DUR_OK) {
             return rc;
@@ -194,25 +199,37 @@ dur_rc_t
 dur_buf_addf(dur_buf_t *b, const char *fmt, ...)
 {
     int       n;
+    size_t    room;
     va_list   ap;
     dur_rc_t  rc;
 
+    /* the room that is there is nearly always enough: one pass */
+
+    room = b->size - b->len;
+
     va_start(ap, fmt);
-    n = vsnprintf(NULL, 0, fmt, ap);
+    n = vsnprintf(room ? (char *) b->data + b->len : NULL, room, fmt, ap);
     va_end(ap);
 
     if (n < 0) {
         return DUR_EINVAL;
     }
 
-    rc = dur_buf_reserve(b, (size_t) n + 1);
-    if (rc != DUR_OK) {
-        return rc;
-    }
+    if ((size_t) n >= room) {
+        if ((size_t) n > b->max - b->len) {
+            b->failed = true;
+            return DUR_ETOOBIG;
+        }
 
-    va_start(ap, fmt);
-    vsnprintf((char *) b->data + b->len, (size_t) n + 1, fmt, ap);
-    va_end(ap);
+        rc = dur_buf_grow(b, (size_t) n + 1);
+        if (rc != DUR_OK) {
+            return rc;
+        }
+
+        va_start(ap, fmt);
+        vsnprintf((char *) b->data + b->len, (size_t) n + 1, fmt, ap);
+        va_end(ap);
+    }
 
     b->len += (size_t) n;
 

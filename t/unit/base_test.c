@@ -41,6 +41,10 @@ test_buffer(void)
 
     is_int(dur_buf_addf(&b, "%d-%s", 12, "ab"), DUR_OK, "printf appends");
     is_str(dur_buf_str(&b), "12-ab", "what printf says");
+    is_int(dur_buf_addf(&b, "%d", 123), DUR_OK, "up to the last byte");
+    is_int(dur_buf_addf(&b, "%d", 4), DUR_ETOOBIG, "and not past it");
+    is_str(dur_buf_str(&b), "12-ab123", "of which nothing is left");
+    b.failed = false;
 
     memset(text, 'x', sizeof(text));
     is_int(dur_buf_add(&b, text, 0), DUR_OK, "nothing can always be added");
