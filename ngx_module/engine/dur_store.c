@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 #include "engine/dur_store.h"
+#include "engine/dur_store_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -67,7 +67,7 @@ static const struct {
 };
 
 
-static dur_rc_t
+dur_rc_t
 dur_store_rc(int err)
 {
     switch (err) {
@@ -122,99 +122,6 @@ dur_store_fail(int err, char *text, size_t size, const char *what,
 }
 
 
-dur_rc_t
-dur_store_check_format(const char *path, char *err, size_t size)
-{
-    char      name[4096], text[64], *end;
-    FILE     *f;
-    size_t    n;
-    long      format;
-
-    snprintf(name, sizeof(name), "%s/format", path);
-
-    f = fopen(name, "re");
-    if (f == NULL) {
-        if (errno == ENOENT || errno == ENOTDIR || errno == EACCES) {
-            return DUR_OK;
-        }
-
-        snprintf(err, size, "cannot read \"%s\": %s", name, strerror(errno));
-        return DUR_EIO;
-    }
-
-    n = fread(text, 1, sizeof(text) - 1, f);
-    fclose(f);
-    text[n] = '\0';
-
-    format = strtol(text, &end, 10);
-    if (end == text || (*end != '\n' && *end != '\0')) {
-        snprintf(err, size, "\"%s\" does not hold a store format: is \"%s\" "
-                 "really a durable store?", name, path);
-        return DUR_EFORMAT;
-    }
-
-    if (format > DUR_STORE_FORMAT) {
-        snprintf(err, size, "the store \"%s\" has format %ld, this version "
-                 "knows %d: start the version that wrote it, or use another "
-                 "path", path, format, DUR_STORE_FORMAT);
-        return DUR_EFORMAT;
-    }
-
-    if (format < DUR_STORE_FORMAT) {
-        snprintf(err, size, "the store \"%s\" has format %ld, which this "
-                 "version (format %d) does not migrate", path, format,
-                 DUR_STORE_FORMAT);
-        return DUR_EFORMAT;
-    }
-
-    return DUR_OK;
-}
-
-
-/* Written under a temporary name, so that it is whole or absent. */
-static dur_rc_t
-dur_store_write_format(const char *path, char *err, size_t size)
-{
-    int       fd, n;
-    char      name[4096], temp[4096], text[16];
-    ssize_t   written;
-
-    snprintf(name, sizeof(name), "%s/format", path);
-
-    if (access(name, F_OK) == 0) {
-        return DUR_OK;
-    }
-
-    snprintf(temp, sizeof(temp), "%s/format.new", path);
-    n = snprintf(text, sizeof(text), "%d\n", DUR_STORE_FORMAT);
-
-    fd = open(temp, O_WRONLY|O_CREAT|O_TRUNC|O_CLOEXEC, 0600);
-    if (fd == -1) {
-        goto failed;
-    }
-
-    written = write(fd, text, (size_t) n);
-
-    if (written != n || fsync(fd) == -1) {
-        close(fd);
-        goto failed;
-    }
-
-    close(fd);
-
-    if (rename(temp, name) == -1) {
-        goto failed;
-    }
-
-    return DUR_OK;
-
-failed:
-
-    snprintf(err, size, "cannot write \"%s\": %s", name, strerror(errno));
-    return dur_store_rc(errno);
-}
-
-
 static int
 dur_store_open_tables(dur_store_t *s, bool create)
 {
@@ -242,6 +149,157 @@ dur_store_open_tables(dur_store_t *s, bool create)
 }
 
 
+/* Whether all rows of a table lie before `end`. */
+static int
+dur_store_check_table(MDB_txn *txn, MDB_dbi dbi, const char *end)
+{
+    int          rc;
+    MDB_val      k, v;
+    MDB_cursor  *c;
+
+    rc = mdb_cursor_open(txn, dbi, &c);
+    if (rc != 0) {
+        return rc;
+    }
+
+    while ((rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0) {
+        if ((const char *) k.mv_data + k.mv_size > end
+            || (const char *) v.mv_data + v.mv_size > end)
+        {
+            rc = MDB_CORRUPTED;
+            break;
+        }
+    }
+
+    mdb_cursor_close(c);
+
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+
+/* Where the file begins in memory: every page begins with its number. */
+static int
+dur_store_base(MDB_txn *txn, size_t page_size, const char **base)
+{
+    int          rc;
+    size_t       page, number;
+    MDB_dbi      dbi;
+    MDB_val      k, v;
+    MDB_cursor  *c;
+
+    rc = mdb_dbi_open(txn, NULL, 0, &dbi);
+    if (rc == 0) {
+        rc = mdb_cursor_open(txn, dbi, &c);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+
+    rc = mdb_cursor_get(c, &k, &v, MDB_FIRST);
+    mdb_cursor_close(c);
+
+    if (rc == 0) {
+        page = (size_t) k.mv_data / page_size * page_size;
+        memcpy(&number, (void *) page, sizeof(number));
+        *base = (char *) page - number * page_size;
+    }
+
+    return rc;
+}
+
+
+static int
+dur_store_check_tables(MDB_env *env, size_t size, size_t page_size)
+{
+    int          rc;
+    MDB_dbi      dbi;
+    MDB_txn     *txn;
+    const char  *end;
+    dur_table_t  t;
+
+    rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
+    if (rc != 0) {
+        return rc;
+    }
+
+    rc = dur_store_base(txn, page_size, &end);
+
+    if (rc == 0) {
+        end += size;
+        rc = dur_store_check_table(txn, 0, end);        /* free pages */
+    }
+
+    for (t = 0; t < DUR_T_MAX && rc == 0; t++) {
+        rc = mdb_dbi_open(txn, dur_store_tables[t].name,
+                          dur_store_tables[t].flags, &dbi);
+
+        if (rc == 0) {
+            rc = dur_store_check_table(txn, dbi, end);
+
+        } else if (rc == MDB_NOTFOUND) {
+            rc = 0;
+        }
+    }
+
+    mdb_txn_abort(txn);
+
+    return rc;
+}
+
+
+/*
+ * A file that ends before its last page: either that page was never written,
+ * as it was free again in the same transaction, or the file was cut.  Reading
+ * what is missing would be a SIGBUS, so the end is filled with a hole and then
+ * nothing may lie in it.
+ */
+static dur_rc_t
+dur_store_check_length(MDB_env *env, const char *path, char *err,
+    size_t size)
+{
+    int           rc;
+    uint64_t      wanted;
+    MDB_stat      ms;
+    struct stat   st;
+    MDB_envinfo   info;
+    mdb_filehandle_t  fd;
+
+    if (mdb_env_info(env, &info) != 0 || mdb_env_stat(env, &ms) != 0
+        || mdb_env_get_fd(env, &fd) != 0 || fstat(fd, &st) == -1)
+    {
+        snprintf(err, size, "cannot look at \"%s/data.mdb\"", path);
+        return DUR_EIO;
+    }
+
+    wanted = (uint64_t) (info.me_last_pgno + 1) * ms.ms_psize;
+
+    if ((uint64_t) st.st_size >= wanted) {
+        return DUR_OK;
+    }
+
+    if (wanted > info.me_mapsize || ftruncate(fd, (off_t) wanted) == -1) {
+        rc = MDB_CORRUPTED;
+
+    } else {
+        rc = dur_store_check_tables(env, (size_t) st.st_size, ms.ms_psize);
+
+        if (rc != 0 && ftruncate(fd, st.st_size) == -1) {
+            rc = errno;
+        }
+    }
+
+    if (rc == 0) {
+        return DUR_OK;
+    }
+
+    snprintf(err, size, "\"%s/data.mdb\" is damaged: it has %llu bytes of "
+             "%llu (%s)", path, (unsigned long long) st.st_size,
+             (unsigned long long) wanted, mdb_strerror(rc));
+
+    return dur_store_rc(rc);
+}
+
+
 dur_rc_t
 dur_store_open(dur_store_t **store, const dur_store_options_t *opt, char *err,
     size_t size)
@@ -254,6 +312,13 @@ dur_store_open(dur_store_t **store, const dur_store_options_t *opt, char *err,
     drc = dur_store_check_format(opt->path, err, size);
     if (drc != DUR_OK) {
         return drc;
+    }
+
+    if (opt->create) {
+        drc = dur_store_reserve_lock(opt->path, err, size);
+        if (drc != DUR_OK) {
+            return drc;
+        }
     }
 
     s = calloc(1, sizeof(*s));
@@ -285,6 +350,17 @@ dur_store_open(dur_store_t **store, const dur_store_options_t *opt, char *err,
         rc = mdb_env_open(s->env, opt->path, flags, 0600);
     }
     if (rc == 0) {
+        drc = DUR_OK;
+
+        if (opt->create) {
+            drc = dur_store_check_length(s->env, opt->path, err, size);
+        }
+
+        if (drc != DUR_OK) {
+            dur_store_close(s);
+            return drc;
+        }
+
         rc = dur_store_open_tables(s, opt->create);
     }
 

@@ -225,6 +225,103 @@ test_full(void)
 }
 
 
+static off_t
+file_size(void)
+{
+    char         name[96];
+    struct stat  st;
+
+    snprintf(name, sizeof(name), "%s/data.mdb", path);
+
+    return stat(name, &st) == 0 ? st.st_size : -1;
+}
+
+
+static void
+cut(off_t size)
+{
+    char  name[96];
+
+    snprintf(name, sizeof(name), "%s/data.mdb", path);
+    ok(truncate(name, size) == 0, "the file is cut");
+}
+
+
+static void
+fill(char from, char to, bool put)
+{
+    char        key[16], c;
+    uint8_t     value[4000];
+    unsigned    i;
+    dur_txn_t  *t;
+
+    memset(value, 'v', sizeof(value));
+
+    for (c = from; c <= to; c++) {
+        dur_txn_begin(store, true, &t);
+
+        for (i = 0; i < 100; i++) {
+            snprintf(key, sizeof(key), "%c%08u", c, i);
+
+            if (put) {
+                dur_txn_put(t, DUR_T_PAYLOAD, dur_str_c(key),
+                            dur_str_make(value, sizeof(value)));
+            } else {
+                dur_txn_del(t, DUR_T_PAYLOAD, dur_str_c(key));
+            }
+        }
+
+        dur_txn_commit(t);
+    }
+}
+
+
+static void
+test_cut(void)
+{
+    int         i;
+    off_t       size;
+    dur_str_t   value;
+    dur_txn_t  *t;
+
+    is_int(open_store(true), DUR_OK, "a store opens");
+    fill('a', 'd', true);
+    fill('b', 'd', false);
+
+    for (i = 0; i < 20; i++) {
+        fill('a', 'a', true);           /* moves to pages that are free */
+    }
+
+    dur_store_close(store);
+
+    size = file_size();
+    cut(size - 64 * 4096);
+    is_int(open_store(true), DUR_OK,
+           "an end without pages in use may be missing");
+    is_int(file_size(), size, "it is a hole then");
+
+    dur_txn_begin(store, false, &t);
+    is_int(dur_txn_get(t, DUR_T_PAYLOAD, dur_str("a00000099"), &value),
+           DUR_OK, "all rows are there");
+    is_int(value.len, 4000, "and whole");
+    dur_txn_abort(t);
+    fill('b', 'd', true);
+    dur_store_close(store);
+
+    is_int(open_store(true), DUR_OK, "it can be written to its old size");
+    dur_store_close(store);
+
+    cut(size / 2);
+    is_int(open_store(true), DUR_ECORRUPT, "a file that was cut is damaged");
+    is_int(open_store(true), DUR_ECORRUPT, "also when it is tried again");
+    is_int(file_size(), size / 2, "and is left as it was");
+
+    cut(0);
+    is_int(open_store(true), DUR_OK, "an empty file is a new store");
+    dur_store_close(store);
+}
+
+
 int
 main(void)
 {
@@ -237,6 +334,7 @@ main(void)
     }
 
     test_opening();
+    test_cut();
 
     is_int(open_store(true), DUR_OK, "the store opens again");
     test_transactions();
