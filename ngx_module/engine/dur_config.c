@@ -2,14 +2,20 @@
 
 /*
  * The configuration as bytes: { u8 tag, u8 8, u64 value } in ascending order
- * of tags, every field each time, so equal settings are equal bytes.  A tag
- * that is not known here was written by a newer engine and is passed over.
+ * of tags, every field each time, so equal settings are equal bytes.  The apps
+ * follow as { u8 tag, u8 24, hash, u32 max_calls }, by hash.  A tag that is
+ * not known here was written by a newer engine and is passed over.
  */
 
 #include "engine/dur_config.h"
+#include "engine/dur_sign.h"
 
 
-#define DUR_CONFIG_FIELD  10
+#define DUR_CONFIG_FIELD      10
+
+#define DUR_CONFIG_APP        64        /* tag of the first app */
+#define DUR_CONFIG_APP_LEN    (DUR_HASH_LEN + 4)
+#define DUR_CONFIG_APP_FIELD  (2 + DUR_CONFIG_APP_LEN)
 
 
 typedef enum {
@@ -103,13 +109,140 @@ dur_config_set(dur_config_t *conf, unsigned tag, uint64_t v)
 }
 
 
+/* -- apps ----------------------------------------------------------------- */
+
+/* Where the app is, or where it would be. */
+static uint32_t
+dur_config_app_find(const dur_config_t *conf, const dur_hash_t *url,
+    bool *found)
+{
+    int       rc;
+    uint32_t  left, right, i;
+
+    left = 0;
+    right = conf->napps;
+    *found = false;
+
+    while (left < right) {
+        i = (left + right) / 2;
+        rc = memcmp(conf->apps[i].url.b, url->b, DUR_HASH_LEN);
+
+        if (rc == 0) {
+            *found = true;
+            return i;
+        }
+
+        if (rc < 0) {
+            left = i + 1;
+        } else {
+            right = i;
+        }
+    }
+
+    return left;
+}
+
+
+dur_rc_t
+dur_config_app_add(dur_config_t *conf, dur_str_t url, uint32_t max_calls)
+{
+    bool        found;
+    uint32_t    i;
+    dur_hash_t  hash;
+
+    dur_sha1(url, hash.b);
+
+    i = dur_config_app_find(conf, &hash, &found);
+
+    if (!found) {
+
+        if (conf->napps == DUR_CONFIG_APPS) {
+            return DUR_EFULL;
+        }
+
+        memmove(&conf->apps[i + 1], &conf->apps[i],
+                (conf->napps - i) * sizeof(conf->apps[0]));
+        conf->apps[i].url = hash;
+        conf->napps++;
+    }
+
+    conf->apps[i].max_calls = max_calls;
+
+    return DUR_OK;
+}
+
+
+uint32_t
+dur_config_app_calls(const dur_config_t *conf, dur_str_t url)
+{
+    bool        found;
+    uint32_t    i;
+    dur_hash_t  hash;
+
+    if (conf->napps == 0) {
+        return conf->max_calls;
+    }
+
+    dur_sha1(url, hash.b);
+
+    i = dur_config_app_find(conf, &hash, &found);
+
+    return found ? conf->apps[i].max_calls : conf->max_calls;
+}
+
+
+static void
+dur_config_app_encode(const dur_config_app_t *app, unsigned tag,
+    dur_buf_t *out)
+{
+    uint8_t  field[DUR_CONFIG_APP_FIELD];
+
+    field[0] = (uint8_t) tag;
+    field[1] = DUR_CONFIG_APP_LEN;
+    memcpy(field + 2, app->url.b, DUR_HASH_LEN);
+    dur_put32(field + 2 + DUR_HASH_LEN, app->max_calls);
+
+    dur_buf_add(out, field, sizeof(field));
+}
+
+
+/* One after the other, by hash. */
+static bool
+dur_config_app_decode(dur_config_t *conf, const uint8_t *p, size_t n)
+{
+    dur_config_app_t  *app;
+
+    if (n != DUR_CONFIG_APP_LEN) {
+        return false;
+    }
+
+    app = &conf->apps[conf->napps];
+
+    memcpy(app->url.b, p, DUR_HASH_LEN);
+    app->max_calls = dur_get32(p + DUR_HASH_LEN);
+
+    if (conf->napps > 0
+        && memcmp(app[-1].url.b, app->url.b, DUR_HASH_LEN) >= 0)
+    {
+        return false;
+    }
+
+    conf->napps++;
+
+    return true;
+}
+
+
+/* -- all of it ------------------------------------------------------------ */
+
 dur_rc_t
 dur_config_encode(const dur_config_t *conf, dur_buf_t *out)
 {
     uint8_t   field[DUR_CONFIG_FIELD];
     dur_rc_t  rc;
 
-    rc = dur_buf_reserve(out, DUR_CONFIG_FIELD * (DUR_CONFIG_LAST - 1));
+    rc = dur_buf_reserve(out, DUR_CONFIG_FIELD * (DUR_CONFIG_LAST - 1)
+                              + DUR_CONFIG_APP_FIELD * conf->napps);
     if (rc != DUR_OK) {
         return rc;
     }
@@ -120,6 +253,10 @@ dur_config_encode(const dur_config_t *conf, dur_buf_t *out)
         dur_put64(field + 2, dur_config_get(conf, tag));
 
         dur_buf_add(out, field, sizeof(field));
+    }
+
+    for (unsigned i = 0; i < conf->napps; i++) {
+        dur_config_app_encode(&conf->apps[i], DUR_CONFIG_APP + i, out);
     }
 
     return DUR_OK;
@@ -155,6 +292,13 @@ dur_config_decode(dur_str_t in, dur_config_t *conf)
 
         if (seen < DUR_CONFIG_LAST) {
             if (n != 8 || !dur_config_set(conf, seen, dur_get64(p + 2))) {
+                return DUR_EINVAL;
+            }
+
+        } else if (seen >= DUR_CONFIG_APP
+                   && seen < DUR_CONFIG_APP + DUR_CONFIG_APPS)
+        {
+            if (!dur_config_app_decode(conf, p + 2, n)) {
                 return DUR_EINVAL;
             }
         }

@@ -11,6 +11,7 @@
 #include "engine/dur_timer.h"
 #include "engine/dur_ulid.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -373,6 +374,22 @@ dur_engine_measure(dur_engine_t *e)
 }
 
 
+static void
+dur_engine_say_full(dur_engine_t *e)
+{
+    e->said_full = e->nearly_full;
+
+    if (e->nearly_full) {
+        dur_engine_log(e, 1, "the store is nearly full (%" PRIu64 " of %"
+                       PRIu64 " pages): events are refused, runs go on",
+                       e->stat.pages_used, e->stat.pages_total);
+        return;
+    }
+
+    dur_engine_log(e, 2, "the store has room again: events are accepted");
+}
+
+
 dur_rc_t
 dur_engine_begin(dur_engine_t *e, int64_t now_ms, dur_arena_t *arena)
 {
@@ -395,6 +412,10 @@ dur_engine_begin(dur_engine_t *e, int64_t now_ms, dur_arena_t *arena)
     e->effects_last = &e->effects;
     e->credits = 0;
 
+    if (e->nearly_full != e->said_full) {
+        dur_engine_say_full(e);
+    }
+
     return DUR_OK;
 }
 
@@ -413,6 +434,7 @@ dur_engine_config(dur_engine_t *e, dur_str_t blob, dur_reply_t *reply)
     }
 
     e->conf = conf;
+    dur_registry_configure(&e->registry);
     reply->status = 200;
 
     rc = dur_txn_put(e->txn, DUR_T_META, dur_str("config"), blob);
@@ -485,10 +507,13 @@ dur_engine_outcome(dur_engine_t *e, dur_rc_t rc)
         return dur_txn_rc(e->txn);
     }
 
-    /* these are answers; one that got here was not handled where it arose */
+    /*
+     * These are answers; one that got here was not handled where it arose.  A
+     * damaged store is an error of the transaction: ECORRUPT is one row.
+     */
 
     if (rc == DUR_ENOTFOUND || rc == DUR_EEXIST || rc == DUR_ECONFLICT
-        || rc == DUR_EINVAL || rc == DUR_ETOOBIG)
+        || rc == DUR_EINVAL || rc == DUR_ETOOBIG || rc == DUR_ECORRUPT)
     {
         return DUR_EINTERNAL;
     }
@@ -645,7 +670,7 @@ dur_engine_has_ready(const dur_engine_t *e)
         app = e->registry.apps[i];
 
         if (app != NULL && app->maybe_ready
-            && app->leases < e->conf.max_calls)
+            && dur_registry_may_call(app, &e->conf))
         {
             return true;
         }

@@ -155,7 +155,9 @@ dur_queue_push(dur_engine_t *e, dur_item_t *item)
 
     app = dur_registry_app(&e->registry, item->app);
 
-    if (e->credits > 0 && app != NULL && app->leases < e->conf.max_calls) {
+    if (e->credits > 0 && app != NULL
+        && dur_registry_may_call(app, &e->conf))
+    {
         e->credits--;
         return dur_queue_lease(e, item, app);
     }
@@ -172,30 +174,39 @@ dur_queue_push(dur_engine_t *e, dur_item_t *item)
 }
 
 
-/* The oldest ready item of an app; DUR_ENOTFOUND without one. */
+/*
+ * The oldest ready item of an app; DUR_ENOTFOUND without one.  What cannot be
+ * read is dropped: nothing behind it would ever run.
+ */
 static dur_rc_t
-dur_queue_pop(dur_cursor_t *c, uint32_t app, dur_item_t *item)
+dur_queue_pop(dur_engine_t *e, dur_cursor_t *c, uint32_t app,
+    dur_item_t *item)
 {
+    bool       good;
     uint8_t    key[DUR_READY_KEY];
     dur_rc_t   rc;
     dur_str_t  k, v;
 
-    rc = dur_cursor_seek(c, dur_ready_key(key, app, 0, 0), &k, &v);
-    if (rc != DUR_OK) {
-        return rc;
+    for ( ;; ) {
+        rc = dur_cursor_seek(c, dur_ready_key(key, app, 0, 0), &k, &v);
+        if (rc != DUR_OK) {
+            return rc;
+        }
+
+        if (k.len >= 4 && dur_get32(k.data) != app) {
+            return DUR_ENOTFOUND;
+        }
+
+        good = k.len == DUR_READY_KEY && dur_item_decode(v, item) == DUR_OK;
+
+        rc = dur_cursor_del(c);
+        if (rc != DUR_OK || good) {
+            return rc;
+        }
+
+        dur_engine_log(e, 0, "work of app %u cannot be read and was dropped",
+                       app);
     }
-
-    if (k.len != DUR_READY_KEY) {
-        return DUR_ECORRUPT;
-    }
-
-    if (dur_get32(k.data) != app) {
-        return DUR_ENOTFOUND;
-    }
-
-    rc = dur_item_decode(v, item);
-
-    return rc == DUR_OK ? dur_cursor_del(c) : rc;
 }
 
 
@@ -209,11 +220,11 @@ dur_queue_dispatch_one(dur_engine_t *e, dur_cursor_t *c,
 
     *leased = false;
 
-    if (!app->maybe_ready || app->leases >= e->conf.max_calls) {
+    if (!app->maybe_ready || !dur_registry_may_call(app, &e->conf)) {
         return DUR_OK;
     }
 
-    rc = dur_queue_pop(c, app->id, &item);
+    rc = dur_queue_pop(e, c, app->id, &item);
 
     if (rc == DUR_ENOTFOUND) {
         app->maybe_ready = false;
@@ -397,12 +408,17 @@ dur_inventory_leases(dur_engine_t *e, dur_item_t **items, size_t *n)
          rc == DUR_OK && *n < size;
          rc = dur_cursor_next(c, &k, &v))
     {
-        rc = dur_item_decode(v, &(*items)[*n]);
+        if (dur_item_decode(v, &(*items)[*n]) == DUR_OK) {
+            (*n)++;
+            continue;
+        }
+
+        dur_engine_log(e, 0, "a lease cannot be read and was dropped");
+
+        rc = dur_cursor_del(c);
         if (rc != DUR_OK) {
             break;
         }
-
-        (*n)++;
     }
 
     dur_cursor_close(c);

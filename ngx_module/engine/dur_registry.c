@@ -387,9 +387,11 @@ dur_registry_count_lease(dur_registry_t *r, dur_str_t key, dur_str_t row)
 
     (void) key;
 
+    /* one that cannot be read belongs to no app: see dur_queue_inventory() */
+
     rc = dur_item_decode(row, &item);
     if (rc != DUR_OK) {
-        return rc;
+        return DUR_OK;
     }
 
     app = dur_registry_app(r, item.app);
@@ -457,6 +459,30 @@ dur_registry_unload(dur_registry_t *r)
 
     dur_arena_deinit(&r->arena);
     memset(r, 0, sizeof(*r));
+}
+
+
+bool
+dur_registry_may_call(dur_registered_app_t *app, const dur_config_t *conf)
+{
+    if (app->max_calls == 0) {
+        app->max_calls = dur_config_app_calls(conf, app->url);
+    }
+
+    return app->leases < app->max_calls;
+}
+
+
+void
+dur_registry_configure(dur_registry_t *r)
+{
+    uint32_t  i;
+
+    for (i = 0; i < r->napps; i++) {
+        if (r->apps[i] != NULL) {
+            r->apps[i]->max_calls = 0;
+        }
+    }
 }
 
 

@@ -11,6 +11,7 @@
 #define DUR_REGISTRY_H
 
 #include "engine/dur_base.h"
+#include "engine/dur_config.h"
 #include "engine/dur_expr.h"
 #include "engine/dur_store.h"
 
@@ -46,6 +47,7 @@ typedef struct {
     bool       removed;
     bool       maybe_ready;         /* false: no ready rows for sure */
     uint32_t   leases;              /* calls out now */
+    uint32_t   max_calls;           /* 0: not asked for yet */
     int64_t    created;
     dur_str_t  name;
     dur_str_t  url;                 /* normalised */
@@ -76,6 +78,12 @@ typedef struct {
 /* Reads everything, also the number of leases per app. */
 dur_rc_t dur_registry_load(dur_registry_t *r, dur_txn_t *t);
 void dur_registry_unload(dur_registry_t *r);
+
+/* True while one more call may go to the app. */
+bool dur_registry_may_call(dur_registered_app_t *app,
+    const dur_config_t *conf);
+/* The configuration has changed. */
+void dur_registry_configure(dur_registry_t *r);
 
 /* NULL when unknown. */
 dur_registered_app_t *dur_registry_app(const dur_registry_t *r, uint32_t id);

@@ -407,6 +407,14 @@ dur_result_lost(dur_engine_t *e, dur_item_t *item)
 }
 
 
+/* What is not there, or cannot be read, cannot be marked as failed either. */
+static dur_rc_t
+dur_result_unreadable(dur_rc_t rc)
+{
+    return (rc == DUR_ENOTFOUND || rc == DUR_ECORRUPT) ? DUR_OK : rc;
+}
+
+
 dur_rc_t
 dur_result_poison(dur_engine_t *e, const dur_op_result_t *result)
 {
@@ -421,7 +429,7 @@ dur_result_poison(dur_engine_t *e, const dur_op_result_t *result)
 
     rc = dur_queue_lease_get(e, result->item, &item);
     if (rc != DUR_OK || item.generation != result->generation) {
-        return (rc == DUR_OK || rc == DUR_ENOTFOUND) ? DUR_OK : rc;
+        return dur_result_unreadable(rc);
     }
 
     rc = dur_queue_release(e, &item);
@@ -429,7 +437,7 @@ dur_result_poison(dur_engine_t *e, const dur_op_result_t *result)
         rc = dur_run_get(e->txn, &item.run, &run);
     }
     if (rc != DUR_OK || run.status != DUR_RUN_LIVE) {
-        return (rc == DUR_OK || rc == DUR_ENOTFOUND) ? DUR_OK : rc;
+        return dur_result_unreadable(rc);
     }
 
     return dur_run_fail(e, &run, "internal", "The server could not process "

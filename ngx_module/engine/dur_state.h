@@ -55,6 +55,7 @@ struct dur_engine_s {
     bool                timers_dirty;   /* next_due must be read again */
     bool                has_tasks;
     bool                nearly_full;
+    bool                said_full;      /* the log knows */
     bool                feed;
 
     dur_effect_t       *effects;

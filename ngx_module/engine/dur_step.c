@@ -408,9 +408,9 @@ dur_step_remove_items(dur_engine_t *e, dur_run_t *run)
          && memcmp(k.data, run->id.b, DUR_ULID_LEN) == 0;
          rc = dur_cursor_next(c, &k, &v))
     {
-        rc = dur_step_decode(v, &step);
-        if (rc != DUR_OK) {
-            break;
+        if (dur_step_decode(v, &step) != DUR_OK) {
+            /* the run ends, maybe for that: its item finds no run then */
+            continue;
         }
 
         if (step.state != DUR_STEP_DONE && step.item != 0) {

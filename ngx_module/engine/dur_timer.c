@@ -64,8 +64,15 @@ dur_timer_pop(dur_engine_t *e, dur_item_t *item)
 
     rc = dur_cursor_seek(c, dur_str_null, &k, &v);
 
-    if (rc == DUR_OK) {
-        rc = dur_item_decode(v, item);
+    /* what cannot be read is dropped: nothing behind it would ever fire */
+
+    while (rc == DUR_OK && dur_item_decode(v, item) != DUR_OK) {
+        dur_engine_log(e, 0, "a timer cannot be read and was dropped");
+
+        rc = dur_cursor_del(c);
+        if (rc == DUR_OK) {
+            rc = dur_cursor_seek(c, dur_str_null, &k, &v);
+        }
     }
 
     if (rc == DUR_OK) {
@@ -112,7 +119,8 @@ dur_timer_poison(dur_engine_t *e)
         rc = dur_run_get(e->txn, &item.run, &run);
     }
     if (rc != DUR_OK || run.status != DUR_RUN_LIVE) {
-        return (rc == DUR_OK || rc == DUR_ENOTFOUND) ? DUR_OK : rc;
+        /* gone, or cannot be read: it cannot be marked as failed either */
+        return (rc == DUR_ENOTFOUND || rc == DUR_ECORRUPT) ? DUR_OK : rc;
     }
 
     return dur_run_fail(e, &run, "internal", "The server could not process "

@@ -15,6 +15,76 @@ config_eq(const dur_config_t *a, const dur_config_t *b)
 }
 
 
+static void
+test_apps(void)
+{
+    char          url[64];
+    uint32_t      i;
+    dur_buf_t     a, b;
+    dur_config_t  one, two, out;
+
+    dur_config_init(&one);
+    dur_config_init(&two);
+    dur_buf_init(&a, 8192);
+    dur_buf_init(&b, 8192);
+
+    is_int(dur_config_app_calls(&one, dur_str("http://localhost/a")), 128,
+           "an app without a limit of its own has the common one");
+
+    dur_config_app_add(&one, dur_str("http://localhost/a"), 1);
+    dur_config_app_add(&one, dur_str("http://localhost/b"), 9);
+    dur_config_app_add(&two, dur_str("http://localhost/b"), 2);
+    dur_config_app_add(&two, dur_str("http://localhost/a"), 1);
+    dur_config_app_add(&two, dur_str("http://localhost/b"), 9);
+
+    is_int(two.napps, 2, "an app has one limit, the last one");
+    is_int(dur_config_app_calls(&one, dur_str("http://localhost/a")), 1,
+           "an app has its own limit");
+    is_int(dur_config_app_calls(&one, dur_str("http://localhost/b")), 9,
+           "and another app another one");
+    is_int(dur_config_app_calls(&one, dur_str("http://localhost/c")), 128,
+           "which is not that of a third");
+
+    dur_config_encode(&one, &a);
+    dur_config_encode(&two, &b);
+    ok(dur_str_eq(dur_buf_str(&a), dur_buf_str(&b)),
+       "the order of the directives makes no difference to the bytes");
+
+    is_int(dur_config_decode(dur_buf_str(&a), &out), DUR_OK, "they decode");
+    is_int(dur_config_app_calls(&out, dur_str("http://localhost/b")), 9,
+           "to the same limits");
+
+    /* the two fields of the apps, exchanged */
+
+    memcpy(b.data + 80 + 2, a.data + 80 + 26 + 2, 24);
+    memcpy(b.data + 80 + 26 + 2, a.data + 80 + 2, 24);
+    is_int(dur_config_decode(dur_buf_str(&b), &out), DUR_EINVAL,
+           "apps that are not in order are refused");
+
+    dur_config_init(&out);
+
+    for (i = 0; i < DUR_CONFIG_APPS; i++) {
+        snprintf(url, sizeof(url), "http://localhost/%u", i);
+        dur_config_app_add(&out, dur_str_c(url), i + 1);
+    }
+
+    is_int(dur_config_app_add(&out, dur_str("http://localhost/more"), 3),
+           DUR_EFULL, "there is an end to it");
+    is_int(dur_config_app_add(&out, dur_str("http://localhost/7"), 3),
+           DUR_OK, "what is there can still be changed");
+
+    dur_buf_reset(&a);
+    dur_config_encode(&out, &a);
+    is_int(dur_config_decode(dur_buf_str(&a), &two), DUR_OK,
+           "all of them fit in a blob");
+    is_int(dur_config_app_calls(&two, dur_str("http://localhost/63")), 64,
+           "the last as well");
+
+    dur_buf_deinit(&a);
+    dur_buf_deinit(&b);
+}
+
+
 int
 main(void)
 {
@@ -98,6 +168,8 @@ main(void)
 
     dur_buf_deinit(&a);
     dur_buf_deinit(&b);
+
+    test_apps();
 
     return done_testing();
 }

@@ -121,6 +121,92 @@ test_max_calls(void)
 
 
 static void
+test_own_limit(void)
+{
+    kit_fresh();
+    kit_configure();
+    kit_register("f", 1);
+    kit_event("f");
+    kit_event("f");
+    kit_event("f");
+
+    dur_config_app_add(&kit.conf, dur_str("http://localhost:3000/api/inngest"),
+                       1);
+    kit_configure();
+    is_int(kit_dispatch(), 1, "an app has the limit of its own URL");
+    ok(!dur_engine_has_ready(kit.engine), "and no work that could go");
+
+    kit.conf.napps = 0;
+    dur_config_app_add(&kit.conf, dur_str("http://localhost:3001/api/inngest"),
+                       1);
+    kit_configure();
+    ok(dur_engine_has_ready(kit.engine),
+       "a reload changes it while calls are out");
+    is_int(kit_dispatch(), 2, "another app's limit is not its own");
+
+    kit.conf.napps = 0;
+}
+
+
+/* Overwrites the first row of a table with what no encoder writes. */
+static void
+damage(dur_table_t table)
+{
+    dur_str_t      k;
+    dur_txn_t     *t;
+    dur_arena_t    arena;
+    dur_cursor_t  *c;
+
+    dur_arena_init(&arena);
+
+    dur_txn_begin(dur_engine_store(kit.engine), true, &t);
+    dur_cursor_open(t, table, &c);
+    is_int(dur_cursor_seek(c, dur_str_null, &k, NULL), DUR_OK,
+           "there is a row to damage");
+    k = dur_arena_copy(&arena, k);
+    dur_cursor_close(c);
+    dur_txn_put(t, table, k, dur_str("?"));
+    dur_txn_commit(t);
+
+    dur_arena_deinit(&arena);
+}
+
+
+static void
+test_unreadable_items(void)
+{
+    dur_ulid_t     old, young;
+    kit_attempt_t  a;
+
+    kit_fresh();
+    kit_configure();
+    kit_register("f", 1);
+    old = kit_event("f");
+    kit.now += 10;
+    young = kit_event("f");
+
+    damage(DUR_T_READY);
+    is_int(kit_dispatch(), 1, "what waits behind an unreadable row goes out");
+    is_int(kit_effect(DUR_EFFECT_LOG, 0) != NULL, 1, "the log says so");
+    is_str(dur_str_c(kit_status(&young)), "Running", "the younger run runs");
+    is_str(dur_str_c(kit_status(&old)), "Scheduled", "the other one waits");
+
+    damage(DUR_T_LEASE);
+    a = kit_attempt(0);
+    is_int(kit_dispatch(), 0, "nothing else is ready");
+
+    dur_engine_close(kit.engine);
+    ok(kit_open(), "an unreadable lease does not keep a leader from leading");
+
+    young = kit_event("f");
+    is_int(kit_dispatch(), 1, "and other runs go on");
+    a = kit_attempt(0);
+    kit_result(a, 200, KIT_SDK, "1");
+    is_str(dur_str_c(kit_status(&young)), "Completed", "to their end");
+}
+
+
+static void
 test_adoption(void)
 {
     kit_attempt_t  held[2], b;
@@ -248,6 +334,8 @@ main(void)
     test_credits();
     test_oldest_first();
     test_max_calls();
+    test_own_limit();
+    test_unreadable_items();
     test_adoption();
     test_lost_sidecar();
     test_lost_together();
