@@ -66,6 +66,8 @@ typedef struct {
  *
  *   rc == DUR_OK       reply is what the engine said, valid during the call
  *   rc == DUR_EFULL    store or disk full: 503
+ *   rc == DUR_EIO      the store could not be written: 503 + Retry-After; the
+ *                      outcome is unknown
  *   rc == DUR_EBUSY    no leader, queue full, or no reply in time: 503 +
  *                      Retry-After; the outcome is unknown when it was sent
  *   any other          500

@@ -37,7 +37,8 @@ static dur_str_t ngx_durable_batch_own(ngx_durable_commit_t *c,
 static void ngx_durable_batch_failed(ngx_durable_commit_t *c,
     ngx_durable_batch_t *b, dur_rc_t rc);
 static void ngx_durable_batch_hold(ngx_durable_commit_t *c);
-static void ngx_durable_batch_log(ngx_durable_batch_t *b, const char *text);
+static void ngx_durable_batch_log(ngx_durable_batch_t *b, uint8_t level,
+    const char *text);
 static int64_t ngx_durable_batch_leased(ngx_durable_commit_t *c,
     int64_t before);
 static uint64_t ngx_durable_batch_us(void);
@@ -61,8 +62,8 @@ ngx_durable_batch_run(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
         rc = ngx_durable_batch_try(c, b, now, budget);
 
         if (rc == DUR_EINTERNAL) {
-            ngx_durable_batch_log(b, "an invariant of the engine failed, "
-                                     "the batch runs op by op");
+            ngx_durable_batch_log(b, 0, "an invariant of the engine failed, "
+                                        "the batch runs op by op");
             rc = ngx_durable_batch_each(c, b, now, budget);
         }
     }
@@ -71,7 +72,11 @@ ngx_durable_batch_run(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
         ngx_durable_batch_failed(c, b, rc);
 
     } else {
-        c->errors = 0;
+
+        if (c->errors && (b->nops || b->own)) {
+            c->errors = 0;
+            ngx_durable_batch_log(b, 2, "commits work again");
+        }
 
         if (b->own) {
             c->backoff = NGX_DURABLE_BACKOFF_MIN;
@@ -250,8 +255,8 @@ ngx_durable_batch_single(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
     rc = ngx_durable_batch_alone(c, b, now, op, reply, 1);
 
     if (rc == DUR_OK) {
-        ngx_durable_batch_log(b, "an op that the engine cannot decide was "
-                                 "quarantined with its run");
+        ngx_durable_batch_log(b, 0, "an op that the engine cannot decide was "
+                                    "quarantined with its run");
         return DUR_OK;
     }
 
@@ -259,8 +264,8 @@ ngx_durable_batch_single(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
         return rc;
     }
 
-    ngx_durable_batch_log(b, "an op that the engine cannot decide was "
-                             "dropped");
+    ngx_durable_batch_log(b, 0, "an op that the engine cannot decide was "
+                                "dropped");
 
     ngx_memzero(reply, sizeof(dur_reply_t));
     reply->rc = DUR_EINTERNAL;
@@ -381,7 +386,9 @@ ngx_durable_batch_failed(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
             continue;
         }
 
-        e->reply.rc = rc;
+        /* whatever it is, it is the store and not the request */
+
+        e->reply.rc = (rc == DUR_EFULL) ? DUR_EFULL : DUR_EIO;
         ngx_durable_list_push(&b->ops, e);
     }
 
@@ -398,7 +405,10 @@ ngx_durable_batch_failed(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
     }
 
     if (c->errors == 1) {
-        ngx_durable_batch_log(b, dur_strerror(rc));
+        ngx_durable_batch_log(b, 0, dur_arena_printf(&b->arena,
+                              "a commit failed (%s), it is tried again and "
+                              "requests get 503 meanwhile",
+                              dur_strerror(rc)));
     }
 }
 
@@ -412,7 +422,7 @@ ngx_durable_batch_hold(ngx_durable_commit_t *c)
 
 
 static void
-ngx_durable_batch_log(ngx_durable_batch_t *b, const char *text)
+ngx_durable_batch_log(ngx_durable_batch_t *b, uint8_t level, const char *text)
 {
     dur_effect_t  *effect;
 
@@ -422,6 +432,7 @@ ngx_durable_batch_log(ngx_durable_batch_t *b, const char *text)
     }
 
     effect->type = DUR_EFFECT_LOG;
+    effect->level = level;
     effect->text = dur_str_c(text);
 
     *b->last = effect;

@@ -92,23 +92,64 @@ ngx_durable_commit_start(ngx_durable_commit_t *c)
 }
 
 
-/* Waits for the commit that runs.  What waits stays in the queues. */
+/*
+ * Waits for the commit that runs.  What waits stays in the queues.  NGX_BUSY:
+ * the process ends and the commit does not, the thread was left alone.
+ */
 
-void
+ngx_int_t
 ngx_durable_commit_stop(ngx_durable_commit_t *c)
 {
-    if (!c->started) {
-        return;
-    }
+    int              err;
+    struct timespec  ts;
 
     (void) pthread_mutex_lock(&c->mutex);
     c->stop = 1;
     (void) pthread_cond_signal(&c->cond);
     (void) pthread_mutex_unlock(&c->mutex);
 
-    (void) pthread_join(c->thread, NULL);
-
     c->started = 0;
+
+    if (!ngx_durable_process.exited) {
+        (void) pthread_join(c->thread, NULL);
+        return NGX_OK;
+    }
+
+    (void) clock_gettime(CLOCK_REALTIME, &ts);
+
+    if (!ngx_durable_process.abandoned) {
+        ts.tv_sec += NGX_DURABLE_DRAIN / 1000;
+    }
+
+    err = pthread_timedjoin_np(c->thread, NULL, &ts);
+
+    return err == ETIMEDOUT ? NGX_BUSY : NGX_OK;
+}
+
+
+/* A batch is with the thread. */
+
+ngx_uint_t
+ngx_durable_commit_busy(ngx_durable_commit_t *c)
+{
+    ngx_uint_t            n;
+    ngx_durable_batch_t  *b;
+
+    n = 0;
+
+    (void) pthread_mutex_lock(&c->mutex);
+
+    for (b = c->free; b; b = b->next) {
+        n++;
+    }
+
+    for (b = c->done; b; b = b->next) {
+        n++;
+    }
+
+    (void) pthread_mutex_unlock(&c->mutex);
+
+    return n < NGX_DURABLE_BATCHES;
 }
 
 

@@ -193,6 +193,11 @@ ngx_durable_queue(ngx_durable_entry_t *e)
 
     dp = &ngx_durable_process;
 
+    if (e->op) {
+        e->deadline = ngx_current_msec + NGX_DURABLE_NO_REPLY;
+        ngx_queue_insert_tail(&dp->own, &e->queue);
+    }
+
     if (e->class == NGX_DURABLE_STATUS) {
         ngx_durable_list_push(&dp->status, e);
 
@@ -342,6 +347,55 @@ ngx_durable_requeue(ngx_durable_list_t *list)
         /* a follower sends it again, the sidecar keeps its results */
 
         ngx_durable_entry_free(e);
+    }
+}
+
+
+/*
+ * Answers what waited too long: no leader for 2 s, no reply for 5 s.  The
+ * commit thread of a leader may hold the op: it stays until that is done.
+ */
+
+void
+ngx_durable_expire(ngx_queue_t *queue)
+{
+    ngx_durable_op_t       *op;
+    ngx_durable_entry_t    *e;
+    ngx_durable_process_t  *dp;
+
+    dp = &ngx_durable_process;
+
+    while (!ngx_queue_empty(queue)) {
+        e = ngx_queue_data(ngx_queue_head(queue), ngx_durable_entry_t, queue);
+
+        if ((ngx_msec_int_t) (ngx_current_msec - e->deadline) < 0) {
+            return;
+        }
+
+        if (queue == &dp->waiting) {
+
+            if (e->sent) {
+                ngx_rbtree_delete(&dp->sent, &e->node);
+            }
+
+            e->reply.rc = DUR_EBUSY;
+            ngx_durable_entry_finish(e);
+            continue;
+        }
+
+        ngx_queue_remove(&e->queue);
+        ngx_queue_init(&e->queue);
+
+        op = e->op;
+
+        if (op) {
+            e->op = NULL;
+            op->entry = NULL;
+            op->pending = 0;
+            op->rc = DUR_EBUSY;
+
+            op->done(op);
+        }
     }
 }
 

@@ -125,38 +125,6 @@ ngx_durable_follower_wait(ngx_durable_entry_t *e)
 }
 
 
-/* Answers what waited too long: no leader for 2 s, no reply for 5 s. */
-
-void
-ngx_durable_follower_expire(void)
-{
-    ngx_queue_t            *q, *next;
-    ngx_durable_entry_t    *e;
-    ngx_durable_process_t  *dp;
-
-    dp = &ngx_durable_process;
-
-    for (q = ngx_queue_head(&dp->waiting);
-         q != ngx_queue_sentinel(&dp->waiting);
-         q = next)
-    {
-        next = ngx_queue_next(q);
-        e = ngx_queue_data(q, ngx_durable_entry_t, queue);
-
-        if ((ngx_msec_int_t) (ngx_current_msec - e->deadline) < 0) {
-            return;
-        }
-
-        if (e->sent) {
-            ngx_rbtree_delete(&dp->sent, &e->node);
-        }
-
-        e->reply.rc = DUR_EBUSY;
-        ngx_durable_entry_finish(e);
-    }
-}
-
-
 /* All that waits goes to the leader, or to our own queue when we lead. */
 
 void

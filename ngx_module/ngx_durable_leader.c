@@ -11,17 +11,21 @@
 
 
 #include "ngx_durable_process.h"
+#include "engine/dur_app.h"
 
 
 static dur_rc_t ngx_durable_leader_open(char *err, size_t size);
 static dur_rc_t ngx_durable_leader_configure(char *err, size_t size);
 static void ngx_durable_leader_config(dur_config_t *config);
+static void ngx_durable_leader_limit(dur_config_t *config,
+    ngx_durable_app_t *app);
 static void ngx_durable_leader_batches(ngx_durable_batch_t *b);
 static void ngx_durable_leader_effects(dur_effect_t *effect);
 static void ngx_durable_leader_log(dur_effect_t *effect);
 static void ngx_durable_leader_finish(ngx_durable_list_t *ops);
 static void ngx_durable_leader_failed(dur_rc_t rc);
 static ngx_uint_t ngx_durable_leader_idle(void);
+static void ngx_durable_leader_abandon(void);
 
 
 /* The lock is held.  On failure everything but the lock is as before. */
@@ -109,7 +113,11 @@ ngx_durable_leader_stop(void)
     ngx_durable_list_init(&rest);
 
     if (c->started) {
-        ngx_durable_commit_stop(c);
+
+        if (ngx_durable_commit_stop(c) != NGX_OK) {
+            ngx_durable_leader_abandon();
+            return;
+        }
 
         b = c->done;
         c->done = NULL;
@@ -225,6 +233,55 @@ ngx_durable_leader_drained(void)
     dp->tries = 0;
     dp->lost_at = ngx_current_msec;
     ngx_durable_elect_later(1);
+}
+
+
+/*
+ * The last commit takes too long.  A worker that exits leaves without its
+ * answers, as soon as nginx lets it; another one cannot let go of the store.
+ */
+
+void
+ngx_durable_leader_late(void)
+{
+    ngx_durable_process_t  *dp;
+
+    dp = &ngx_durable_process;
+
+    if (!ngx_durable_commit_busy(&dp->commit)) {
+        ngx_durable_leader_drained();
+        return;
+    }
+
+    if (ngx_exiting && !dp->abandoned) {
+        dp->abandoned = 1;
+
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "durable: the last commit takes too long, "
+                      "leaving without its answers");
+    }
+}
+
+
+/*
+ * The process ends while a commit hangs: that is no worse than a kill.  The
+ * lock is freed with the process, when the commit is over.
+ */
+
+static void
+ngx_durable_leader_abandon(void)
+{
+    ngx_durable_process_t  *dp;
+
+    dp = &ngx_durable_process;
+
+    __atomic_store_n(&dp->notified, 1, __ATOMIC_SEQ_CST);
+
+    ngx_durable_caller_stop(&dp->caller);
+    ngx_durable_sidecar_stop();
+    ngx_durable_peer_close_all();
+
+    dp->role = NGX_DURABLE_OFF;
 }
 
 
@@ -425,14 +482,41 @@ ngx_durable_leader_config(dur_config_t *config)
         config->max_steps = conf->max_steps;
     }
 
-    /* one limit for all apps: the largest that was allowed */
-
     app = conf->apps.elts;
 
     for (i = 0; i < conf->apps.nelts; i++) {
-        if (i == 0 || app[i].max_calls > config->max_calls) {
-            config->max_calls = app[i].max_calls;
+        if (app[i].max_calls != config->max_calls) {
+            ngx_durable_leader_limit(config, &app[i]);
         }
+    }
+}
+
+
+/* The app is known to the engine by its normalised URL. */
+
+static void
+ngx_durable_leader_limit(dur_config_t *config, ngx_durable_app_t *app)
+{
+    dur_rc_t     rc;
+    dur_str_t    url;
+    dur_arena_t  arena;
+
+    dur_arena_init(&arena);
+
+    rc = dur_app_url_normalize(dur_str_make(app->url.data, app->url.len),
+                               &arena, &url);
+    if (rc == DUR_OK) {
+        rc = dur_config_app_add(config, url, app->max_calls);
+    }
+
+    dur_arena_deinit(&arena);
+
+    if (rc != DUR_OK) {
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "durable: max_calls of durable_app \"%V\" is not "
+                      "used: %s", &app->url,
+                      rc == DUR_EFULL ? "too many apps have one"
+                                      : dur_strerror(rc));
     }
 }
 

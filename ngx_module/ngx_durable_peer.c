@@ -14,6 +14,7 @@
 
 
 #define NGX_DURABLE_PEER_BACKLOG  511
+#define NGX_DURABLE_PEER_MASTERS  16
 
 
 static ngx_int_t ngx_durable_peer_bind(ngx_socket_t s);
@@ -24,6 +25,9 @@ static ngx_int_t ngx_durable_peer_frame(ngx_durable_link_t *l,
     dur_frame_t *f);
 static ngx_int_t ngx_durable_peer_hello(ngx_durable_link_t *l,
     dur_frame_t *f);
+static void ngx_durable_peer_master(ngx_durable_link_t *l);
+static ngx_uint_t ngx_durable_peer_descends(ngx_pid_t pid, ngx_pid_t master);
+static ngx_pid_t ngx_durable_peer_parent(ngx_pid_t pid);
 static ngx_int_t ngx_durable_peer_op(ngx_durable_link_t *l, dur_frame_t *f);
 static ngx_uint_t ngx_durable_peer_may(u_char type);
 static void ngx_durable_peer_yield(dur_frame_t *f);
@@ -342,6 +346,7 @@ ngx_durable_peer_hello(ngx_durable_link_t *l, dur_frame_t *f)
 
     if (!l->observer) {
         dp->npeers++;
+        ngx_durable_peer_master(l);
     }
 
     dur_frame_begin(&w, &l->out, DUR_FRAME_WELCOME, DUR_FRAME_F_END);
@@ -357,6 +362,98 @@ ngx_durable_peer_hello(ngx_durable_link_t *l, dur_frame_t *f)
     ngx_durable_link_push(l);
 
     return NGX_OK;
+}
+
+
+/*
+ * Two masters may share a store, for a binary upgrade needs it: there one of
+ * them descends from the other.  If not, somebody should know.
+ */
+
+static void
+ngx_durable_peer_master(ngx_durable_link_t *l)
+{
+    ngx_pid_t               master, other;
+    socklen_t               len;
+    struct ucred            cred;
+    ngx_durable_process_t  *dp;
+
+    dp = &ngx_durable_process;
+    len = sizeof(struct ucred);
+
+    if (dp->strange
+        || getsockopt(l->connection->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len)
+           == -1)
+    {
+        return;
+    }
+
+    master = (ngx_process == NGX_PROCESS_SINGLE) ? ngx_pid : getppid();
+    other = ngx_durable_peer_parent(cred.pid);
+
+    /* the worker is gone, or its master is, or ours */
+
+    if (other <= 1 || master <= 1
+        || ngx_durable_peer_descends(cred.pid, master)
+        || ngx_durable_peer_descends(master, other))
+    {
+        return;
+    }
+
+    dp->strange = 1;
+
+    ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                  "durable: process %P of another nginx (master %P, ours is "
+                  "%P) uses this store too: two configurations with the same "
+                  "durable_store?", cred.pid, other, master);
+}
+
+
+static ngx_uint_t
+ngx_durable_peer_descends(ngx_pid_t pid, ngx_pid_t master)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_DURABLE_PEER_MASTERS && pid > 1; i++) {
+
+        if (pid == master) {
+            return 1;
+        }
+
+        pid = ngx_durable_peer_parent(pid);
+    }
+
+    return 0;
+}
+
+
+/* 0 when the process is gone or cannot be seen. */
+
+static ngx_pid_t
+ngx_durable_peer_parent(ngx_pid_t pid)
+{
+    int       parent;
+    FILE     *f;
+    char      path[64], text[512], *p;
+    size_t    n;
+
+    (void) ngx_snprintf((u_char *) path, sizeof(path), "/proc/%P/stat%Z",
+                        pid);
+
+    f = fopen(path, "re");
+    if (f == NULL) {
+        return 0;
+    }
+
+    n = fread(text, 1, sizeof(text) - 1, f);
+    (void) fclose(f);
+    text[n] = '\0';
+
+    /* "pid (name) state ppid ...", where the name may hold anything */
+
+    p = strrchr(text, ')');
+
+    return p && sscanf(p, ") %*c %d", &parent) == 1 ? parent : 0;
 }
 
 

@@ -57,6 +57,7 @@ ngx_durable_init_process(ngx_cycle_t *cycle, ngx_durable_conf_t *conf)
 
     ngx_durable_list_init(&dp->status);
     ngx_queue_init(&dp->waiting);
+    ngx_queue_init(&dp->own);
     ngx_queue_init(&dp->peers);
     ngx_rbtree_init(&dp->sent, &dp->sentinel, ngx_rbtree_insert_value);
 
@@ -173,7 +174,9 @@ ngx_durable_submit(ngx_durable_op_t *op, dur_str_t bytes)
         && (dp->queued[NGX_DURABLE_INGEST] + dp->queued[NGX_DURABLE_CONTROL]
             >= NGX_DURABLE_OPS_MAX
             || dp->bytes[NGX_DURABLE_INGEST] + dp->bytes[NGX_DURABLE_CONTROL]
-               >= NGX_DURABLE_BYTES_MAX))
+               >= NGX_DURABLE_BYTES_MAX
+            || (dp->leader && ngx_durable_link_pending(dp->leader)
+                              >= NGX_DURABLE_BYTES_MAX)))
     {
         return NGX_BUSY;
     }
@@ -431,28 +434,34 @@ ngx_durable_quit(void)
 void
 ngx_durable_arm_hold(void)
 {
-    ngx_queue_t            *q;
-    ngx_msec_int_t          delay;
+    ngx_queue_t            *q, *lists[2];
+    ngx_uint_t              i;
+    ngx_msec_int_t          delay, left;
     ngx_durable_entry_t    *e;
     ngx_durable_process_t  *dp;
 
     dp = &ngx_durable_process;
 
-    if (dp->nops == 0 || dp->hold.timer_set) {
+    if (dp->nops == 0 || dp->hold.timer_set || dp->abandoned) {
         return;
     }
 
     delay = NGX_DURABLE_HOLD;
 
-    if (!ngx_queue_empty(&dp->waiting)) {
+    lists[0] = &dp->waiting;
+    lists[1] = &dp->own;
 
-        /* in order of their deadlines */
+    for (i = 0; i < 2; i++) {
 
-        q = ngx_queue_head(&dp->waiting);
+        if (ngx_queue_empty(lists[i])) {
+            continue;
+        }
+
+        q = ngx_queue_head(lists[i]);
         e = ngx_queue_data(q, ngx_durable_entry_t, queue);
 
-        delay = (ngx_msec_int_t) (e->deadline - ngx_current_msec);
-        delay = ngx_max(ngx_min(delay, NGX_DURABLE_HOLD), 1);
+        left = (ngx_msec_int_t) (e->deadline - ngx_current_msec);
+        delay = ngx_max(ngx_min(delay, left), 1);
     }
 
     ngx_add_timer(&dp->hold, (ngx_msec_t) delay);
@@ -466,15 +475,13 @@ ngx_durable_hold_handler(ngx_event_t *ev)
 
     dp = &ngx_durable_process;
 
-    ngx_durable_follower_expire();
+    ngx_durable_expire(&dp->waiting);
+    ngx_durable_expire(&dp->own);
 
     if (dp->role == NGX_DURABLE_DRAINING
         && (ngx_msec_int_t) (ngx_current_msec - dp->drain_until) >= 0)
     {
-        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                      "durable: the last commit takes too long, "
-                      "leaving without its answers");
-        ngx_durable_leader_drained();
+        ngx_durable_leader_late();
     }
 
     ngx_durable_arm_hold();

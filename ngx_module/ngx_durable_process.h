@@ -71,7 +71,7 @@ typedef enum {
 /* An op in flight, whoever sent it; memory of a chunk. */
 struct ngx_durable_entry_s {
     ngx_durable_entry_t       *next;    /* the commit queues */
-    ngx_queue_t                queue;   /* of its peer, or dp->waiting */
+    ngx_queue_t                queue;   /* of its peer, dp->waiting or own */
     ngx_rbtree_node_t          node;    /* dp->sent, by id */
     ngx_durable_chunk_t       *chunk;
     ngx_durable_op_t          *op;      /* a request of this process, or */
@@ -322,11 +322,12 @@ typedef struct {
     ngx_msec_t                 yield_until;
     ngx_durable_link_t        *leader;
     dur_store_t               *store;
-    ngx_queue_t                waiting;
+    ngx_queue_t                waiting;     /* ops, in order of deadlines */
     ngx_rbtree_t               sent;
     ngx_rbtree_node_t          sentinel;
 
     /* leader */
+    ngx_queue_t                own;         /* the same, of a leader */
     ngx_fd_t                   lock;
     dur_engine_t              *engine;
     dur_engine_stat_t          stat;
@@ -348,8 +349,10 @@ typedef struct {
     ngx_durable_sync_t         sync;
 
     unsigned                   broken:1;    /* reason says why */
+    unsigned                   strange:1;   /* another master was seen */
     unsigned                   yield:1;
     unsigned                   wanted_quit:1;
+    unsigned                   abandoned:1; /* the last commit hangs */
     unsigned                   exited:1;
 } ngx_durable_process_t;
 
@@ -375,6 +378,7 @@ ngx_int_t ngx_durable_queue(ngx_durable_entry_t *e);
 ngx_int_t ngx_durable_internal(dur_op_t *op, uint32_t link);
 void ngx_durable_kick(void);
 void ngx_durable_requeue(ngx_durable_list_t *list);
+void ngx_durable_expire(ngx_queue_t *queue);
 void ngx_durable_entropy(uint8_t out[16]);
 void ngx_durable_chunks_free(void);
 
@@ -388,7 +392,6 @@ void ngx_durable_elect_failed(void);
 ngx_int_t ngx_durable_follower_connect(void);
 void ngx_durable_follower_close(void);
 void ngx_durable_follower_wait(ngx_durable_entry_t *e);
-void ngx_durable_follower_expire(void);
 void ngx_durable_follower_send_all(void);
 
 /* ngx_durable_leader.c */
@@ -396,6 +399,7 @@ dur_rc_t ngx_durable_leader_start(void);
 void ngx_durable_leader_stop(void);
 void ngx_durable_leader_drain(void);
 void ngx_durable_leader_drained(void);
+void ngx_durable_leader_late(void);
 void ngx_durable_leader_wake(void);
 
 /* ngx_durable_peer.c */
@@ -406,7 +410,8 @@ void ngx_durable_peer_reply(ngx_durable_entry_t *e);
 
 /* ngx_durable_commit.c */
 ngx_int_t ngx_durable_commit_start(ngx_durable_commit_t *c);
-void ngx_durable_commit_stop(ngx_durable_commit_t *c);
+ngx_int_t ngx_durable_commit_stop(ngx_durable_commit_t *c);
+ngx_uint_t ngx_durable_commit_busy(ngx_durable_commit_t *c);
 void ngx_durable_commit_wake(ngx_durable_commit_t *c);
 
 /* ngx_durable_batch.c */

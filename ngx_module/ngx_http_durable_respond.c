@@ -222,6 +222,11 @@ ngx_http_durable_error_rc(ngx_http_request_t *r, dur_rc_t rc)
         return ngx_http_durable_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
                                       "the store is full, nothing was stored");
 
+    case DUR_EIO:
+        return ngx_http_durable_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                      "the store cannot be written or read "
+                                      "now: try again with the same id");
+
     case DUR_EBUSY:
         return ngx_http_durable_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
                                       "no answer from the leader in time, the "
