@@ -33,6 +33,7 @@ static ngx_int_t ngx_durable_sidecar_inventory(ngx_durable_link_t *l,
     dur_frame_t *f);
 static ngx_int_t ngx_durable_sidecar_credit(dur_frame_t *f);
 static void ngx_durable_sidecar_credits(ngx_uint_t n);
+static void ngx_durable_sidecar_no_credits(void);
 static ngx_int_t ngx_durable_sidecar_result(ngx_durable_link_t *l,
     dur_frame_t *f);
 static void ngx_durable_sidecar_log(dur_frame_t *f);
@@ -546,9 +547,29 @@ ngx_durable_sidecar_credit(dur_frame_t *f)
         return NGX_ERROR;
     }
 
+    if (n == 0) {
+        ngx_durable_sidecar_no_credits();
+        return NGX_OK;
+    }
+
     ngx_durable_sidecar_credits(n);
 
     return NGX_OK;
+}
+
+
+/* The sidecar stops: what it granted before is void. */
+
+static void
+ngx_durable_sidecar_no_credits(void)
+{
+    ngx_durable_commit_t  *c;
+
+    c = &ngx_durable_process.commit;
+
+    (void) pthread_mutex_lock(&c->mutex);
+    c->credits = 0;
+    (void) pthread_mutex_unlock(&c->mutex);
 }
 
 

@@ -26,7 +26,8 @@
  *   INVENTORY  sidecar -> nginx   data: 12-byte attempts {item u64, gen u32}
  *                                 running or finished and not acked
  *   CREDIT     sidecar -> nginx   COUNT(u32), additive; after a HELLO first
- *                                 the slots that are free now
+ *                                 the slots that are free now; 0: it stops,
+ *                                 credits given before are void
  *   CALL       nginx -> sidecar   ATTEMPT, KIND, METHOD, URL, HEADERS,
  *                                 TIMEOUT(ms), APP(u32), MAX_BODY, LENGTH;
  *                                 data: body
