@@ -19,7 +19,7 @@ run_tests();
 my $group = getgrgid((getpwnam 'nobody')[3]);
 
 my ($status, $said) = check("user nobody $group;", <<'HTTP');
-    durable_store ROOT/checked/;
+    durable_store ROOT/html/checked/;
     durable_sidecar unix:ROOT/sidecar.sock;
     durable_mode dev;
     server {
@@ -32,12 +32,12 @@ is($status, 0, 'nginx -t is content');
 is(() = $said =~ /"client_max_body_size" \(1048576\) is smaller/g, 1,
    'what is said of all servers is said once');
 
-my @stat = stat server_root() . '/checked';
+my @stat = stat html_dir() . '/checked';
 
 is($stat[2] & 0777, 0700, 'the directory of the store is there, for one user');
 is($stat[4], $> ? $> : scalar getpwnam('nobody'),
    'the directory is that of the worker user');
-is(join(' ', glob(server_root() . '/checked/*')), '',
+is(join(' ', glob(html_dir() . '/checked/*')), '',
    'nginx -t does not open the store');
 
 ($status, $said) = check('', "    durable_mode staging;\n");
@@ -59,7 +59,7 @@ sub check {
     open my $fh, '>', "$root/conf/check.conf" or die "check.conf: $!\n";
     print {$fh} @load, "$main\npid $root/logs/check.pid;\nevents {}\n",
         "http {\n    access_log off;\n",
-        map({ "    ${_}_temp_path $root/check_$_;\n" }
+        map({ "    ${_}_temp_path $root/html/check_$_;\n" }
             qw(client_body proxy fastcgi uwsgi scgi)),
         $http, "}\n";
     close $fh or die "check.conf: $!\n";
@@ -74,7 +74,7 @@ __DATA__
 
 === a dev server needs a store and nothing more
 --- http_config
-durable_store $TEST_NGINX_SERVER_ROOT/store;
+durable_store $TEST_NGINX_SERVER_ROOT/html/store;
 durable_mode dev;
 --- config
 location / { durable_server; }
@@ -89,7 +89,7 @@ GET /health
 
 === every directive in one configuration
 --- http_config eval
-"durable_store \$TEST_NGINX_SERVER_ROOT/store size=64m retention=7d
+"durable_store \$TEST_NGINX_SERVER_ROOT/html/store size=64m retention=7d
      durability=async;
 durable_sidecar unix:\$TEST_NGINX_SERVER_ROOT/sidecar.sock;
 durable_mode production;
@@ -137,8 +137,8 @@ is too long for a unix socket: at most 84 bytes fit here
 
 === there is one store
 --- http_config
-durable_store $TEST_NGINX_SERVER_ROOT/store;
-durable_store $TEST_NGINX_SERVER_ROOT/other;
+durable_store $TEST_NGINX_SERVER_ROOT/html/store;
+durable_store $TEST_NGINX_SERVER_ROOT/html/other;
 --- config
 --- must_die
 --- error_log
@@ -148,7 +148,7 @@ durable_store $TEST_NGINX_SERVER_ROOT/other;
 
 === the size of a store is a size
 --- http_config
-durable_store $TEST_NGINX_SERVER_ROOT/store size=large;
+durable_store $TEST_NGINX_SERVER_ROOT/html/store size=large;
 --- config
 --- must_die
 --- error_log
@@ -158,7 +158,7 @@ invalid store size "large": it is a number with k, m or g, and at least 1m
 
 === the size of a store is at least a megabyte
 --- http_config
-durable_store $TEST_NGINX_SERVER_ROOT/store size=10k;
+durable_store $TEST_NGINX_SERVER_ROOT/html/store size=10k;
 --- config
 --- must_die
 --- error_log
@@ -168,7 +168,7 @@ invalid store size "10k"
 
 === the retention is a time
 --- http_config
-durable_store $TEST_NGINX_SERVER_ROOT/store retention=ever;
+durable_store $TEST_NGINX_SERVER_ROOT/html/store retention=ever;
 --- config
 --- must_die
 --- error_log
@@ -178,7 +178,7 @@ invalid retention "ever": it is a time such as 30d or 12h
 
 === an unknown option of the store is named
 --- http_config
-durable_store $TEST_NGINX_SERVER_ROOT/store colour=red;
+durable_store $TEST_NGINX_SERVER_ROOT/html/store colour=red;
 --- config
 --- must_die
 --- error_log
@@ -201,7 +201,7 @@ qr/the store ".+newer" cannot be used: .+/
 
 === a store without a sidecar is a warning
 --- http_config
-durable_store $TEST_NGINX_SERVER_ROOT/store;
+durable_store $TEST_NGINX_SERVER_ROOT/html/store;
 durable_mode dev;
 --- config
 location / { durable_server; }
@@ -254,7 +254,7 @@ invalid value "staging"
 
 === production needs a signing key
 --- http_config
-durable_store $TEST_NGINX_SERVER_ROOT/store;
+durable_store $TEST_NGINX_SERVER_ROOT/html/store;
 durable_event_key one;
 --- config
 location / { durable_server; }
@@ -266,7 +266,7 @@ location / { durable_server; }
 
 === production needs an event key
 --- http_config eval
-"durable_store \$TEST_NGINX_SERVER_ROOT/store;
+"durable_store \$TEST_NGINX_SERVER_ROOT/html/store;
 durable_signing_key $::Key;"
 --- config
 location / { durable_server; }
@@ -340,7 +340,7 @@ the fallback signing key is not valid
 
 === a secret comes from a file, without its line end
 --- http_config eval
-"durable_store \$TEST_NGINX_SERVER_ROOT/store;
+"durable_store \$TEST_NGINX_SERVER_ROOT/html/store;
 durable_event_key file:\$TEST_NGINX_SERVER_ROOT/html/event;
 durable_signing_key file:\$TEST_NGINX_SERVER_ROOT/html/signing;"
 --- user_files eval
@@ -356,7 +356,7 @@ location / { durable_server; }
 
 === a secret comes from the environment
 --- http_config eval
-"durable_store \$TEST_NGINX_SERVER_ROOT/store;
+"durable_store \$TEST_NGINX_SERVER_ROOT/html/store;
 durable_event_key env:TEST_NGINX_SECRET;
 durable_signing_key $::Key;"
 --- config
@@ -482,7 +482,7 @@ location /durable { durable_status; }
 
 === discovery is for dev servers
 --- http_config
-durable_store $TEST_NGINX_SERVER_ROOT/store;
+durable_store $TEST_NGINX_SERVER_ROOT/html/store;
 durable_discovery on;
 --- config
 --- must_die
@@ -534,7 +534,7 @@ durable_request_max_size 17m;
 
 === a body limit of nginx below that of the server is a warning
 --- http_config
-durable_store $TEST_NGINX_SERVER_ROOT/store;
+durable_store $TEST_NGINX_SERVER_ROOT/html/store;
 durable_mode dev;
 --- config
 location / { durable_server; client_max_body_size 1m; }
@@ -547,7 +547,7 @@ GET /health
 
 === a server elsewhere than in location / is a warning
 --- http_config
-durable_store $TEST_NGINX_SERVER_ROOT/store;
+durable_store $TEST_NGINX_SERVER_ROOT/html/store;
 durable_mode dev;
 --- config
 location /api/ { durable_server; }
@@ -561,7 +561,7 @@ GET /t
 
 === a location is a server or a status page
 --- http_config
-durable_store $TEST_NGINX_SERVER_ROOT/store;
+durable_store $TEST_NGINX_SERVER_ROOT/html/store;
 --- config
 location / { durable_server; durable_status; }
 --- must_die
@@ -572,7 +572,7 @@ location / { durable_server; durable_status; }
 
 === a location is a server once
 --- http_config
-durable_store $TEST_NGINX_SERVER_ROOT/store;
+durable_store $TEST_NGINX_SERVER_ROOT/html/store;
 --- config
 location / { durable_server; durable_server; }
 --- must_die

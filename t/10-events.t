@@ -5,12 +5,12 @@ use warnings;
 
 use Test::Nginx::Socket 'no_plan';
 
-our $Dev = 'durable_store $TEST_NGINX_SERVER_ROOT/store size=256m;
+our $Dev = 'durable_store $TEST_NGINX_SERVER_ROOT/html/store size=256m;
 durable_mode dev;
 client_max_body_size 16m;
 ';
 
-our $Production = 'durable_store $TEST_NGINX_SERVER_ROOT/store size=256m;
+our $Production = 'durable_store $TEST_NGINX_SERVER_ROOT/html/store size=256m;
 durable_event_key first second-key;
 durable_signing_key signkey-test-12345678;
 client_max_body_size 16m;
@@ -385,7 +385,8 @@ main::refused('a request holds at most 5000 events, this one has 5001')
 
 === a body larger than the limit is refused before it is read
 --- http_config eval
-"$::Dev durable_request_max_size 4k; durable_event_max_size 4k;"
+"$::Dev durable_request_max_size 4k; durable_event_max_size 4k;
+lingering_timeout 100ms;"
 --- raw_request eval
 "POST /e/any HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n{"
 --- error_code: 413

@@ -5,11 +5,11 @@ use warnings;
 
 use Test::Nginx::Socket 'no_plan';
 
-our $Dev = 'durable_store $TEST_NGINX_SERVER_ROOT/store size=256m;
+our $Dev = 'durable_store $TEST_NGINX_SERVER_ROOT/html/store size=256m;
 durable_mode dev;
 ';
 
-our $Production = 'durable_store $TEST_NGINX_SERVER_ROOT/store size=256m;
+our $Production = 'durable_store $TEST_NGINX_SERVER_ROOT/html/store size=256m;
 durable_event_key first;
 durable_signing_key signkey-test-12345678
     signkey-test-8ee2262a15e8d3c42d6a840db7af3de2aab08ef632b32a37a687f24b34dba3ff;
@@ -111,7 +111,7 @@ POST /fn/register
 --- http_config eval
 "$::Dev durable_request_max_size 2k; durable_event_max_size 2k;"
 --- request eval
-"POST /fn/register\n" . ' ' x 3000
+"POST /fn/register\n" . 'x' x 3000
 --- error_code: 413
 --- response_body chomp
 {"error":"the request body is larger than 2048 bytes","status":413}

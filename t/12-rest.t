@@ -5,11 +5,11 @@ use warnings;
 
 use Test::Nginx::Socket 'no_plan';
 
-our $Dev = 'durable_store $TEST_NGINX_SERVER_ROOT/store size=256m;
+our $Dev = 'durable_store $TEST_NGINX_SERVER_ROOT/html/store size=256m;
 durable_mode dev;
 ';
 
-our $Production = 'durable_store $TEST_NGINX_SERVER_ROOT/store size=256m;
+our $Production = 'durable_store $TEST_NGINX_SERVER_ROOT/html/store size=256m;
 durable_event_key first;
 durable_signing_key signkey-test-12345678;
 ';
