@@ -61,6 +61,8 @@ ngx_durable_caller_start(ngx_durable_caller_t *t)
     (void) pthread_cond_init(&t->cond, NULL);
 
     (void) sigfillset(&set);
+    (void) sigdelset(&set, SIGSEGV);
+    (void) sigdelset(&set, SIGBUS);
     (void) pthread_sigmask(SIG_BLOCK, &set, &old);
 
     err = pthread_create(&t->thread, NULL, ngx_durable_caller_thread, t);

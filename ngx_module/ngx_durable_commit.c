@@ -73,7 +73,11 @@ ngx_durable_commit_start(ngx_durable_commit_t *c)
     (void) pthread_cond_init(&c->cond, &attr);
     (void) pthread_condattr_destroy(&attr);
 
+    /* all but what says that it crashed */
+
     (void) sigfillset(&set);
+    (void) sigdelset(&set, SIGSEGV);
+    (void) sigdelset(&set, SIGBUS);
     (void) pthread_sigmask(SIG_BLOCK, &set, &old);
 
     err = pthread_create(&c->thread, NULL, ngx_durable_commit_thread, c);

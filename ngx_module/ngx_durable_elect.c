@@ -8,19 +8,39 @@
  * Who leads.  The holder of a lock on <store>/leader.lock does; the kernel
  * frees it whatever way the holder ends.  Everybody else holds a connection
  * to the leader: its end means "election now".
+ *
+ * LMDB trusts its file, so a damaged page may be the end of a leader, and of
+ * the next one, and of a site whose workers only die.  A leader that crashes
+ * leaves a byte in leader.lock: from the third in a row on there is a pause.
  */
 
 
 #include "ngx_durable_process.h"
 
+#include <signal.h>
 #include <sys/file.h>
+#include <time.h>
 
 
 #define NGX_DURABLE_ELECT_FAST   50
 #define NGX_DURABLE_ELECT_SLOW   500
 
+#define NGX_DURABLE_CRASHES      3
+#define NGX_DURABLE_CRASH_PAUSE  60
+#define NGX_DURABLE_CRASH_FAR    60      /* seconds: not in a row */
+
 
 static ngx_int_t ngx_durable_elect_lock(void);
+static ngx_int_t ngx_durable_elect_pause(ngx_fd_t fd);
+static void ngx_durable_elect_crash(int signo);
+
+
+static const int         ngx_durable_crash_signals[] = {
+    SIGSEGV, SIGBUS, SIGABRT
+};
+
+static struct sigaction  ngx_durable_crash_former[3];
+static time_t            ngx_durable_crash_since;
 
 
 void
@@ -163,7 +183,7 @@ ngx_durable_elect_lock(void)
     (void) ngx_snprintf(path, NGX_MAX_PATH, "%V/leader.lock%Z",
                         &dp->conf->path);
 
-    fd = open((char *) path, O_RDWR|O_CREAT|O_CLOEXEC, 0600);
+    fd = open((char *) path, O_RDWR|O_CREAT|O_APPEND|O_CLOEXEC, 0600);
 
     if (fd == NGX_INVALID_FILE) {
         err = ngx_errno;
@@ -177,6 +197,12 @@ ngx_durable_elect_lock(void)
     }
 
     if (flock(fd, LOCK_EX|LOCK_NB) == 0) {
+
+        if (ngx_durable_elect_pause(fd) != NGX_OK) {
+            (void) ngx_close_file(fd);
+            return NGX_ERROR;
+        }
+
         dp->lock = fd;
         return NGX_OK;
     }
@@ -191,4 +217,94 @@ ngx_durable_elect_lock(void)
     ngx_durable_fail(DUR_EIO, "leader.lock cannot be locked");
 
     return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_durable_elect_pause(ngx_fd_t fd)
+{
+    u_char           text[128];
+    time_t           left;
+    struct stat      st;
+    struct timespec  now;
+
+    if (fstat(fd, &st) == -1 || st.st_size < NGX_DURABLE_CRASHES) {
+        return NGX_OK;
+    }
+
+    (void) clock_gettime(CLOCK_REALTIME, &now);
+
+    left = ngx_min(1 << ngx_min(st.st_size - NGX_DURABLE_CRASHES, 6),
+                   NGX_DURABLE_CRASH_PAUSE);
+    left -= now.tv_sec - st.st_mtime;
+
+    /* the clock may have been set meanwhile */
+
+    if (left <= 0 || left > NGX_DURABLE_CRASH_PAUSE) {
+        return NGX_OK;
+    }
+
+    (void) ngx_snprintf(text, sizeof(text), "%O workers crashed in a row "
+                        "while they used it%Z", st.st_size);
+    ngx_durable_fail(DUR_ECORRUPT, (char *) text);
+
+    return NGX_ERROR;
+}
+
+
+/* While this process leads. */
+
+void
+ngx_durable_elect_guard(ngx_uint_t on)
+{
+    ngx_uint_t        i;
+    struct sigaction  sa;
+
+    ngx_memzero(&sa, sizeof(struct sigaction));
+    sa.sa_handler = ngx_durable_elect_crash;
+    (void) sigemptyset(&sa.sa_mask);
+
+    if (on) {
+        ngx_durable_crash_since = time(NULL);
+    }
+
+    for (i = 0; i < 3; i++) {
+
+        if (on) {
+            (void) sigaction(ngx_durable_crash_signals[i], &sa,
+                             &ngx_durable_crash_former[i]);
+
+        } else {
+            (void) sigaction(ngx_durable_crash_signals[i],
+                             &ngx_durable_crash_former[i], NULL);
+        }
+    }
+}
+
+
+/* Says it in the lock file and lets the signal do what it would have done. */
+
+static void
+ngx_durable_elect_crash(int signo)
+{
+    ngx_fd_t  fd;
+
+    ngx_durable_elect_guard(0);
+
+    fd = ngx_durable_process.lock;
+
+    if (fd != NGX_INVALID_FILE) {
+
+        if (time(NULL) - ngx_durable_crash_since > NGX_DURABLE_CRASH_FAR
+            && ftruncate(fd, 0) == -1)
+        {
+            /* it counts on */
+        }
+
+        if (write(fd, "x", 1) == -1) {
+            /* nothing can be done about that here */
+        }
+    }
+
+    (void) raise(signo);
 }

@@ -352,12 +352,13 @@ ngx_durable_requeue(ngx_durable_list_t *list)
 
 
 /*
- * Answers what waited too long: no leader for 2 s, no reply for 5 s.  The
- * commit thread of a leader may hold the op: it stays until that is done.
+ * Answers what waited too long: no leader for 2 s, no reply for 5 s; or all of
+ * it, before a worker leaves.  The commit thread of a leader may hold the op:
+ * it stays until that is done.
  */
 
 void
-ngx_durable_expire(ngx_queue_t *queue)
+ngx_durable_expire(ngx_queue_t *queue, ngx_uint_t all)
 {
     ngx_durable_op_t       *op;
     ngx_durable_entry_t    *e;
@@ -368,7 +369,7 @@ ngx_durable_expire(ngx_queue_t *queue)
     while (!ngx_queue_empty(queue)) {
         e = ngx_queue_data(ngx_queue_head(queue), ngx_durable_entry_t, queue);
 
-        if ((ngx_msec_int_t) (ngx_current_msec - e->deadline) < 0) {
+        if (!all && (ngx_msec_int_t) (ngx_current_msec - e->deadline) < 0) {
             return;
         }
 

@@ -46,10 +46,13 @@ ngx_durable_leader_start(void)
         dp->store = NULL;
     }
 
+    ngx_durable_elect_guard(1);
+
     err[0] = '\0';
     rc = ngx_durable_leader_open(err, sizeof(err));
 
     if (rc != DUR_OK) {
+        ngx_durable_elect_guard(0);
         ngx_durable_fail(rc, err);
         return rc;
     }
@@ -160,6 +163,8 @@ ngx_durable_leader_stop(void)
         dp->engine = NULL;
     }
 
+    ngx_durable_elect_guard(0);
+
     if (dp->lock != NGX_INVALID_FILE) {
         (void) ngx_close_file(dp->lock);
         dp->lock = NGX_INVALID_FILE;
@@ -259,6 +264,9 @@ ngx_durable_leader_late(void)
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "durable: the last commit takes too long, "
                       "leaving without its answers");
+
+        ngx_durable_expire(&dp->waiting, 1);
+        ngx_durable_expire(&dp->own, 1);
     }
 }
 

@@ -157,7 +157,7 @@ ngx_durable_submit(ngx_durable_op_t *op, dur_str_t bytes)
 
     dp = &ngx_durable_process;
 
-    if (dp->role == NGX_DURABLE_OFF
+    if (dp->role == NGX_DURABLE_OFF || dp->abandoned
         || (dp->broken && dp->role == NGX_DURABLE_FOLLOWER
             && dp->leader == NULL))
     {
@@ -475,8 +475,8 @@ ngx_durable_hold_handler(ngx_event_t *ev)
 
     dp = &ngx_durable_process;
 
-    ngx_durable_expire(&dp->waiting);
-    ngx_durable_expire(&dp->own);
+    ngx_durable_expire(&dp->waiting, 0);
+    ngx_durable_expire(&dp->own, 0);
 
     if (dp->role == NGX_DURABLE_DRAINING
         && (ngx_msec_int_t) (ngx_current_msec - dp->drain_until) >= 0)

@@ -378,7 +378,7 @@ ngx_int_t ngx_durable_queue(ngx_durable_entry_t *e);
 ngx_int_t ngx_durable_internal(dur_op_t *op, uint32_t link);
 void ngx_durable_kick(void);
 void ngx_durable_requeue(ngx_durable_list_t *list);
-void ngx_durable_expire(ngx_queue_t *queue);
+void ngx_durable_expire(ngx_queue_t *queue, ngx_uint_t all);
 void ngx_durable_entropy(uint8_t out[16]);
 void ngx_durable_chunks_free(void);
 
@@ -387,6 +387,7 @@ void ngx_durable_elect_later(ngx_msec_t delay);
 void ngx_durable_elect_now(void);
 void ngx_durable_elect_handler(ngx_event_t *ev);
 void ngx_durable_elect_failed(void);
+void ngx_durable_elect_guard(ngx_uint_t on);
 
 /* ngx_durable_follower.c */
 ngx_int_t ngx_durable_follower_connect(void);

@@ -13,6 +13,7 @@ use lib "$FindBin::Bin/helper";
 use File::Copy qw(copy);
 use IO::Select;
 use IO::Socket::INET;
+use POSIX ();
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -359,6 +360,38 @@ for my $title (sort keys %unreadable) {
 }
 
 
+subtest 'leaders that crash in a row do not take the site along' => sub {
+    my $d = Trouble::server(workers => 3, app => \%functions);
+
+    for (1 .. 3) {
+        my $pid = wait_for(5, 'a leader', sub { $d->leader_pid });
+
+        kill 'SEGV', $pid;
+        Durable::gone(5, $pid) or die "SEGV does nothing to $pid\n";
+        $d->{killed}{$pid} = 1;
+    }
+
+    my $r = wait_for(5, 'the pause', sub {
+        my $r = Trouble::post($d, undef, 3);
+        return ($r->{json}{error} || '') =~ /crashed/ && $r;
+    });
+
+    is_refused($r, qr/3 workers crashed in a row/, 'events are refused');
+    site_is_up($d);
+
+    $d->wait_ready(10);
+    ok(work($d, 30), 'it is tried again after a pause, and works');
+    is(-s $d->dir . '/store/leader.lock', 3, 'which is not forgotten at once');
+
+    $d->kill_leader for 1 .. 4;
+    ok(work($d), 'a leader that was killed has not crashed');
+
+    ok($d->stop, 'it stops when asked');
+    is(scalar(grep { !/exited on signal 11/ } split /\n/, $d->alerts), 0,
+       'the log has nothing but the three');
+};
+
+
 subtest 'without a sidecar events are accepted and runs wait' => sub {
     my $d = Trouble::server(workers => 2, app => \%functions);
 
@@ -593,12 +626,32 @@ subtest 'a disk that hangs: every request has its answer within 5 s' => sub {
     });
     pass('what was taken is done when the disk is back');
 
+    # one that is taken is not answered when nginx is told to stop
+
     Trouble::fault($d, 'sync HANG');
-    Trouble::post($d, undef, 1);
+
+    my $late = Trouble::connection($d, $leader, 1);
+    my $pid = fork;
+
+    die "fork: $!\n" unless defined $pid;
+
+    if ($pid == 0) {
+        my $r = $late->request('POST', '/e/key', { name => 't/none' });
+        POSIX::_exit($r->{status} == 503 ? 0 : 1);
+    }
+
+    $late->close;
+
+    wait_for(5, 'the event waits', sub {
+        my $s = $d->status;
+        return $s && $s->{queue}{ingest} == 1;
+    });
 
     my $start = time;
     ok($d->stop_nginx, 'nginx stops though the disk hangs');
     cmp_ok(time - $start, '<', 8, 'in time');
+    waitpid $pid, 0;
+    is($?, 0, 'and the client got a 503 before');
 
     Trouble::heal($d);
     Trouble::start_nginx($d);
