@@ -40,7 +40,7 @@ MODULE := $(BUILD)/ngx_http_durable_module.so
 GLUE_SRC := $(wildcard ngx_module/*.c)
 GLUE_DEPS := $(wildcard ngx_module/*.h)
 
-.PHONY: all module durable unit fuzz test check-style asan clean
+.PHONY: all module durable unit fuzz test check-style asan crash clean
 
 all: module durable
 
@@ -93,6 +93,8 @@ TEST_ENV = DURABLE_BUILD=$(CURDIR)/$(BUILD) DURABLE=$(CURDIR)/$(BUILD)/durable \
 	TEST_NGINX_BINARY=$(NGINX_BINARY) \
 	TEST_NGINX_LOAD_MODULES=$(CURDIR)/$(MODULE)
 
+# What README.md does with curl is tested as well.
+test: PACKAGES += curl
 test: deps deps-node
 	$(MAKE) --no-print-directory -j$(JOBS) check-style all unit fuzz \
 		$(BUILD)/sim
@@ -117,8 +119,15 @@ asan:
 
 ASAN_TESTS ?= $(sort $(wildcard t/[0-5]*.t)) t/8*.t
 
+# The long crash test: CRASH="--seed 7 --only leader" for more options.
+ROUNDS ?= 500
+
+crash: all
+	DURABLE_BUILD=$(CURDIR)/$(BUILD) TEST_NGINX_BINARY=$(NGINX_BINARY) \
+		perl t/crash.pl --rounds $(ROUNDS) $(CRASH)
+
 clean:
-	rm -rf $(BUILD)
+	rm -rf $(BUILD) $(EXAMPLE)/node_modules t/servroot*
 
 # --- end of tests
 
@@ -164,8 +173,14 @@ sim: $(BUILD)/sim
 
 PACKAGES := build-essential nginx nginx-dev libjansson-dev liblmdb-dev \
 	libssl-dev libcurl4-openssl-dev
-APT_INSTALL = DEBIAN_FRONTEND=noninteractive apt-get install -y -q \
-	--no-install-recommends
+# Debian starts what it installs: nginx, on port 80.  Not so here.
+APT_INSTALL = policy=/usr/sbin/policy-rc.d; \
+	if [ ! -e $$policy ]; then \
+	    trap 'rm -f /usr/sbin/policy-rc.d' EXIT; \
+	    printf '\#!/bin/sh\nexit 101\n' >$$policy && chmod 755 $$policy; \
+	fi; \
+	apt-get update -q && DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -q --no-install-recommends
 EXAMPLE := examples/document-pipeline
 NODE_BIN := $(CURDIR)/$(BUILD)/node/node_modules/node/bin
 NODE_OLD = ! node -e \
@@ -187,17 +202,17 @@ deps:
 	if [ $$(id -u) != 0 ]; then \
 	    echo "Packages are missing: sudo apt install$$missing" >&2; exit 1; \
 	fi; \
-	apt-get update -q && $(APT_INSTALL) $$missing
+	$(APT_INSTALL) $$missing
 
 # The example needs node 20: the system's, or one from npm under build.
-deps-node:
+deps-node: deps
 	@export PATH="$(NODE_BIN):$$PATH"; \
 	if command -v npm >/dev/null && ! { $(NODE_OLD); }; then exit 0; fi; \
 	if ! command -v npm >/dev/null; then \
 	    if [ $$(id -u) != 0 ]; then \
 	        echo "npm is missing: sudo apt install npm" >&2; exit 1; \
 	    fi; \
-	    apt-get update -q && $(APT_INSTALL) npm || exit 1; \
+	    $(APT_INSTALL) npm || exit 1; \
 	fi; \
 	if $(NODE_OLD); then \
 	    echo "node is older than 20: taking node@22 from npm"; \

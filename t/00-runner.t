@@ -627,7 +627,7 @@ GET /nothing
 
 === variables of the environment are put into a section
 --- config
-location /t { return 200 ${TEST_NGINX_SERVER_PORT}; }
+location /t { return 200 $TEST_NGINX_SERVER_PORT; }
 --- request
 GET /t
 --- response_body eval: $ENV{TEST_NGINX_PORT}
