@@ -64,7 +64,9 @@ static const durable_kind_t  durable_kinds[] = {
     { "run.failed",     "FAILED",    RED,    durable_detail_error },
     { "run.cancelled",  "cancelled", YELLOW, durable_detail_error },
     { "app.synced",     "synced",    CYAN,   durable_detail_app },
-    { "app.error",      "not synced", RED,   durable_detail_app }
+    { "app.error",      "not synced", RED,   durable_detail_app },
+    { "app.parked",     "waits for", RED,    durable_detail_app },
+    { "app.unparked",   "answers",   GREEN,  durable_detail_app }
 };
 
 static const durable_kind_t  durable_kind_any = {

@@ -483,8 +483,15 @@ subtest 'an app that is dead fails its own runs only, and says why' => sub {
     site_is_up($d);
 
     Trouble::end_app($app{hang});
-    $d->wait_run($hanging[$_], 'Failed', 30) for 0, 299;
-    pass('when its connections break its runs fail, all of them');
+    my ($at) = $app{hang}{url} =~ /(:\d+)\b/;
+    wait_for(30, 'it is parked when its connections break', sub {
+        return grep { $_->{url} =~ /\Q$at\E\b/ } @{$d->status->{parked}};
+    });
+    wait_for(10, 'its calls come back', sub {
+        return $d->status->{engine}{leases} <= 1;
+    });
+    is(scalar(grep { ($d->event_runs($_))[0]{status} eq 'Failed' } @hanging),
+       0, 'and its runs wait, all of them');
 
     is(Trouble::logged($d, qr/\[error\]/), 0,
        'none of this is an error of the server');

@@ -105,6 +105,7 @@ dur_engine_counters_put(dur_engine_t *e)
     dur_enc_u64(&w, e->counters.task);
     dur_enc_u32(&w, e->counters.app);
     dur_enc_u32(&w, e->counters.function);
+    dur_enc_u64(&w, e->counters.live);
     dur_enc_end(&w);
 
     return dur_txn_put(e->txn, DUR_T_META, dur_str("counters"),
@@ -131,6 +132,7 @@ dur_engine_counters_get(dur_engine_t *e)
         e->counters.task = dur_dec_u64(&r);
         e->counters.app = dur_dec_u32(&r);
         e->counters.function = dur_dec_u32(&r);
+        e->counters.live = dur_dec_u64(&r);
         dur_dec_end(&r);
 
         return r.failed ? DUR_ECORRUPT : DUR_OK;
@@ -649,7 +651,26 @@ dur_engine_abort(dur_engine_t *e)
 int64_t
 dur_engine_next_due(const dur_engine_t *e)
 {
-    return e->next_due < e->next_expiry ? e->next_due : e->next_expiry;
+    int64_t                due;
+    uint32_t               i;
+    dur_registered_app_t  *app;
+
+    due = e->next_due < e->next_expiry ? e->next_due : e->next_expiry;
+
+    /* a probe that was due in the last batch is ready work, see below */
+
+    for (i = 0; i < e->registry.napps; i++) {
+        app = e->registry.apps[i];
+
+        if (app != NULL && app->target.parked != 0 && app->maybe_ready
+            && app->target.probe_at > e->now && app->target.probe_at < due
+            && dur_registry_may_call(app, &e->conf))
+        {
+            due = app->target.probe_at;
+        }
+    }
+
+    return due;
 }
 
 
@@ -670,7 +691,8 @@ dur_engine_has_ready(const dur_engine_t *e)
         app = e->registry.apps[i];
 
         if (app != NULL && app->maybe_ready
-            && dur_registry_may_call(app, &e->conf))
+            && dur_registry_may_call(app, &e->conf)
+            && !dur_target_waits(&app->target, e->now))
         {
             return true;
         }
@@ -693,5 +715,6 @@ dur_engine_stat(const dur_engine_t *e, dur_engine_stat_t *stat)
     *stat = e->stat;
     stat->epoch = e->epoch;
     stat->sequence = e->counters.sequence;
+    stat->runs_live = e->counters.live;
     memcpy(stat->store_id, e->store_id, sizeof(stat->store_id));
 }

@@ -75,8 +75,8 @@ typedef struct dur_effect_s  dur_effect_t;
 dur_rc_t dur_engine_commit(dur_engine_t *e, dur_effect_t **effects);
 void dur_engine_abort(dur_engine_t *e);
 
-/* When the earliest timer is due (ms), INT64_MAX without one; valid between
- * batches. */
+/* When the earliest timer, or the probe of a parked app, is due (ms),
+ * INT64_MAX without one; valid between batches. */
 int64_t dur_engine_next_due(const dur_engine_t *e);
 
 /* True while bounded tasks are waiting: submit a DUR_OP_TASKS. */
@@ -128,6 +128,7 @@ typedef struct {
     uint64_t  runs_completed;
     uint64_t  runs_failed;
     uint64_t  runs_cancelled;
+    uint64_t  runs_live;        /* now, also of leaders before */
     uint64_t  attempts;         /* calls leased */
     uint64_t  steps;            /* memos written */
     uint64_t  leases;           /* now */

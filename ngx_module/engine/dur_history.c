@@ -20,9 +20,43 @@ dur_history_outcome_name(uint8_t outcome)
         return "failed";
     case DUR_HISTORY_LOST:
         return "lost";
+    case DUR_HISTORY_PARKED:
+        return "parked";
     default:
         return "unknown";
     }
+}
+
+
+static dur_str_t
+dur_history_key(uint8_t key[DUR_HISTORY_KEY], const dur_run_t *run,
+    uint32_t sequence)
+{
+    memcpy(key, run->id.b, DUR_ULID_LEN);
+    dur_put32(key + DUR_ULID_LEN, sequence);
+
+    return dur_str_make(key, DUR_HISTORY_KEY);
+}
+
+
+/* The last record of the run says the same of the same item. */
+static bool
+dur_history_repeats(dur_engine_t *e, const dur_run_t *run,
+    const dur_history_t *h)
+{
+    uint8_t        key[DUR_HISTORY_KEY];
+    dur_str_t      row;
+    dur_history_t  last;
+
+    if (h->outcome != DUR_HISTORY_PARKED || run->history_sequence == 0) {
+        return false;
+    }
+
+    return dur_txn_get(e->txn, DUR_T_HISTORY,
+                       dur_history_key(key, run, run->history_sequence - 1),
+                       &row) == DUR_OK
+           && dur_history_decode(row, &last) == DUR_OK
+           && last.outcome == DUR_HISTORY_PARKED && last.item == h->item;
 }
 
 
@@ -32,6 +66,10 @@ dur_history_add(dur_engine_t *e, dur_run_t *run, const dur_history_t *h)
     uint8_t    key[DUR_HISTORY_KEY];
     dur_enc_t  w;
     dur_str_t  error;
+
+    if (dur_history_repeats(e, run, h)) {
+        run->history_sequence--;
+    }
 
     error = h->error;
     if (error.len > DUR_HISTORY_ERROR) {
@@ -55,11 +93,9 @@ dur_history_add(dur_engine_t *e, dur_run_t *run, const dur_history_t *h)
 
     dur_enc_str(&w, error);
 
-    memcpy(key, run->id.b, DUR_ULID_LEN);
-    dur_put32(key + DUR_ULID_LEN, run->history_sequence++);
-
     return dur_txn_put(e->txn, DUR_T_HISTORY,
-                       dur_str_make(key, sizeof(key)), dur_enc_done(&w));
+                       dur_history_key(key, run, run->history_sequence++),
+                       dur_enc_done(&w));
 }
 
 

@@ -16,7 +16,8 @@ typedef enum {
     DUR_HISTORY_OK = 1,         /* steps or the function went on */
     DUR_HISTORY_RETRY,          /* failed, tried again at `at` */
     DUR_HISTORY_FAILED,         /* failed, no attempts left or final */
-    DUR_HISTORY_LOST            /* the executor was lost meanwhile */
+    DUR_HISTORY_LOST,           /* the executor was lost meanwhile */
+    DUR_HISTORY_PARKED          /* no answer of a parked app: not counted */
 } dur_history_outcome_t;
 
 typedef struct {
@@ -33,6 +34,8 @@ typedef struct {
     dur_str_t   error;          /* first bytes of it */
 } dur_history_t;
 
+/* PARKED after PARKED of the same item replaces it: an app may be away for
+ * long. */
 dur_rc_t dur_history_add(dur_engine_t *e, dur_run_t *run,
     const dur_history_t *h);
 

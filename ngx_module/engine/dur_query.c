@@ -703,3 +703,48 @@ dur_query_apps(dur_store_t *s, dur_buf_t *out)
 
     return dur_query_end(&q, rc);
 }
+
+
+static void
+dur_query_write_parked(dur_query_t *q, dur_str_t key, dur_str_t row,
+    void *data)
+{
+    dur_str_t              value;
+    dur_target_t           t;
+    dur_registered_app_t   app;
+
+    (void) data;
+
+    if (dur_target_decode(row, &t) != DUR_OK || t.parked == 0
+        || dur_txn_get(q->txn, DUR_T_APP, key, &value) != DUR_OK
+        || dur_registry_app_decode(key, value, &app) != DUR_OK)
+    {
+        return;
+    }
+
+    dur_query_comma(q);
+    dur_buf_addz(q->out, "{\"app\":");
+    dur_json_write_string(q->out, app.name);
+    dur_query_string(q->out, "url", app.url);
+    dur_query_string(q->out, "error", dur_str_c(t.error));
+    dur_query_time(q->out, "parked_at", t.parked);
+    dur_query_time(q->out, "probe_at", t.probe_at);
+    dur_buf_addc(q->out, '}');
+}
+
+
+dur_rc_t
+dur_query_parked(dur_store_t *s, dur_buf_t *out)
+{
+    dur_rc_t     rc;
+    dur_query_t  q;
+
+    rc = dur_query_begin(&q, s, out);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    rc = dur_query_table(&q, DUR_T_TARGET, dur_query_write_parked, NULL);
+
+    return dur_query_end(&q, rc);
+}

@@ -52,4 +52,8 @@ dur_rc_t dur_query_functions(dur_store_t *s, dur_str_t app, dur_buf_t *out);
 /* Array of apps: {"id","name","url","sdk","error","functions":n}. */
 dur_rc_t dur_query_apps(dur_store_t *s, dur_buf_t *out);
 
+/* Array of the apps that are parked: {"app","url","error","parked_at",
+ * "probe_at"}. */
+dur_rc_t dur_query_parked(dur_store_t *s, dur_buf_t *out);
+
 #endif /* DUR_QUERY_H */

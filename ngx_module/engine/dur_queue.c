@@ -155,7 +155,7 @@ dur_queue_push(dur_engine_t *e, dur_item_t *item)
 
     app = dur_registry_app(&e->registry, item->app);
 
-    if (e->credits > 0 && app != NULL
+    if (e->credits > 0 && app != NULL && app->target.parked == 0
         && dur_registry_may_call(app, &e->conf))
     {
         e->credits--;
@@ -220,7 +220,9 @@ dur_queue_dispatch_one(dur_engine_t *e, dur_cursor_t *c,
 
     *leased = false;
 
-    if (!app->maybe_ready || !dur_registry_may_call(app, &e->conf)) {
+    if (!app->maybe_ready || !dur_registry_may_call(app, &e->conf)
+        || dur_target_waits(&app->target, e->now))
+    {
         return DUR_OK;
     }
 
@@ -236,6 +238,13 @@ dur_queue_dispatch_one(dur_engine_t *e, dur_cursor_t *c,
     }
 
     *leased = true;
+
+    if (app->target.parked != 0) {
+        rc = dur_target_probe(e, app->id, item.id);
+        if (rc != DUR_OK) {
+            return rc;
+        }
+    }
 
     return dur_queue_lease(e, &item, app);
 }
@@ -329,7 +338,7 @@ dur_queue_release(dur_engine_t *e, const dur_item_t *item)
         e->stat.leases--;
     }
 
-    return DUR_OK;
+    return dur_target_released(e, item->app, item->id);
 }
 
 

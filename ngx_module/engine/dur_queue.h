@@ -27,7 +27,8 @@ typedef enum {
 
 typedef struct {
     uint8_t     kind;
-    uint8_t     losses;         /* sidecars lost while it was leased */
+    uint8_t     losses;         /* sidecars lost while it was leased, calls
+                                   of a parked app that broke */
     uint16_t    attempt;        /* from 0, restarts with every new item */
     uint32_t    generation;
     uint64_t    id;
@@ -50,11 +51,12 @@ dur_rc_t dur_item_decode(dur_str_t row, dur_item_t *item);
 
 /*
  * Makes due work of an item: leased at once while the op has a credit of its
- * own to pass on and the app is below its limit, else ready.
+ * own to pass on and the app is below its limit and not parked, else ready.
  */
 dur_rc_t dur_queue_push(dur_engine_t *e, dur_item_t *item);
 
-/* Leases at most `budget` ready items, one app after the other. */
+/* Leases at most `budget` ready items, one app after the other; of an app that
+ * is parked only a probe that is due. */
 dur_rc_t dur_queue_dispatch(dur_engine_t *e, unsigned budget);
 
 /* DUR_ENOTFOUND when there is no such lease. */

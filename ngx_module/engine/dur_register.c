@@ -363,6 +363,7 @@ dur_register(dur_engine_t *e, dur_str_t payload, dur_reply_t *reply)
     bool                   modified;
     char                   err[512];
     dur_rc_t               rc;
+    uint32_t               id;
     dur_app_t              sent;
     dur_registered_app_t  *app;
 
@@ -390,6 +391,8 @@ dur_register(dur_engine_t *e, dur_str_t payload, dur_reply_t *reply)
         goto done;
     }
 
+    id = app ? app->id : 0;
+
     modified = (app == NULL || !app->registered || app->removed
                 || memcmp(app->checksum, sent.checksum, 32) != 0);
 
@@ -401,6 +404,10 @@ dur_register(dur_engine_t *e, dur_str_t payload, dur_reply_t *reply)
         if (rc == DUR_OK) {
             rc = dur_register_feed_synced(e, &sent);
         }
+    }
+
+    if (rc == DUR_OK && id != 0) {
+        rc = dur_target_hint(e, id);
     }
 
     if (rc == DUR_OK) {
@@ -438,6 +445,7 @@ dur_register_sync(dur_engine_t *e, dur_str_t url, dur_str_t error,
     dur_reply_t *reply)
 {
     dur_rc_t               rc;
+    uint32_t               id;
     dur_str_t              normal;
     dur_registered_app_t  *app, fresh;
 
@@ -465,8 +473,12 @@ dur_register_sync(dur_engine_t *e, dur_str_t url, dur_str_t error,
         return dur_register_set_error(e, &fresh, error);
     }
 
-    return dur_str_eq(app->error, error)
-           ? DUR_OK : dur_register_set_error(e, app, error);
+    id = app->id;
+
+    rc = dur_str_eq(app->error, error)
+         ? DUR_OK : dur_register_set_error(e, app, error);
+
+    return (rc == DUR_OK && error.len == 0) ? dur_target_hint(e, id) : rc;
 }
 
 
@@ -490,6 +502,9 @@ dur_register_remove(dur_engine_t *e, dur_str_t url, dur_reply_t *reply)
     copy.removed = true;
 
     rc = dur_registry_app_put(e, &copy);
+    if (rc == DUR_OK) {
+        rc = dur_target_forget(e, app->id);
+    }
     if (rc == DUR_OK) {
         rc = dur_register_archive(e, app->id, NULL);
     }

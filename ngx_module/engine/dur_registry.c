@@ -403,6 +403,22 @@ dur_registry_count_lease(dur_registry_t *r, dur_str_t key, dur_str_t row)
 }
 
 
+static dur_rc_t
+dur_registry_load_target(dur_registry_t *r, dur_str_t key, dur_str_t row)
+{
+    dur_registered_app_t  *app;
+
+    app = key.len == 4 ? dur_registry_app(r, dur_get32(key.data)) : NULL;
+
+    if (app != NULL && dur_target_decode(row, &app->target) != DUR_OK) {
+        /* it is found out anew */
+        memset(&app->target, 0, sizeof(app->target));
+    }
+
+    return DUR_OK;
+}
+
+
 dur_rc_t
 dur_registry_load(dur_registry_t *r, dur_txn_t *t)
 {
@@ -434,6 +450,9 @@ dur_registry_load(dur_registry_t *r, dur_txn_t *t)
     }
     if (rc == DUR_OK) {
         rc = dur_registry_each(r, t, DUR_T_LEASE, dur_registry_count_lease);
+    }
+    if (rc == DUR_OK) {
+        rc = dur_registry_each(r, t, DUR_T_TARGET, dur_registry_load_target);
     }
     if (rc == DUR_OK) {
         rc = dur_registry_build_index(r);

@@ -14,6 +14,7 @@
 #include "engine/dur_config.h"
 #include "engine/dur_expr.h"
 #include "engine/dur_store.h"
+#include "engine/dur_target.h"
 
 typedef struct dur_engine_s  dur_engine_t;
 
@@ -56,6 +57,7 @@ typedef struct {
     dur_str_t  version;
     dur_str_t  error;               /* of the last sync, empty: fine */
     uint8_t    checksum[32];
+    dur_target_t  target;           /* whether it answers */
 } dur_registered_app_t;
 
 /* One row of the trigger index, sorted by pattern, function, trigger. */
@@ -75,7 +77,7 @@ typedef struct {
     dur_trigger_index_t   *index;
 } dur_registry_t;
 
-/* Reads everything, also the number of leases per app. */
+/* Reads everything, also the number of leases and the health per app. */
 dur_rc_t dur_registry_load(dur_registry_t *r, dur_txn_t *t);
 void dur_registry_unload(dur_registry_t *r);
 

@@ -236,9 +236,69 @@ dur_result_given_back(dur_engine_t *e, dur_item_t *item)
 }
 
 
+/*
+ * What the result says of the app's health.  *parked: the app is parked and
+ * this was no attempt.  A call that broke after it was sent may have done
+ * something, to the app even: the third such call of an item is an attempt
+ * all the same, so that a step that ends its app does not hold up the rest
+ * for ever.
+ */
+static dur_rc_t
+dur_result_health(dur_result_t *x, const dur_op_result_t *result, bool probe,
+    bool *parked)
+{
+    dur_rc_t  rc;
+
+    *parked = false;
+
+    if (!dur_target_is_failure(result)) {
+        return dur_target_answered(x->e, x->item.app);
+    }
+
+    rc = dur_target_failed(x->e, x->item.app, probe, x->answer.message,
+                           parked);
+
+    if (rc == DUR_OK && *parked
+        && (result->error_kind == DUR_CALL_ELOST
+            || result->error_kind == DUR_CALL_ETIMEOUT)
+        && ++x->item.losses >= DUR_ITEM_LOSSES)
+    {
+        x->item.losses = 0;
+        *parked = false;
+    }
+
+    return rc;
+}
+
+
+/* The app is parked: the item waits as it is, for a probe or an answer. */
+static dur_rc_t
+dur_result_parked(dur_result_t *x, const dur_op_result_t *result)
+{
+    dur_rc_t  rc;
+
+    dur_result_start_history(x, result);
+    x->history.outcome = DUR_HISTORY_PARKED;
+    x->history.error = x->answer.message;
+
+    if (x->run.started == 0) {
+        x->run.started = x->item.due;
+    }
+
+    if (x->item.kind == DUR_ITEM_DISCOVERY) {
+        x->run.flags &= (uint16_t) ~DUR_RUN_F_AGAIN;
+    }
+
+    rc = dur_queue_push(x->e, &x->item);
+
+    return rc == DUR_OK ? dur_result_finish(x) : rc;
+}
+
+
 static dur_rc_t
 dur_result_live(dur_result_t *x, const dur_op_result_t *result)
 {
+    bool           probe, parked;
     dur_rc_t       rc;
     dur_engine_t  *e = x->e;
 
@@ -246,10 +306,19 @@ dur_result_live(dur_result_t *x, const dur_op_result_t *result)
         return dur_result_given_back(e, &x->item);
     }
 
+    probe = dur_target_is_probe(e, x->item.app, x->item.id);
+    parked = false;
+
     rc = dur_answer_parse(result, e->now, e->arena, &x->answer);
 
     if (rc == DUR_OK) {
         rc = dur_queue_release(e, &x->item);
+    }
+    if (rc == DUR_OK) {
+        rc = dur_result_health(x, result, probe, &parked);
+    }
+    if (rc == DUR_OK && parked) {
+        return dur_result_parked(x, result);
     }
     if (rc == DUR_OK) {
         rc = dur_result_close_item(x);

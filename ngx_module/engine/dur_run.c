@@ -147,15 +147,47 @@ dur_run_feed_member(dur_buf_t *b, const char *key, dur_str_t value)
 }
 
 
+static void
+dur_run_feed_begin(dur_engine_t *e, const dur_run_t *run, const char *kind,
+    dur_buf_t *b)
+{
+    char             id[DUR_ULID_TEXT_LEN + 1];
+    dur_function_t  *fn;
+
+    fn = dur_registry_function(&e->registry, run->function);
+    dur_ulid_text(&run->id, id);
+
+    dur_buf_init(b, 64 * 1024);
+    dur_buf_addf(b, "{\"ts\":%lld,\"kind\":\"%s\",\"run\":\"%s\"",
+                 (long long) e->now, kind, id);
+    dur_run_feed_member(b, "function", fn ? fn->slug : dur_str_null);
+}
+
+
+static dur_rc_t
+dur_run_feed_end_line(dur_engine_t *e, dur_buf_t *b)
+{
+    dur_effect_t  *effect;
+
+    dur_buf_addc(b, '}');
+
+    effect = b->failed ? NULL : dur_engine_effect(e, DUR_EFFECT_FEED);
+    if (effect != NULL) {
+        effect->text = dur_arena_copy(e->arena, dur_buf_str(b));
+    }
+
+    dur_buf_deinit(b);
+
+    return effect ? DUR_OK : DUR_ENOMEM;
+}
+
+
 dur_rc_t
 dur_run_feed(dur_engine_t *e, const dur_run_t *run, const char *kind,
     dur_str_t step, unsigned attempt, int64_t ms, int64_t at,
     dur_str_t error)
 {
-    char             id[DUR_ULID_TEXT_LEN + 1];
-    dur_buf_t        b;
-    dur_effect_t    *effect;
-    dur_function_t  *fn;
+    dur_buf_t  b;
 
     if (!e->feed) {
         return DUR_OK;
@@ -165,13 +197,7 @@ dur_run_feed(dur_engine_t *e, const dur_run_t *run, const char *kind,
         error.len = 1024;
     }
 
-    fn = dur_registry_function(&e->registry, run->function);
-    dur_ulid_text(&run->id, id);
-
-    dur_buf_init(&b, 64 * 1024);
-    dur_buf_addf(&b, "{\"ts\":%lld,\"kind\":\"%s\",\"run\":\"%s\"",
-                 (long long) e->now, kind, id);
-    dur_run_feed_member(&b, "function", fn ? fn->slug : dur_str_null);
+    dur_run_feed_begin(e, run, kind, &b);
     dur_run_feed_member(&b, "step", step);
     dur_buf_addf(&b, ",\"attempt\":%u,\"ms\":%lld", attempt, (long long) ms);
 
@@ -180,16 +206,29 @@ dur_run_feed(dur_engine_t *e, const dur_run_t *run, const char *kind,
     }
 
     dur_run_feed_member(&b, "error", error);
-    dur_buf_addc(&b, '}');
 
-    effect = b.failed ? NULL : dur_engine_effect(e, DUR_EFFECT_FEED);
-    if (effect != NULL) {
-        effect->text = dur_arena_copy(e->arena, dur_buf_str(&b));
+    return dur_run_feed_end_line(e, &b);
+}
+
+
+static dur_rc_t
+dur_run_feed_started(dur_engine_t *e, const dur_run_t *run, dur_str_t event)
+{
+    dur_buf_t  b;
+
+    if (!e->feed) {
+        return DUR_OK;
     }
 
-    dur_buf_deinit(&b);
+    dur_run_feed_begin(e, run, "run.started", &b);
+    dur_run_feed_member(&b, "event", event);
+    dur_buf_addz(&b, ",\"attempt\":0,\"ms\":0");
 
-    return effect ? DUR_OK : DUR_ENOMEM;
+    if (run->discovery_due != 0) {
+        dur_buf_addf(&b, ",\"at\":%lld", (long long) run->discovery_due);
+    }
+
+    return dur_run_feed_end_line(e, &b);
 }
 
 
@@ -272,8 +311,8 @@ dur_run_start(dur_engine_t *e, const dur_function_t *fn,
 
     if (rc == DUR_OK) {
         e->stat.runs_started++;
-        rc = dur_run_feed(e, &run, "run.started", dur_str_null, 0, 0,
-                          run.discovery_due, dur_str_null);
+        e->counters.live++;
+        rc = dur_run_feed_started(e, &run, event->name);
     }
 
     return rc;
@@ -412,6 +451,10 @@ dur_run_end(dur_engine_t *e, dur_run_t *run, dur_run_status_t status,
 
     if (run->status != DUR_RUN_LIVE) {
         return DUR_OK;
+    }
+
+    if (e->counters.live > 0) {
+        e->counters.live--;
     }
 
     run->status = (uint8_t) status;

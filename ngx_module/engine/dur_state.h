@@ -30,6 +30,7 @@ typedef struct {
     uint64_t  task;
     uint32_t  app;
     uint32_t  function;
+    uint64_t  live;             /* not a next value: runs that live */
 } dur_counters_t;
 
 struct dur_engine_s {

@@ -5,7 +5,8 @@
  * apps that really read the calls and answer as an SDK does (sim_app), a
  * sidecar with slots, a ledger and losses (sim_sidecar), and a world that
  * submits ops in random batches, moves the clock, kills the leader before or
- * after a commit and the sidecar at any time (sim_world).  After each commit
+ * after a commit and the sidecar at any time (sim_world).  Apps go away for
+ * seconds or an hour (sim_target says what that may mean).  After each commit
  * and when the world is quiet, sim_check compares the store with what the
  * models saw.
  *
@@ -22,6 +23,7 @@
 #include "engine/dur_frame.h"
 #include "engine/dur_op.h"
 #include "engine/dur_store.h"
+#include "engine/dur_target.h"
 #include "engine/dur_ulid.h"
 
 #include "sim_rand.h"
@@ -41,6 +43,7 @@
 #define SIM_CALLS_MAX  512
 #define SIM_CLIENTS    4            /* different client event ids */
 #define SIM_IDS_MAX    64           /* function ids of the engine */
+#define SIM_BATCH_MAX  48           /* ops */
 #define SIM_ALWAYS     99           /* fails as often as it is tried */
 
 typedef struct sim_s  sim_t;
@@ -105,6 +108,10 @@ typedef struct {
     bool      registered;
     int64_t   down_until;       /* refuses connections until then */
     bool      down_503;         /* .. or answers 503 */
+    unsigned  errors;           /* failures in a row, as the models count */
+    bool      was_parked;       /* before the batch */
+    bool      answered;         /* .. and not any more, in between */
+    unsigned  calls;            /* of the batch */
 } sim_app_t;
 
 
@@ -157,6 +164,8 @@ typedef struct {
     char             *body;
     int               run;          /* whose steps it executes, or -1 */
     uint32_t          steps;        /* which, as bits */
+    unsigned          attempt;      /* of the item, when it was sent */
+    unsigned          losses;
     bool              discovery;
     unsigned          memos;        /* that it was told of */
 } sim_call_t;
@@ -206,6 +215,8 @@ typedef struct {
     uint64_t  batches;
     uint64_t  ops;
     uint64_t  deaths;           /* of leaders */
+    uint64_t  parked;           /* apps, so many times */
+    uint64_t  probes;
 } sim_figures_t;
 
 struct sim_s {
@@ -248,6 +259,12 @@ struct sim_s {
     size_t                nattempts;    /* every attempt ever sent */
     size_t                attempts_size;
     uint8_t              *attempts;
+
+    unsigned              nwaiting;     /* of parked apps, in this batch */
+    struct {
+        uint64_t  item;
+        unsigned  attempt;
+    } waiting[SIM_BATCH_MAX];
 
     unsigned              nevents;
     unsigned              events_size;
@@ -298,6 +315,13 @@ unsigned sim_sidecar_used(const sim_t *s);
 int64_t sim_sidecar_next(const sim_t *s);   /* instant, INT64_MAX: none */
 void sim_sidecar_inventory(sim_t *s, dur_buf_t *out);
 void sim_call_free(sim_t *s, sim_call_t *c);
+
+/* sim_target.c */
+bool sim_target_away(const sim_call_t *c);      /* no answer of the app */
+void sim_target_sent(sim_t *s, sim_call_t *c);
+/* Compares the store with the models; the rows of the apps, by number. */
+void sim_target_check(sim_t *s, dur_txn_t *txn,
+    dur_target_t targets[SIM_APPS_MAX]);
 
 /* sim_world.c */
 void sim_world_run(sim_t *s);

@@ -562,7 +562,7 @@ sim_garbage(sim_ctx_t *x)
 void
 sim_app_answer(sim_t *s, sim_call_t *c)
 {
-    bool        lost;
+    bool        lost, errored;
     sim_ctx_t   x;
     sim_app_t  *app;
 
@@ -575,11 +575,11 @@ sim_app_answer(sim_t *s, sim_call_t *c)
     c->discovery = strcmp(x.target, "step") == 0;
     c->memos = x.nmemos;
     app = &s->apps[x.fn->app];
+    errored = x.run->errored;
 
-    if (!s->calm && s->now < app->down_until) {
+    if (s->now < app->down_until) {
         if (app->down_503) {
             sim_answer(&x, 503, "", "down for maintenance");
-            x.run->errored = true;
         } else {
             sim_answer_error(&x, DUR_CALL_ECONNECT);
         }
@@ -596,6 +596,11 @@ sim_app_answer(sim_t *s, sim_call_t *c)
         if (lost) {
             sim_answer_error(&x, DUR_CALL_ELOST);
         }
+    }
+
+    if (sim_target_away(c)) {
+        /* whether it was an attempt is seen when it is decided */
+        x.run->errored = errored;
     }
 
     json_decref(x.body);

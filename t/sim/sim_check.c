@@ -31,7 +31,9 @@ typedef struct {
     unsigned     nitems;
     sim_item_t   items[SIM_ITEMS_MAX];
     uint64_t     leases;
+    uint64_t     live;
     int64_t      first_timer;
+    dur_target_t targets[SIM_APPS_MAX];
 } sim_view_t;
 
 
@@ -292,6 +294,7 @@ sim_view_run(sim_view_t *v, const dur_run_t *run)
     status = dur_run_status_name(run);
 
     if (run->status == DUR_RUN_LIVE) {
+        v->live++;
         if (m->ended) {
             sim_fail(v->s, "run %s was %s and lives again", id, m->status);
         }
@@ -378,11 +381,14 @@ static void
 sim_view_figures(sim_view_t *v)
 {
     bool               ready;
+    int64_t            probe;
     unsigned           i, j, n;
     sim_item_t        *it;
+    dur_target_t      *target;
     dur_engine_stat_t  stat;
 
     ready = false;
+    probe = INT64_MAX;
 
     for (i = 0; i < v->nitems; i++) {
         it = &v->items[i];
@@ -405,7 +411,17 @@ sim_view_figures(sim_view_t *v)
         }
 
         if (it->table == DUR_T_READY) {
-            ready |= n < v->s->conf.max_calls;
+            target = &v->targets[it->item.app - 1];
+
+            if (n >= v->s->conf.max_calls) {
+                continue;
+            }
+
+            if (!dur_target_waits(target, v->s->now)) {
+                ready = true;
+            } else if (target->probe_at < probe) {
+                probe = target->probe_at;
+            }
             continue;
         }
 
@@ -433,8 +449,17 @@ sim_view_figures(sim_view_t *v)
         sim_fail(v->s, "the engine does not see its ready work");
     }
 
+    if (stat.runs_live != v->live) {
+        sim_fail(v->s, "the engine counts %u live runs, there are %u",
+                 (unsigned) stat.runs_live, (unsigned) v->live);
+    }
+
     if (dur_engine_next_due(v->s->engine) > v->first_timer) {
         sim_fail(v->s, "the engine sleeps past its first timer");
+    }
+
+    if (dur_engine_next_due(v->s->engine) > probe) {
+        sim_fail(v->s, "the engine sleeps past a probe");
     }
 }
 
@@ -626,6 +651,7 @@ sim_check_commit(sim_t *s)
     v.s = s;
     v.nitems = 0;
     v.leases = 0;
+    v.live = 0;
     v.first_timer = INT64_MAX;
 
     sim_view_open(s, &v.txn);
@@ -634,6 +660,7 @@ sim_check_commit(sim_t *s)
     sim_view_items(&v, DUR_T_LEASE);
     sim_view_items(&v, DUR_T_TIMER);
     sim_view_runs(&v);
+    sim_target_check(s, v.txn, v.targets);
     sim_view_figures(&v);
     sim_view_events(&v);
 

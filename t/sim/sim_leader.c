@@ -115,7 +115,13 @@ sim_committed_result(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
 
     c = &s->calls[o->ref];
 
-    if (reply->rc != DUR_OK || !c->discovery || c->run < 0) {
+    if (reply->rc == DUR_OK) {
+        sim_target_result(s, c);
+    }
+
+    if (reply->rc != DUR_OK || !c->discovery || c->run < 0
+        || sim_target_away(c))
+    {
         return;
     }
 
@@ -182,6 +188,7 @@ sim_committed_remove(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
     }
 
     s->apps[o->ref].registered = false;
+    sim_target_removed(s, (unsigned) o->ref);
 }
 
 
@@ -355,6 +362,7 @@ sim_batch(sim_t *s, sim_ops_t *b)
 
     sim_log_batch(s, b);
     s->opened = 0;
+    sim_target_begin(s);
     sim_committed(s, b);
     sim_ghosts(s, b);
 
@@ -366,6 +374,7 @@ sim_batch(sim_t *s, sim_ops_t *b)
         for ( ; f != NULL; f = f->next) {
             sim_sidecar_effect(s, f);
         }
+        sim_target_probes(s, b);
         sim_replied(s, b);
     }
 

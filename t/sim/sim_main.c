@@ -143,6 +143,8 @@ sim_seed(const sim_options_t *opt, uint64_t seed, sim_figures_t *total)
     total->executed += s->figures.executed;
     total->runs += s->nruns;
     total->deaths += s->figures.deaths;
+    total->parked += s->figures.parked;
+    total->probes += s->figures.probes;
 
     sim_directory(s->path, false);
 
@@ -220,6 +222,8 @@ sim_jobs(const sim_options_t *opt)
         total.executed += part.executed;
         total.runs += part.runs;
         total.deaths += part.deaths;
+        total.parked += part.parked;
+        total.probes += part.probes;
     }
 
     for (i = 0, rc = 0; i < opt->jobs; i++) {
@@ -232,10 +236,11 @@ sim_jobs(const sim_options_t *opt)
 
     printf("%sok 1 - %" PRIu64 " seeds from %" PRIu64 ": %" PRIu64 " runs, %"
            PRIu64 " steps executed, %" PRIu64 " ops in %" PRIu64
-           " commits, %" PRIu64 " leaders died, %" PRIu64 " seeds failed\n"
-           "1..1\n", rc ? "not " : "", total.seeds, opt->start, total.runs,
+           " commits, %" PRIu64 " leaders died, %" PRIu64 " apps parked and %"
+           PRIu64 " probes, %" PRIu64 " seeds failed\n1..1\n",
+           rc ? "not " : "", total.seeds, opt->start, total.runs,
            total.executed, total.ops, total.batches, total.deaths,
-           total.failed);
+           total.parked, total.probes, total.failed);
 
     return rc;
 }

@@ -119,6 +119,24 @@ sim_add_remove(sim_t *s, sim_ops_t *b, unsigned app)
 }
 
 
+/* A poll found the app, or did not. */
+void
+sim_add_sync(sim_t *s, sim_ops_t *b, unsigned app)
+{
+    char      url[64];
+    dur_op_t  op;
+
+    snprintf(url, sizeof(url), "http://localhost:%u/api/inngest", 3000 + app);
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_SYNC;
+    op.url = dur_str_c(url);
+    op.error = s->now < s->apps[app].down_until ? dur_str("not there")
+                                                : dur_str_null;
+    sim_op_add(s, b, &op, (int) app);
+}
+
+
 void
 sim_add_plain(sim_t *s, sim_ops_t *b, uint8_t type, uint32_t budget)
 {

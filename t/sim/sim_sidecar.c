@@ -268,6 +268,7 @@ sim_sidecar_call(sim_t *s, const dur_effect_t *f)
     c->generation = f->generation;
     c->app = f->app;
     c->run = -1;
+    s->apps[c->app - 1].calls++;
     c->at = s->now + (sim_permille(&s->rand, 100)
                       ? sim_below(&s->rand, 500) : 0);
 }
@@ -371,6 +372,7 @@ sim_sidecar_build(sim_t *s, sim_call_t *c)
     }
 
     sim_sidecar_attempt(s, c);
+    sim_target_sent(s, c);
 
     c->state = SIM_CALL_RUNNING;
     c->started = s->now;

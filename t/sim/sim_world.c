@@ -210,6 +210,10 @@ sim_gather(sim_t *s, sim_ops_t *b)
     sim_gather_cancel(s, b);
     sim_gather_events(s, b);
 
+    if (!s->calm && sim_permille(&s->rand, 15)) {
+        sim_add_sync(s, b, sim_below(&s->rand, s->napps));
+    }
+
     if (!s->calm && sim_permille(&s->rand, 20)) {
         sim_add_plain(s, b, DUR_OP_NOP, 0);
     }
@@ -316,7 +320,9 @@ sim_trouble(sim_t *s)
 
     if (sim_permille(&s->rand, s->chaos / 4)) {
         app = &s->apps[sim_below(&s->rand, s->napps)];
-        app->down_until = s->now + sim_below(&s->rand, 120000);
+        app->down_until = s->now
+                          + sim_below(&s->rand, sim_permille(&s->rand, 300)
+                                                ? 3600 * 1000 : 120 * 1000);
         app->down_503 = sim_permille(&s->rand, 500);
         sim_note(s, "%s is down", app->name);
     }

@@ -10,7 +10,6 @@
 
 #include "sim.h"
 
-#define SIM_BATCH_MAX   48
 #define SIM_EVENTS_MAX  8               /* of one request */
 
 typedef struct {
@@ -34,6 +33,7 @@ void sim_add_register(sim_t *s, sim_ops_t *b, unsigned app);
 void sim_add_remove(sim_t *s, sim_ops_t *b, unsigned app);
 void sim_add_plain(sim_t *s, sim_ops_t *b, uint8_t type, uint32_t budget);
 void sim_add_result(sim_t *s, sim_ops_t *b, unsigned call);
+void sim_add_sync(sim_t *s, sim_ops_t *b, unsigned app);
 void sim_add_cancel(sim_t *s, sim_ops_t *b, unsigned run);
 void sim_add_events(sim_t *s, sim_ops_t *b, unsigned first);
 void sim_ops_free(sim_ops_t *b);
@@ -44,5 +44,11 @@ void sim_open(sim_t *s);
 void sim_leader_change(sim_t *s);
 /* Decides a batch, or dies over it, and looks at what became of it. */
 void sim_batch(sim_t *s, sim_ops_t *b);
+
+/* sim_target.c */
+void sim_target_begin(sim_t *s);
+void sim_target_result(sim_t *s, const sim_call_t *c);
+void sim_target_removed(sim_t *s, unsigned app);
+void sim_target_probes(sim_t *s, const sim_ops_t *b);
 
 #endif /* SIM_WORLD_H */
