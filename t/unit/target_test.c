@@ -493,6 +493,62 @@ test_poison(void)
 }
 
 
+/* "f" with no retries, and "g" that is started when it fails. */
+static void
+register_handler(void)
+{
+    dur_op_t  op;
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_REGISTER;
+    op.body = dur_str("{\"url\":\"" URL "\",\"appName\":\"app\",\"sdk\":"
+        "\"js:v4.24.0\",\"v\":\"0.1\",\"functions\":[{\"id\":\"app-f\","
+        "\"name\":\"f\",\"triggers\":[{\"event\":\"t/f\"}],\"steps\":{"
+        "\"step\":{\"id\":\"step\",\"name\":\"step\",\"runtime\":{\"type\":"
+        "\"http\",\"url\":\"" URL "?fnId=app-f&stepId=step\"},\"retries\":{"
+        "\"attempts\":0}}}},{\"id\":\"app-g\",\"name\":\"g\",\"triggers\":[{"
+        "\"event\":\"inngest/function.failed\"}],\"steps\":{\"step\":{\"id\":"
+        "\"step\",\"name\":\"step\",\"runtime\":{\"type\":\"http\",\"url\":\""
+        URL "?fnId=app-g&stepId=step\"}}}}]}");
+    kit_op(&op);
+}
+
+
+static void
+test_handler(void)
+{
+    int64_t        after;
+    unsigned       i;
+    dur_ulid_t     event;
+    kit_attempt_t  a[5], p;
+
+    kit_fresh();
+    register_handler();
+    start(a, 4);
+    event = kit_event("f");
+    kit_dispatch();
+    a[4] = kit_attempt(0);
+
+    for (i = 0; i < 5; i++) {
+        kit_result_error(a[i], DUR_CALL_ELOST);
+    }
+
+    /* the handlers of four runs wait with it, and it is the oldest */
+
+    for (i = 0; i < 2; i++) {
+        is_str(dur_str_c(kit_status(&event)), "Running", "no attempt yet");
+        p = probe(&after);
+        is_int(p.item, a[4].item, "the oldest work is the probe");
+        kit_result_error(p, DUR_CALL_ELOST);
+    }
+
+    is_str(dur_str_c(kit_status(&event)), "Failed",
+           "the third broken call was an attempt");
+    is_int(kit_calls(), 0, "a failure handler waits as well");
+    is_int(nparked(), 1, "while its app is parked");
+}
+
+
 static void
 test_history(void)
 {
@@ -629,6 +685,7 @@ main(void)
     test_hint();
     test_leader();
     test_poison();
+    test_handler();
     test_history();
     test_cancel();
     test_live();
