@@ -4,690 +4,283 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 
-/* Numbers for strtod() are copied here, longer ones to the heap. */
-#define DUR_JSON_NUMBER  128
+/* Integers up to here are doubles without loss. */
+#define DUR_JSON_EXACT_INT  ((double) ((uint64_t) 1 << 53))
 
-/* Integers up to here are doubles without loss, as are powers of ten. */
-#define DUR_JSON_EXACT_INT    ((uint64_t) 1 << 53)
-#define DUR_JSON_EXACT_POWER  22
+/* What a json_int_t holds: digits behind no sign, and behind a minus. */
+#define DUR_JSON_INT_MAX    "9223372036854775807"
+#define DUR_JSON_INT_MIN    "9223372036854775808"
+#define DUR_JSON_INT_LEN    (sizeof(DUR_JSON_INT_MAX) - 1)
 
 
+/*
+ * What jansson reads instead of the text, where it would refuse a part of it.
+ * Empty while nothing has to be replaced.
+ */
 typedef struct {
-    const uint8_t     *start;
-    const uint8_t     *p;
-    const uint8_t     *last;
-    unsigned           depth;
-    uint8_t           *scratch;         /* a string with its escapes decoded */
-    size_t             scratch_size;
-    dur_json_error_t  *err;
-} dur_json_parser_t;
+    dur_buf_t       b;
+    const uint8_t  *p;          /* of the text; what is before is in b */
+} dur_json_copy_t;
 
 
-/* A number as it is read: mantissa * 10^exponent unless it is `big`. */
-typedef struct {
-    uint64_t  mantissa;
-    int       exponent;
-    bool      big;              /* more digits than the mantissa holds */
-    bool      negative;
-    bool      integer;
-} dur_json_number_t;
-
-
-static json_t *dur_json_value(dur_json_parser_t *ps);
-
-
-static void *
-dur_json_fail(dur_json_parser_t *ps, const uint8_t *at, const char *text)
-{
-    dur_json_error_t  *err;
-
-    err = ps->err;
-
-    if (err != NULL && err->text[0] == '\0') {
-        err->offset = (size_t) (at - ps->start);
-        err->line = 1;
-
-        for (const uint8_t *p = ps->start; p < at; p++) {
-            err->line += (*p == '\n');
-        }
-
-        snprintf(err->text, sizeof(err->text), "%s at line %zu, byte %zu",
-                 text, err->line, err->offset);
-    }
-
-    return NULL;
-}
-
-
-/* Something stands where it must not: says what, and what was expected. */
-
-static void *
-dur_json_unexpected(dur_json_parser_t *ps, const char *expected)
-{
-    char     text[96];
-    uint8_t  c;
-
-    if (ps->p == ps->last) {
-        snprintf(text, sizeof(text), "the text ends where %s is expected",
-                 expected);
-        return dur_json_fail(ps, ps->p, text);
-    }
-
-    c = *ps->p;
-
-    if (c > 0x20 && c < 0x7f) {
-        snprintf(text, sizeof(text), "unexpected '%c' where %s is expected",
-                 c, expected);
-    } else {
-        snprintf(text, sizeof(text),
-                 "unexpected byte 0x%02x where %s is expected", c, expected);
-    }
-
-    return dur_json_fail(ps, ps->p, text);
-}
-
+/* Puts `with` in the place of [p, next). */
 
 static void
-dur_json_space(dur_json_parser_t *ps)
+dur_json_replace(dur_json_copy_t *copy, const uint8_t *p,
+    const uint8_t *next, const char *with)
 {
-    ps->p = dur_json_skip_space(ps->p, ps->last);
+    dur_buf_add(&copy->b, copy->p, (size_t) (p - copy->p));
+    dur_buf_addz(&copy->b, with);
+
+    copy->p = next;
 }
 
 
-static bool
-dur_json_scratch(dur_json_parser_t *ps, size_t n)
-{
-    uint8_t  *p;
-
-    if (n <= ps->scratch_size) {
-        return true;
-    }
-
-    n = n < 256 ? 256 : n;
-
-    p = realloc(ps->scratch, n);
-    if (p == NULL) {
-        return false;
-    }
-
-    ps->scratch = p;
-    ps->scratch_size = n;
-
-    return true;
-}
-
-
-/* Decodes the string whose quotes stand around [p, end) into the scratch. */
-
-static bool
-dur_json_decode(dur_json_parser_t *ps, const uint8_t *p, const uint8_t *end,
-    dur_str_t *s)
-{
-    size_t          n, m;
-    uint8_t         c[4];
-    const uint8_t  *run;
-
-    /* no escape is shorter than what it stands for */
-
-    if (!dur_json_scratch(ps, (size_t) (end - p))) {
-        dur_json_fail(ps, p, "out of memory");
-        return false;
-    }
-
-    n = 0;
-
-    while (p < end) {
-
-        run = memchr(p, '\\', (size_t) (end - p));
-        if (run == NULL) {
-            run = end;
-        }
-
-        memcpy(ps->scratch + n, p, (size_t) (run - p));
-        n += (size_t) (run - p);
-        p = run;
-
-        if (p < end) {
-            m = dur_json_unescape(&p, end, c);
-            if (m == 0) {
-                dur_json_fail(ps, p, "invalid escape in a string");
-                return false;
-            }
-
-            memcpy(ps->scratch + n, c, m);
-            n += m;
-        }
-    }
-
-    *s = dur_str_make(ps->scratch, n);
-
-    return true;
-}
-
-
-/* The string at p, as a slice of the text, or of the scratch with escapes. */
-
-static bool
-dur_json_string(dur_json_parser_t *ps, dur_str_t *s)
-{
-    bool            escapes;
-    size_t          n;
-    const uint8_t  *p, *first;
-
-    escapes = false;
-    first = ps->p + 1;
-    p = first;
-
-    for ( ;; ) {
-
-        while (p < ps->last && *p < 0x80 && *p >= 0x20 && *p != '"'
-               && *p != '\\')
-        {
-            p++;
-        }
-
-        if (p == ps->last) {
-            dur_json_fail(ps, ps->p, "a string that does not end");
-            return false;
-        }
-
-        if (*p == '"') {
-            break;
-        }
-
-        if (*p == '\\') {
-            escapes = true;
-
-            /* what stands behind it is not the closing quote */
-
-            n = (ps->last - p > 1 && p[1] < 0x80) ? 2 : 1;
-
-        } else if (*p < 0x20) {
-            dur_json_fail(ps, p, "a control character in a string");
-            return false;
-
-        } else {
-            n = dur_utf8_len(p, ps->last);
-            if (n == 0) {
-                dur_json_fail(ps, p, "invalid UTF-8 in a string");
-                return false;
-            }
-        }
-
-        p += n;
-    }
-
-    ps->p = p + 1;
-
-    if (escapes) {
-        return dur_json_decode(ps, first, p, s);
-    }
-
-    *s = dur_str_make(first, (size_t) (p - first));
-
-    return true;
-}
-
+/* Behind the string at p. */
 
 static const uint8_t *
-dur_json_digits_of(const uint8_t *p, const uint8_t *last,
-    dur_json_number_t *n)
+dur_json_pass_string(dur_json_copy_t *copy, const uint8_t *p,
+    const uint8_t *last)
 {
-    for ( ; p < last && *p >= '0' && *p <= '9'; p++) {
+    size_t          n;
+    uint8_t         c[4];
+    const uint8_t  *escape;
 
-        if (n->mantissa > UINT64_MAX / 10 - 1) {
-            n->big = true;
+    p++;
+
+    while (p < last && *p != '"') {
+
+        if (*p != '\\') {
+            p++;
             continue;
         }
 
-        n->mantissa = n->mantissa * 10 + (uint64_t) (*p - '0');
+        escape = p;
+
+        n = dur_json_unescape(&p, last, c);
+
+        if (n == 0) {
+            p++;                        /* no escape: jansson says so */
+
+        } else if (n == 3 && memcmp(c, "\xef\xbf\xbd", 3) == 0) {
+            dur_json_replace(copy, escape, p, "\\ufffd");
+        }
     }
 
-    return p;
+    return p < last ? p + 1 : last;
 }
 
 
-/* The grammar of a number; the end of its text, NULL when it is none. */
+static bool
+dur_json_is_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9';
+}
+
+
+static bool
+dur_json_in_fraction(uint8_t c)
+{
+    return dur_json_is_digit(c) || c == '.' || c == '+' || c == '-'
+           || (c | 0x20) == 'e';
+}
+
+
+/* Behind the number at p. */
 
 static const uint8_t *
-dur_json_scan_number(const uint8_t *p, const uint8_t *last,
-    dur_json_number_t *n)
+dur_json_pass_number(dur_json_copy_t *copy, const uint8_t *p,
+    const uint8_t *last)
 {
-    int             e;
-    bool            negative;
+    size_t          n;
+    const char     *max;
     const uint8_t  *first;
 
-    memset(n, 0, sizeof(*n));
-    n->integer = true;
+    max = DUR_JSON_INT_MAX;
 
-    if (p < last && *p == '-') {
-        n->negative = true;
+    if (*p == '-') {
+        max = DUR_JSON_INT_MIN;
         p++;
     }
 
     first = p;
-    p = dur_json_digits_of(p, last, n);
 
-    if (p == first || (*first == '0' && p - first > 1)) {
-        return NULL;
-    }
-
-    if (p < last && *p == '.') {
-        n->integer = false;
-
-        first = ++p;
-        p = dur_json_digits_of(p, last, n);
-
-        if (p == first) {
-            return NULL;
-        }
-
-        n->big = n->big || p - first > DUR_JSON_NUMBER;
-        n->exponent = n->big ? 0 : -(int) (p - first);
-    }
-
-    if (p < last && (*p | 0x20) == 'e') {
-        n->integer = false;
-        negative = false;
+    while (p < last && dur_json_is_digit(*p)) {
         p++;
+    }
 
-        if (p < last && (*p == '+' || *p == '-')) {
-            negative = (*p++ == '-');
-        }
+    if (p < last && dur_json_in_fraction(*p)) {
+        do { p++; } while (p < last && dur_json_in_fraction(*p));
+        return p;
+    }
 
-        first = p;
+    n = (size_t) (p - first);
 
-        for (e = 0; p < last && *p >= '0' && *p <= '9'; p++) {
-            e = e < 100000 ? e * 10 + (*p - '0') : e;
-        }
-
-        if (p == first) {
-            return NULL;
-        }
-
-        n->exponent += negative ? -e : e;
+    if (n > DUR_JSON_INT_LEN
+        || (n == DUR_JSON_INT_LEN && memcmp(first, max, n) > 0))
+    {
+        dur_json_replace(copy, p, p, ".0");
     }
 
     return p;
 }
 
 
-/* strtod() of a text that is not terminated. */
-
-static bool
-dur_json_strtod(const uint8_t *p, size_t len, double *d)
-{
-    char  *text, small[DUR_JSON_NUMBER];
-
-    text = small;
-
-    if (len >= sizeof(small)) {
-        text = malloc(len + 1);
-        if (text == NULL) {
-            return false;
-        }
-    }
-
-    memcpy(text, p, len);
-    text[len] = '\0';
-
-    *d = strtod(text, NULL);
-
-    if (text != small) {
-        free(text);
-    }
-
-    return true;
-}
-
-
-/* A quotient or product of two exact doubles is rounded once: no loss. */
-
-static bool
-dur_json_exact_double(const dur_json_number_t *n, double *d)
-{
-    static const double  ten[] = {
-        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
-        1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22
-    };
-
-    if (n->big || n->mantissa > DUR_JSON_EXACT_INT
-        || n->exponent > DUR_JSON_EXACT_POWER
-        || n->exponent < -DUR_JSON_EXACT_POWER)
-    {
-        return false;
-    }
-
-    *d = (double) n->mantissa;
-
-    if (n->exponent < 0) {
-        *d /= ten[-n->exponent];
-    } else {
-        *d *= ten[n->exponent];
-    }
-
-    if (n->negative) {
-        *d = -*d;
-    }
-
-    return true;
-}
-
-
-static json_t *
-dur_json_parse_number(dur_json_parser_t *ps)
-{
-    json_t            *value;
-    double             d;
-    uint64_t           max;
-    const uint8_t     *p, *end;
-    dur_json_number_t  n;
-
-    p = ps->p;
-
-    end = dur_json_scan_number(p, ps->last, &n);
-    if (end == NULL) {
-        return dur_json_fail(ps, p, "a malformed number");
-    }
-
-    max = (uint64_t) INT64_MAX + n.negative;
-
-    if (n.integer && !n.big && n.mantissa <= max) {
-        value = json_integer(n.negative ? (int64_t) (0 - n.mantissa)
-                                        : (int64_t) n.mantissa);
-
-    } else {
-        if (!dur_json_exact_double(&n, &d)
-            && !dur_json_strtod(p, (size_t) (end - p), &d))
-        {
-            return dur_json_fail(ps, p, "out of memory");
-        }
-
-        if (!isfinite(d)) {
-            return dur_json_fail(ps, p, "a number that is out of range");
-        }
-
-        value = json_real(d);
-    }
-
-    if (value == NULL) {
-        return dur_json_fail(ps, p, "out of memory");
-    }
-
-    ps->p = end;
-
-    return value;
-}
-
-
 /*
- * The value of a member.  A key with escapes lives in the scratch, which the
- * value may overwrite, so it moves away first.
+ * One pass before jansson's: it knows strings, numbers and brackets from each
+ * other and leaves all else to jansson.  NULL, or what is wrong and where.
  */
 
-static bool
-dur_json_member_value(dur_json_parser_t *ps, json_t *object, dur_str_t key)
+static const char *
+dur_json_pass(dur_json_copy_t *copy, dur_str_t text, size_t *offset)
 {
-    int       rc;
-    char     *copy;
-    json_t   *value;
+    unsigned        depth;
+    const char     *wrong;
+    const uint8_t  *p, *last;
 
-    copy = NULL;
+    p = text.data;
+    last = text.data + text.len;
 
-    if (key.len && key.data == ps->scratch) {
-        copy = malloc(key.len);
-        if (copy == NULL) {
-            dur_json_fail(ps, ps->p, "out of memory");
-            return false;
+    copy->p = p;
+    depth = 0;
+    wrong = NULL;
+
+    while (p < last && wrong == NULL) {
+
+        switch (*p) {
+
+        case '"':
+            p = dur_json_pass_string(copy, p, last);
+            continue;
+
+        case '-':
+        case '0': case '1': case '2': case '3': case '4':
+        case '5': case '6': case '7': case '8': case '9':
+            p = dur_json_pass_number(copy, p, last);
+            continue;
+
+        case '{':
+        case '[':
+            if (depth++ == DUR_JSON_DEPTH) {
+                wrong = "more than 512 levels of nesting";
+            }
+            break;
+
+        case '}':
+        case ']':
+            depth -= (depth > 0);
+            break;
+
+        case '\0':                      /* jansson skips it behind a number */
+            wrong = "a NUL byte";
+            break;
         }
 
-        memcpy(copy, key.data, key.len);
-        key.data = (uint8_t *) copy;
+        p++;
     }
 
-    value = dur_json_value(ps);
-    rc = -1;
+    if (wrong != NULL) {
+        *offset = (size_t) (p - 1 - text.data);
 
-    if (value != NULL) {
-        rc = json_object_setn_new_nocheck(object, (const char *) key.data,
-                                          key.len, value);
-        if (rc != 0) {
-            dur_json_fail(ps, ps->p, "out of memory");
-        }
+    } else if (copy->b.len) {
+        dur_buf_add(&copy->b, copy->p, (size_t) (last - copy->p));
     }
 
-    free(copy);
-
-    return rc == 0;
+    return wrong != NULL ? wrong : copy->b.failed ? "out of memory" : NULL;
 }
 
 
-static bool
-dur_json_members(dur_json_parser_t *ps, json_t *object)
+/* The byte of the text which stands at `position` of its copy. */
+
+static size_t
+dur_json_offset(dur_str_t text, dur_str_t copy, size_t position)
 {
-    dur_str_t  key;
+    size_t  i, k;
 
-    ps->p++;
-    dur_json_space(ps);
+    i = 0;
+    k = 0;
 
-    if (ps->p < ps->last && *ps->p == '}') {
-        ps->p++;
-        return true;
+    /* only ".0" changes the length */
+
+    while (k < position && k < copy.len && i < text.len) {
+
+        if (copy.data[k] == '.' && text.data[i] != '.') {
+            k += 2;
+
+        } else {
+            i++;
+            k++;
+        }
     }
 
-    for ( ;; ) {
-
-        if (ps->p == ps->last || *ps->p != '"') {
-            return dur_json_unexpected(ps, "a key in quotes");
-        }
-
-        if (!dur_json_string(ps, &key)) {
-            return false;
-        }
-
-        dur_json_space(ps);
-
-        if (ps->p == ps->last || *ps->p != ':') {
-            return dur_json_unexpected(ps, "':'");
-        }
-
-        ps->p++;
-
-        if (!dur_json_member_value(ps, object, key)) {
-            return false;
-        }
-
-        dur_json_space(ps);
-
-        if (ps->p < ps->last && *ps->p == '}') {
-            ps->p++;
-            return true;
-        }
-
-        if (ps->p == ps->last || *ps->p != ',') {
-            return dur_json_unexpected(ps, "',' or '}'");
-        }
-
-        ps->p++;
-        dur_json_space(ps);
-    }
+    return i;
 }
 
 
-static bool
-dur_json_elements(dur_json_parser_t *ps, json_t *array)
+static void
+dur_json_fail(dur_json_error_t *err, dur_str_t text, size_t offset,
+    const char *wrong)
 {
-    json_t  *value;
+    err->offset = offset;
+    err->line = 1;
 
-    ps->p++;
-    dur_json_space(ps);
-
-    if (ps->p < ps->last && *ps->p == ']') {
-        ps->p++;
-        return true;
+    for (size_t i = 0; i < offset; i++) {
+        err->line += (text.data[i] == '\n');
     }
 
-    for ( ;; ) {
-
-        value = dur_json_value(ps);
-        if (value == NULL) {
-            return false;
-        }
-
-        if (json_array_append_new(array, value) != 0) {
-            dur_json_fail(ps, ps->p, "out of memory");
-            return false;
-        }
-
-        dur_json_space(ps);
-
-        if (ps->p < ps->last && *ps->p == ']') {
-            ps->p++;
-            return true;
-        }
-
-        if (ps->p == ps->last || *ps->p != ',') {
-            return dur_json_unexpected(ps, "',' or ']'");
-        }
-
-        ps->p++;
-    }
-}
-
-
-static json_t *
-dur_json_container(dur_json_parser_t *ps, bool object)
-{
-    bool     done;
-    json_t  *value;
-
-    if (ps->depth == DUR_JSON_DEPTH) {
-        return dur_json_fail(ps, ps->p, "more than 512 levels of nesting");
-    }
-
-    value = object ? json_object() : json_array();
-    if (value == NULL) {
-        return dur_json_fail(ps, ps->p, "out of memory");
-    }
-
-    ps->depth++;
-    done = object ? dur_json_members(ps, value) : dur_json_elements(ps, value);
-    ps->depth--;
-
-    if (!done) {
-        json_decref(value);
-        return NULL;
-    }
-
-    return value;
-}
-
-
-static json_t *
-dur_json_word(dur_json_parser_t *ps, const char *word, json_t *value)
-{
-    size_t  n;
-
-    n = strlen(word);
-
-    if ((size_t) (ps->last - ps->p) < n || memcmp(ps->p, word, n) != 0) {
-        return dur_json_unexpected(ps, "a value");
-    }
-
-    ps->p += n;
-
-    return value;
-}
-
-
-static json_t *
-dur_json_value(dur_json_parser_t *ps)
-{
-    json_t         *value;
-    dur_str_t       s;
-    const uint8_t  *start;
-
-    dur_json_space(ps);
-
-    if (ps->p == ps->last) {
-        return dur_json_unexpected(ps, "a value");
-    }
-
-    start = ps->p;
-
-    switch (*start) {
-
-    case '{':
-        return dur_json_container(ps, true);
-
-    case '[':
-        return dur_json_container(ps, false);
-
-    case '"':
-        if (!dur_json_string(ps, &s)) {
-            return NULL;
-        }
-
-        value = json_stringn_nocheck((const char *) s.data, s.len);
-
-        return value ? value : dur_json_fail(ps, start, "out of memory");
-
-    case 't':
-        return dur_json_word(ps, "true", json_true());
-
-    case 'f':
-        return dur_json_word(ps, "false", json_false());
-
-    case 'n':
-        return dur_json_word(ps, "null", json_null());
-
-    case '-':
-    case '0': case '1': case '2': case '3': case '4':
-    case '5': case '6': case '7': case '8': case '9':
-        return dur_json_parse_number(ps);
-
-    default:
-        return dur_json_unexpected(ps, "a value");
-    }
+    snprintf(err->text, sizeof(err->text), "%s", wrong);
 }
 
 
 json_t *
 dur_json_parse(dur_str_t text, dur_json_error_t *err)
 {
-    json_t             *value;
-    dur_json_parser_t   ps;
+    size_t             offset;
+    json_t            *value;
+    dur_str_t          read;
+    const char        *wrong;
+    json_error_t       error;
+    dur_json_copy_t    copy;
+    dur_json_error_t   ignored;
 
     if (text.data == NULL) {
         text = dur_str("");
     }
 
-    memset(&ps, 0, sizeof(ps));
-
-    ps.start = text.data;
-    ps.p = text.data;
-    ps.last = text.data + text.len;
-    ps.err = err;
-
-    if (err != NULL) {
-        memset(err, 0, sizeof(*err));
+    if (err == NULL) {
+        err = &ignored;
     }
 
-    value = dur_json_value(&ps);
+    memset(err, 0, sizeof(*err));
 
-    if (value != NULL) {
-        dur_json_space(&ps);
+    /* two bytes more for 19 digits or more */
 
-        if (ps.p != ps.last) {
-            json_decref(value);
-            value = dur_json_unexpected(&ps, "the end");
+    dur_buf_init(&copy.b, text.len + text.len / 8);
+
+    value = NULL;
+    offset = 0;
+
+    wrong = dur_json_pass(&copy, text, &offset);
+
+    if (wrong == NULL) {
+        read = copy.b.len ? dur_buf_str(&copy.b) : text;
+
+        value = json_loadb((const char *) read.data, read.len,
+                           JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+
+        if (value == NULL) {
+            wrong = error.text[0] ? error.text : "out of memory";
+            offset = dur_json_offset(text, read, (size_t) error.position);
         }
     }
 
-    free(ps.scratch);
+    if (value == NULL) {
+        dur_json_fail(err, text, offset, wrong);
+    }
+
+    dur_buf_deinit(&copy.b);
 
     return value;
 }
@@ -758,7 +351,7 @@ dur_json_get_int(const json_t *object, const char *key, int64_t *value)
 
     d = json_real_value(v);
 
-    if (fabs(d) > (double) DUR_JSON_EXACT_INT || d != trunc(d)) {
+    if (fabs(d) > DUR_JSON_EXACT_INT || d != trunc(d)) {
         return DUR_EINVAL;
     }
 

@@ -7,8 +7,10 @@
  * written as ES6 writes them.  dur_json_write() is RFC 8785 (JCS).
  *
  * This unit parses; dur_json_write.h writes, dur_json_text.h cuts members out
- * of a text.  The parser is our own and builds jansson values: jansson's
- * refuses NUL in keys, lone surrogates and integers beyond 64 bits.
+ * of a text.  The parser is jansson's, behind one pass over the text which
+ * limits the depth before anything is allocated and rewrites, in a copy, the
+ * lone surrogates and the integers that jansson refuses.  A text that needs
+ * neither is not copied.
  *
  * Jansson objects belong to the caller (json_decref) unless a comment says
  * "borrowed".  json_set_alloc_funcs() is never called.
@@ -26,7 +28,7 @@
 #define DUR_JSON_DEPTH  512
 
 typedef struct {
-    size_t  offset;             /* byte of the text */
+    size_t  offset;             /* bytes read when it was found */
     size_t  line;
     char    text[160];          /* what is wrong, for the user */
 } dur_json_error_t;
@@ -35,8 +37,12 @@ typedef struct {
  * Parses one complete JSON text (any value; only white space may follow).
  * NULL and *err filled on failure.  All numbers are kept as json_real when
  * not representable in int64, otherwise json_integer where the text is an
- * integer, json_real otherwise.  Numbers over the double range are an error.
- * Duplicate keys: the last one wins.  A new reference.
+ * integer, json_real otherwise.  Duplicate keys: the last one wins.  Refused
+ * are also numbers over the double range, invalid UTF-8, and \u0000 in a key
+ * (in a string it is kept).  A new reference.
+ *
+ * The message is jansson's, such as "':' expected near '1'", without the
+ * place; the offset is behind what jansson read of the text.
  */
 json_t *dur_json_parse(dur_str_t text, dur_json_error_t *err);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * JSON as text: what the parser, the writer and everybody who only needs one
+ * JSON as text: what dur_json.c, the writer and everybody who only needs one
  * member of a large body share.  Nothing here allocates or builds values.
  *
  * Included by dur_json.h, which is what other units include.

@@ -26,24 +26,42 @@ const dur_str_t  fuzz_words[] = {
 };
 
 
-/* By their canonical text: json_equal() stops at a NUL in a key. */
+/* What jansson alone refuses, and we read. */
 
 static bool
-same(const json_t *x, const json_t *y)
+rewritten(const json_error_t *error)
 {
-    bool       eq;
-    dur_buf_t  a, b;
+    return strstr(error->text, "invalid Unicode") != NULL
+           || strstr(error->text, "too big") != NULL;
+}
 
-    dur_buf_init(&a, 1 << 20);
-    dur_buf_init(&b, 1 << 20);
 
-    eq = dur_json_write(&a, x) == DUR_OK && dur_json_write(&b, y) == DUR_OK
-         && dur_str_eq(dur_buf_str(&a), dur_buf_str(&b));
+/* Behind "near", which long tokens have not, may stand what was rewritten. */
 
-    dur_buf_deinit(&a);
-    dur_buf_deinit(&b);
+static bool
+same_message(const char *a, const char *b)
+{
+    size_t  n;
 
-    return eq;
+    for (n = 0; a[n] == b[n] && a[n] != '\0'; n++) {
+        if (strncmp(a + n, " near ", 6) == 0) {
+            return true;
+        }
+    }
+
+    return a[n] == b[n] || strncmp(a + n, " near ", 6) == 0
+           || strncmp(b + n, " near ", 6) == 0;
+}
+
+
+/* What jansson alone reads, and we refuse: it skips a NUL behind a number. */
+
+static bool
+refused_before(const uint8_t *data, size_t len, const dur_json_error_t *err)
+{
+    return strstr(err->text, "nesting") != NULL
+           || (memchr(data, '\0', len) != NULL
+               && strcmp(err->text, "a NUL byte") == 0);
 }
 
 
@@ -68,7 +86,7 @@ check_members(const uint8_t *data, size_t len, json_t *value)
                    == DUR_OK);
 
         v = dur_json_parse(slice, NULL);
-        fuzz_check(v != NULL && same(v, json_object_iter_value(it)));
+        fuzz_check(v != NULL && json_equal(v, json_object_iter_value(it)));
         json_decref(v);
     }
 
@@ -80,7 +98,7 @@ check_members(const uint8_t *data, size_t len, json_t *value)
 
     for (n = 0; dur_json_next(text, &pos, &slice) == DUR_OK; n++) {
         v = dur_json_parse(slice, NULL);
-        fuzz_check(v != NULL && same(v, json_array_get(value, n)));
+        fuzz_check(v != NULL && json_equal(v, json_array_get(value, n)));
         json_decref(v);
     }
 
@@ -95,21 +113,25 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     size_t            pos;
     dur_buf_t         a, b;
     dur_str_t         text, slice;
-    json_error_t      ignored;
+    json_error_t      error;
     dur_json_error_t  err;
 
     text = dur_str_make(data, len);
 
     v = dur_json_parse(text, &err);
     other = json_loadb((const char *) data, len,
-                       JSON_DECODE_ANY | JSON_ALLOW_NUL, &ignored);
+                       JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
 
     if (v == NULL) {
         fuzz_check(err.text[0] != '\0' && err.offset <= len);
 
-        /* what jansson reads, we read; it overlooks a NUL behind a number */
-        fuzz_check(other == NULL || memchr(data, '\0', len) != NULL
-                   || strstr(err.text, "nesting") != NULL);
+        if (!refused_before(data, len, &err)) {
+            fuzz_check(other == NULL);
+            fuzz_check(rewritten(&error)
+                       || (same_message(err.text, error.text)
+                           && err.offset == (size_t) error.position));
+        }
+
         json_decref(other);
 
         /* no promise but to stay inside */
@@ -120,7 +142,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         return 0;
     }
 
-    fuzz_check(other == NULL || json_equal(v, other));
+    fuzz_check(other == NULL ? rewritten(&error) : json_equal(v, other));
     json_decref(other);
 
     check_members(data, len, v);

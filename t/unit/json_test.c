@@ -51,13 +51,19 @@ test_canonical(void)
 
         /* what jansson alone would refuse or lose */
         { "\"a\\u0000b\"", "\"a\\u0000b\"" },
-        { "{\"k\\u0000\":1,\"k\":2}", "{\"k\":2,\"k\\u0000\":1}" },
+        { "{\"k\\u0000\":1,\"k\":2}", NULL },
         { "\"\\ud800\"", "\"\xef\xbf\xbd\"" },
         { "\"\\udc00\"", "\"\xef\xbf\xbd\"" },
         { "\"\\ud800x\"", "\"\xef\xbf\xbdx\"" },
         { "\"\\ud800\\ud83d\\ude00\"", "\"\xef\xbf\xbd\xf0\x9f\x98\x80\"" },
         { "\"\\ud800\\n\"", "\"\xef\xbf\xbd\\n\"" },
         { "\"\\ud83d\\ude00\"", "\"\xf0\x9f\x98\x80\"" },
+        { "\"\\\\ud800\"", "\"\\\\ud800\"" },
+        { "{\"a\\uDFFF\":[9223372036854775808,\"\\uD800\",1]}",
+          "{\"a\xef\xbf\xbd\":[9223372036854776000,\"\xef\xbf\xbd\",1]}" },
+        { "\"9223372036854775808\"", "\"9223372036854775808\"" },
+        { "[99999999999999999999e1,-99999999999999999999,"
+          "1.99999999999999999999]", "[1e+21,-100000000000000000000,2]" },
         { "\"\\b\\f\\n\\r\\t\\u001f\\u007f\"",
           "\"\\b\\f\\n\\r\\t\\u001f\x7f\"" },
 
@@ -83,7 +89,9 @@ test_canonical(void)
         { "01", NULL }, { "-", NULL }, { "+1", NULL }, { ".5", NULL },
         { "1.", NULL }, { "1e", NULL }, { "1e+", NULL }, { "0x1", NULL },
         { "NaN", NULL }, { "Infinity", NULL }, { "1 2", NULL },
-        { "--1", NULL },
+        { "--1", NULL }, { "99999999999999999999.", NULL },
+        { "099999999999999999999", NULL },
+        { "99999999999999999999 .0", NULL },
 
         /* what is no JSON */
         { "", NULL }, { " ", NULL }, { "nul", NULL }, { "nullx", NULL },
@@ -118,6 +126,8 @@ test_canonical(void)
     dur_buf_reset(&b);
     is_int(dur_json_canonicalize(&b, dur_str_make("\"a\0b\"", 5)),
            DUR_EINVAL, "a NUL byte must be escaped");
+    is_int(dur_json_canonicalize(&b, dur_str_make("[1\0]", 4)),
+           DUR_EINVAL, "also one that jansson would skip");
     is_int(dur_json_canonicalize(&b, dur_str_null), DUR_EINVAL,
            "nothing is no JSON");
 
@@ -211,16 +221,22 @@ test_values(void)
         size_t       line;
         const char  *says;
     } errors[] = {
-        { "", 0, 1, "the text ends where a value is expected" },
-        { "{\"a\": tru}", 6, 1, "unexpected 't' where a value is expected" },
-        { "{\n\"a\":1,\n}", 9, 3, "unexpected '}' where a key in quotes" },
-        { "[1,\n2", 5, 2, "the text ends where ',' or ']' is expected" },
-        { "{} x", 3, 1, "unexpected 'x' where the end is expected" },
-        { "[\"a\x01\"]", 3, 1, "a control character in a string" },
-        { "\"\\q\"", 1, 1, "invalid escape" },
-        { "\"\xff\"", 1, 1, "invalid UTF-8" },
-        { "[1e999]", 1, 1, "a number that is out of range" },
-        { "\xef\xbb\xbf{}", 0, 1, "unexpected byte 0xef" },
+        { "", 0, 1, "unexpected token near end of file" },
+        { "{\"a\": tru}", 9, 1, "invalid token near 'tru'" },
+        { "{\n\"a\":1,\n}", 10, 3, "string or '}' expected near '}'" },
+        { "[1,\n2", 5, 2, "']' expected near end of file" },
+        { "{} x", 4, 1, "end of file expected near 'x'" },
+        { "[\"a\x01\"]", 3, 1, "control character 0x1" },
+        { "\"\\q\"", 3, 1, "invalid escape" },
+        { "\"\xff\"", 1, 1, "unable to decode byte 0xff" },
+        { "{\"a\\u0000\":1}", 10, 1, "NUL byte in object key" },
+        { "[1e999]", 6, 1, "real number overflow" },
+        { "\xef\xbb\xbf{}", 3, 1, "invalid token" },
+
+        /* the place is one of the text, not of its copy */
+        { "[99999999999999999999 x", 23, 1, "']' expected near 'x'" },
+        { "[1.5,99999999999999999999,\n-99999999999999999999,\"\\udfff\"}",
+          58, 2, "']' expected near '}'" },
     };
 
     v = dur_json_parse(dur_str("[9223372036854775807,-9223372036854775808,"
@@ -274,25 +290,44 @@ test_values(void)
         is_int(err.offset, errors[i].offset, "at its byte");
         is_int(err.line, errors[i].line, "on its line");
     }
+
+    v = dur_json_parse(dur_str_make("[1,\n2\0]", 7), &err);
+    ok(v == NULL && strstr(err.text, "a NUL byte") != NULL,
+       "the message says: a NUL byte");
+    is_int(err.offset, 5, "at its byte");
+    is_int(err.line, 2, "on its line");
 }
 
 
 static void
 test_depth(void)
 {
-    char       text[2 * 600 + 1];
-    json_t    *v;
-    dur_buf_t  b;
+    char              text[2 * 600 + 1];
+    json_t           *v;
+    dur_buf_t         b;
+    dur_json_error_t  err;
 
     for (size_t n = 512; n <= 513; n++) {
         memset(text, '[', n);
         memset(text + n, ']', n);
 
-        v = dur_json_parse(dur_str_make(text, 2 * n), NULL);
+        v = dur_json_parse(dur_str_make(text, 2 * n), &err);
         ok((v != NULL) == (n == 512), "%zu levels are %s", n,
            n == 512 ? "read" : "refused");
         json_decref(v);
     }
+
+    ok(strstr(err.text, "nesting") != NULL && err.offset == 512,
+       "the message names the bracket that is one too many");
+
+    memset(text, '[', sizeof(text));
+    text[1] = '"';
+    text[2 * 600 - 1] = '"';
+    text[2 * 600] = ']';
+
+    v = dur_json_parse(dur_str_make(text, sizeof(text)), NULL);
+    is_int(json_array_size(v), 1, "brackets in a string are not counted");
+    json_decref(v);
 
     v = json_array();
     for (int i = 0; i < 700; i++) {
