@@ -4,6 +4,7 @@
 #include "engine/dur_json_text.h"
 
 #include <float.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,98 +85,6 @@ dur_json_entry_cmp(const void *a, const void *b)
 }
 
 
-/* The length of the decimal text of v. */
-
-static size_t
-dur_json_integer(uint64_t v, bool negative, char text[24])
-{
-    char   *p, digits[24];
-    size_t  n;
-
-    p = digits + sizeof(digits);
-
-    do {
-        *--p = (char) ('0' + v % 10);
-        v /= 10;
-    } while (v);
-
-    if (negative) {
-        *--p = '-';
-    }
-
-    n = (size_t) (digits + sizeof(digits) - p);
-    memcpy(text, p, n);
-
-    return n;
-}
-
-
-/*
- * Short decimals, the ones that people write: d == n / 10^k exactly rounded
- * with both exact, and n of at most 15 digits, is the shortest text.
- */
-
-static bool
-dur_json_short_decimal(double d, char digits[24], int *n, int *point)
-{
-    double    s;
-    uint64_t  v;
-
-    static const double  ten[] = {
-        1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9
-    };
-
-    for (int k = 0; k < 10; k++) {
-        s = d * ten[k];
-
-        if (s >= 1e15) {
-            return false;
-        }
-
-        v = (uint64_t) (s + 0.5);
-
-        if (v && (double) v / ten[k] == d) {
-            *n = (int) dur_json_integer(v, false, digits);
-            *point = *n - k;
-            return true;
-        }
-    }
-
-    return false;
-}
-
-
-/* One more in the last place; "999" becomes "1" and one more digit. */
-
-static void
-dur_json_digits_up(char *digits, int n, int *exponent)
-{
-    while (n > 0 && digits[n - 1] == '9') {
-        digits[--n] = '0';
-    }
-
-    if (n > 0) {
-        digits[n - 1]++;
-
-    } else {
-        digits[0] = '1';
-        (*exponent)++;
-    }
-}
-
-
-static double
-dur_json_digits_value(const char *digits, int n, int exponent)
-{
-    char  text[40];
-
-    snprintf(text, sizeof(text), "%c.%.*se%d", digits[0], n - 1, digits + 1,
-             exponent);
-
-    return strtod(text, NULL);
-}
-
-
 /*
  * The shortest digits that read back as d, and of those the nearest: d is
  * 0.digits * 10^point.
@@ -184,12 +93,8 @@ dur_json_digits_value(const char *digits, int n, int exponent)
 static int
 dur_json_digits(double d, char digits[24], int *point)
 {
-    int   n, exponent, ignored;
+    int   n, ignored;
     char  text[40];
-
-    if (dur_json_short_decimal(d, digits, &n, point)) {
-        goto strip;
-    }
 
     /* subnormal numbers have less than 15 digits to begin with */
 
@@ -197,31 +102,29 @@ dur_json_digits(double d, char digits[24], int *point)
 
         snprintf(text, sizeof(text), "%.*e", n - 1, d);
 
-        digits[0] = text[0];
-        memcpy(digits + 1, text + 2, (size_t) n - 1);
-        exponent = (int) strtol(strchr(text, 'e') + 1, NULL, 10);
-
-        if (n >= 17 || dur_json_digits_value(digits, n, exponent) == d) {
+        if (n >= 17 || strtod(text, NULL) == d) {
             break;
         }
 
         /*
          * A power of two has more room above than below: the next decimal
-         * upwards may do where the nearest, below, does not.
+         * upwards may do where the nearest, below, does not.  Of all powers
+         * those that do have 16 digits, none of which carries.
          */
 
-        if (frexp(d, &ignored) == 0.5) {
-            dur_json_digits_up(digits, n, &exponent);
+        if (n == 16 && frexp(d, &ignored) == 0.5 && text[16] != '9') {
+            text[16]++;
 
-            if (dur_json_digits_value(digits, n, exponent) == d) {
+            if (strtod(text, NULL) == d) {
                 break;
             }
         }
     }
 
-    *point = exponent + 1;
+    digits[0] = text[0];
+    memcpy(digits + 1, text + 2, (size_t) n - 1);
 
-strip:
+    *point = (int) strtol(strchr(text, 'e') + 1, NULL, 10) + 1;
 
     while (n > 1 && digits[n - 1] == '0') {
         n--;
@@ -561,8 +464,7 @@ dur_json_write_integer(dur_buf_t *b, int64_t v)
         return dur_buf_addz(b, text);
     }
 
-    return dur_buf_add(b, text, dur_json_integer((uint64_t) (v < 0 ? -v : v),
-                                                 v < 0, text));
+    return dur_buf_addf(b, "%" PRId64, v);
 }
 
 
