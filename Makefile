@@ -89,7 +89,12 @@ $(MODULE): $(BUILD)/nginx/Makefile $(GLUE_SRC) $(GLUE_DEPS) $(ENGINE_SRC) \
 PROVE = prove $(shell perl -MTest::Nginx::Socket -e 1 2>/dev/null \
 	|| echo -It/lib) -It/helper
 TESTS ?= $(sort $(wildcard t/*.t))
-TEST_ENV = DURABLE_BUILD=$(CURDIR)/$(BUILD) DURABLE=$(CURDIR)/$(BUILD)/durable \
+TEST_NGINX_PORT ?= $(shell perl -MIO::Socket::INET -e 'for (1 .. 99) { \
+	my $$port = 20000 + int rand 10000; \
+	next unless IO::Socket::INET->new(Listen => 1, ReuseAddr => 1, \
+	    LocalAddr => "127.0.0.1", LocalPort => $$port); \
+	print $$port; last }')
+TEST_ENV = TEST_NGINX_PORT=$(TEST_NGINX_PORT) DURABLE_BUILD=$(CURDIR)/$(BUILD) DURABLE=$(CURDIR)/$(BUILD)/durable \
 	TEST_NGINX_BINARY=$(NGINX_BINARY) \
 	TEST_NGINX_LOAD_MODULES=$(CURDIR)/$(MODULE)
 
@@ -115,7 +120,7 @@ asan:
 	ASAN_OPTIONS=detect_leaks=1 prove $(UNIT_BIN:$(BUILD)/%=$(BUILD)/asan/%) \
 		$(FUZZ_BIN:$(BUILD)/%=$(BUILD)/asan/%)
 	$(BUILD)/asan/sim --seeds 50
-	t/asan.sh $(BUILD)/asan $(ASAN_TESTS)
+	TEST_NGINX_PORT=$(TEST_NGINX_PORT) t/asan.sh $(BUILD)/asan $(ASAN_TESTS)
 
 ASAN_TESTS ?= $(sort $(wildcard t/[0-5]*.t)) t/8*.t
 

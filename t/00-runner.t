@@ -11,7 +11,7 @@ use IO::Socket::INET;
 use Test::Nginx::Socket 'no_plan';
 
 our $Upstream = 'location /proxied { proxy_pass http://127.0.0.1:'
-                . '$TEST_NGINX_RAND_PORT_1; }';
+                . '$TEST_NGINX_RAND_PORT_1; proxy_set_header Host up; }';
 
 add_block_preprocessor(sub {
     my ($block) = @_;
@@ -26,7 +26,11 @@ run_tests();
 
 is(blocks(), scalar(grep { /^=== / } source()) - 1,
    'all blocks but the skipped one were run');
-is(-e server_root() . '/logs/nginx.pid', undef, 'no nginx stays behind');
+
+# the genuine one ends nginx later
+
+is(-e server_root() . '/logs/nginx.pid', undef, 'no nginx stays behind')
+    if $INC{'Test/Nginx/Server.pm'};
 
 failing('a wrong status', 1, 1, <<'BLOCKS');
 === wrong status
@@ -308,29 +312,43 @@ GET /t
 X-One: one, more
 Content-Type: text/plain
 ! X-Two
---- response_headers_like
-Server: nginx/[\d.]+
 --- raw_response_headers_like
-HTTP/1.1 200 OK
-Server: nginx[^\n]*
+HTTP/1.1 200 OK\r\nServer: nginx[^\n]*
 --- response_body
 hi
---- response_body_like: ^h
---- response_body_unlike: error
 --- no_error_log
 [error]
 
 
 
-=== inline values, comments and escapes are read
+=== headers and a body may be patterns
+--- config
+location /t { return 200 "hi\n"; }
+--- request
+GET /t
+--- response_headers_like
+Server: nginx/[\d.]+
+--- response_body_like: ^h
+
+
+
+=== a body may be what a pattern does not find
+--- config
+location /t { return 200 "hi\n"; }
+--- request
+GET /t
+--- response_body_unlike: error
+
+
+
+=== inline values and comments are read
 --- config
 # a comment
 location /t { return 200 "#\n---\n"; }
 --- request: GET /t
 --- error_code: 200
---- response_body
-\#
-\---
+--- response_body eval
+"#\n---\n"
 
 
 
@@ -352,8 +370,7 @@ GET /t
 --- tcp_reply eval
 ["HTTP/1.0 200 OK\r\n", "X-Up: 1\r\n\r\n", "from upstream"]
 --- tcp_query eval
-"GET /proxied HTTP/1.0\r\nHost: 127.0.0.1:$ENV{TEST_NGINX_RAND_PORT_1}\r\n"
-. "Connection: close\r\n\r\n"
+"GET /proxied HTTP/1.0\r\nHost: up\r\nConnection: close\r\n\r\n"
 --- request
 GET /proxied
 --- response_headers
@@ -382,14 +399,14 @@ two lines
 
 === a chunked body is put together
 --- config
-location / { types { } sub_filter one two; sub_filter_once off; }
+location /docs { types { } sub_filter one two; sub_filter_once off; }
 --- user_files
->>> a.html
+>>> docs/a.html
 one and one
->>> sub/b.html 200001020304.05
+>>> docs/b.html 200001020304.05
 in a directory
 --- request eval
-["GET /a.html", "GET /sub/b.html"]
+["GET /docs/a.html", "GET /docs/b.html"]
 --- response_headers eval
 ["Transfer-Encoding: chunked\nContent-Type: text/plain", "! Last-Modified"]
 --- response_body eval
@@ -404,13 +421,13 @@ sub_filter_types *;
 location /put { dav_methods PUT; alias $TEST_NGINX_SERVER_ROOT/html; }
 location /n { return 200 $connection_requests; }
 --- pipelined_requests eval
-["PUT /put/file\ncontent", "GET /put/file", "HEAD /put/file", "GET /n"]
+["PUT /put/file\ncontent", "GET /put/file", "GET /n"]
 --- more_headers eval
-["X-A: 1", "X-B: 2", "", ""]
+["X-A: 1", "X-B: 2", ""]
 --- error_code_like eval
-["^20[14]", 200, 200, 200]
+["^20[14]", 200, 200]
 --- response_body eval
-["", "content", "", "4"]
+["", "content", "3"]
 
 
 
@@ -565,8 +582,10 @@ location /t { return 200; }
 2026/01/01 00:00:00 [alert] 1#1: something is odd
 --- request
 GET /t
+--- error_log
+something is odd
 --- shutdown_error_log eval
-[qr/exit/, 'something is odd']
+[qr/exit/]
 --- no_shutdown_error_log
 [crit]
 
@@ -593,6 +612,7 @@ location /t { proxy_pass http://127.0.0.1:$TEST_NGINX_RAND_PORT_1; }
 GET /t
 --- timeout: 100ms
 --- abort
+--- ignore_response
 --- error_log
 client prematurely closed connection
 

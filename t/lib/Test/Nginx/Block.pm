@@ -98,9 +98,8 @@ sub section {
         $inline = '';
         $body = '' unless defined $body;
 
-        # A line that begins with "#" is a comment, "\#" is not.
+        # A line that begins with "#" is a comment.
         $body =~ s/^#.*\n//mg;
-        $body =~ s/^\\(?=[\\#]|===|---)//mg;
 
         $filters = "norm trim $filters";
 

@@ -204,14 +204,13 @@ sub set_environment {
 }
 
 
-# $TEST_NGINX_NAME and ${TEST_NGINX_NAME}
+# $TEST_NGINX_NAME
 sub expand {
     my ($text) = @_;
 
     return $text if !defined $text || ref $text;
 
-    $text =~ s{\$(?:\{(TEST_NGINX_\w+)\}|(TEST_NGINX_\w+))}
-              { variable(defined $1 ? $1 : $2) }ge;
+    $text =~ s{\$(TEST_NGINX_\w+)}{ variable($1) }ge;
 
     return $text;
 }
