@@ -430,7 +430,7 @@ GET /durable
 --- response_headers
 Content-Type: application/json
 ! X-Inngest-Server-Kind
---- response_body_like: ^\{"role":"leader","pid":\d+,"epoch":1,"queue":\{.+\},"batch":\{.+\},"sidecar":\{"connected":false,.*"engine":\{.+\}\}$
+--- response_body_like: ^\{"role":"leader","pid":\d+,"epoch":1,"queue":\{.+\},"batch":\{.+\},"sidecar":\{"connected":false,.*"engine":\{.+\},"parked":\[\]\}$
 
 
 

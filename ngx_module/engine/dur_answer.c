@@ -491,10 +491,17 @@ dur_answer_steps(dur_arena_t *arena, dur_answer_t *answer, dur_str_t body,
     if (value == NULL
         || !(json_is_array(value) || json_is_object(value)))
     {
-        json_decref(value);
-        snprintf(text, sizeof(text), "The SDK answered HTTP 206 with a body "
-                 "that is not a list of ops%s%s", value ? "" : ": ",
-                 value ? "" : err.text);
+        if (value != NULL) {
+            json_decref(value);
+            snprintf(text, sizeof(text), "The SDK answered HTTP 206 with a "
+                     "body that is not a list of ops");
+
+        } else {
+            snprintf(text, sizeof(text), "The SDK answered HTTP 206 with a "
+                     "body that is not JSON: %s (byte %zu)", err.text,
+                     err.offset);
+        }
+
         return dur_answer_error(arena, answer, "ProtocolError",
                                 dur_str_c(text), body);
     }

@@ -660,7 +660,8 @@ dur_app_parse(dur_str_t payload, dur_app_t *app, char *err, size_t size)
     app->root = dur_json_parse(payload, &error);
 
     if (app->root == NULL) {
-        dur_app_refuse(&ps.r, "the payload is not JSON: %s", error.text);
+        dur_app_refuse(&ps.r, "the payload is not JSON: %s (line %zu, byte "
+                       "%zu)", error.text, error.line, error.offset);
         return DUR_EINVAL;
     }
 

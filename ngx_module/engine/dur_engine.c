@@ -23,72 +23,6 @@
 #define DUR_ENGINE_RESERVE  20          /* 1/20 = 5 % */
 
 
-/* -- effects, randomness -------------------------------------------------- */
-
-dur_effect_t *
-dur_engine_effect(dur_engine_t *e, dur_effect_type_t type)
-{
-    dur_effect_t  *effect;
-
-    effect = dur_arena_zalloc(e->arena, sizeof(*effect));
-    if (effect == NULL) {
-        return NULL;
-    }
-
-    effect->type = type;
-
-    *e->effects_last = effect;
-    e->effects_last = &effect->next;
-
-    return effect;
-}
-
-
-void
-dur_engine_log(dur_engine_t *e, unsigned level, const char *fmt, ...)
-{
-    char           text[1024];
-    va_list        ap;
-    dur_effect_t  *effect;
-
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
-
-    effect = dur_engine_effect(e, DUR_EFFECT_LOG);
-    if (effect != NULL) {
-        effect->level = (uint8_t) level;
-        effect->text = dur_arena_copy(e->arena, dur_str_c(text));
-    }
-}
-
-
-/* splitmix64 */
-uint64_t
-dur_engine_random(dur_engine_t *e)
-{
-    uint64_t  z;
-
-    z = (e->random += 0x9e3779b97f4a7c15ULL);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-
-    return z ^ (z >> 31);
-}
-
-
-void
-dur_engine_ulid(dur_engine_t *e, dur_ulid_t *u)
-{
-    uint8_t  entropy[16];
-
-    dur_put64(entropy, dur_engine_random(e));
-    dur_put64(entropy + 8, dur_engine_random(e));
-
-    dur_ulid_make(u, (uint64_t) e->now, entropy);
-}
-
-
 /* -- meta ----------------------------------------------------------------- */
 
 static dur_rc_t
@@ -382,13 +316,13 @@ dur_engine_say_full(dur_engine_t *e)
     e->said_full = e->nearly_full;
 
     if (e->nearly_full) {
-        dur_engine_log(e, 1, "the store is nearly full (%" PRIu64 " of %"
-                       PRIu64 " pages): events are refused, runs go on",
-                       e->stat.pages_used, e->stat.pages_total);
+        dur_state_log(e, 1, "the store is nearly full (%" PRIu64 " of %"
+                      PRIu64 " pages): events are refused, runs go on",
+                      e->stat.pages_used, e->stat.pages_total);
         return;
     }
 
-    dur_engine_log(e, 2, "the store has room again: events are accepted");
+    dur_state_log(e, 2, "the store has room again: events are accepted");
 }
 
 
@@ -585,8 +519,8 @@ dur_engine_poison(dur_engine_t *e, dur_str_t bytes, dur_reply_t *reply)
         rc = DUR_OK;
     }
 
-    dur_engine_log(e, 0, "an op of type %u broke an invariant of the engine "
-                   "and was refused", op.type);
+    dur_state_log(e, 0, "an op of type %u broke an invariant of the engine "
+                  "and was refused", op.type);
 
     return dur_engine_outcome(e, rc);
 }

@@ -437,7 +437,7 @@ dur_lifecycle_emit(dur_engine_t *e, const dur_lifecycle_t *l,
     }
 
     memset(&event, 0, sizeof(event));
-    dur_engine_ulid(e, &event.id);
+    dur_state_ulid(e, &event.id);
     dur_ulid_text(run_id ? &l->run->id : &event.id, id);
 
     dur_buf_init(&b, DUR_EVENT_LIFECYCLE_MAX);
@@ -445,8 +445,8 @@ dur_lifecycle_emit(dur_engine_t *e, const dur_lifecycle_t *l,
 
     if (b.failed) {
         dur_buf_deinit(&b);
-        dur_engine_log(e, 0, "the event %s of a run is larger than %d bytes "
-                       "and is not sent", name, DUR_EVENT_LIFECYCLE_MAX);
+        dur_state_log(e, 0, "the event %s of a run is larger than %d bytes "
+                      "and is not sent", name, DUR_EVENT_LIFECYCLE_MAX);
         return DUR_OK;
     }
 

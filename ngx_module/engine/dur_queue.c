@@ -90,7 +90,7 @@ dur_queue_call(dur_engine_t *e, const dur_item_t *item)
 {
     dur_effect_t  *effect;
 
-    effect = dur_engine_effect(e, DUR_EFFECT_CALL);
+    effect = dur_state_effect(e, DUR_EFFECT_CALL);
     if (effect == NULL) {
         return DUR_ENOMEM;
     }
@@ -108,7 +108,7 @@ dur_queue_cancel(dur_engine_t *e, uint64_t id, uint32_t generation)
 {
     dur_effect_t  *effect;
 
-    effect = dur_engine_effect(e, DUR_EFFECT_CANCEL);
+    effect = dur_state_effect(e, DUR_EFFECT_CANCEL);
     if (effect == NULL) {
         return DUR_ENOMEM;
     }
@@ -204,8 +204,8 @@ dur_queue_pop(dur_engine_t *e, dur_cursor_t *c, uint32_t app,
             return rc;
         }
 
-        dur_engine_log(e, 0, "work of app %u cannot be read and was dropped",
-                       app);
+        dur_state_log(e, 0, "work of app %u cannot be read and was dropped",
+                      app);
     }
 }
 
@@ -422,7 +422,7 @@ dur_inventory_leases(dur_engine_t *e, dur_item_t **items, size_t *n)
             continue;
         }
 
-        dur_engine_log(e, 0, "a lease cannot be read and was dropped");
+        dur_state_log(e, 0, "a lease cannot be read and was dropped");
 
         rc = dur_cursor_del(c);
         if (rc != DUR_OK) {

@@ -70,8 +70,8 @@ dur_register_uuid(dur_engine_t *e, char text[DUR_UUID_TEXT_LEN + 1])
 {
     uint64_t  a, b;
 
-    a = dur_engine_random(e);
-    b = dur_engine_random(e);
+    a = dur_state_random(e);
+    b = dur_state_random(e);
 
     snprintf(text, DUR_UUID_TEXT_LEN + 1, "%08x-%04x-4%03x-a%03x-%012llx",
              (unsigned) (a >> 32), (unsigned) (a >> 16) & 0xffff,
@@ -142,11 +142,11 @@ dur_register_store_function(dur_engine_t *e, uint32_t app,
     dur_buf_deinit(&config);
 
     if (rc == DUR_OK && sent->unenforced.len) {
-        dur_engine_log(e, 1, "function \"%.*s\": %.*s %s not enforced by this "
-                       "version", (int) sent->slug.len, sent->slug.data,
-                       (int) sent->unenforced.len, sent->unenforced.data,
-                       memchr(sent->unenforced.data, ',', sent->unenforced.len)
-                       ? "are" : "is");
+        dur_state_log(e, 1, "function \"%.*s\": %.*s %s not enforced by this "
+                      "version", (int) sent->slug.len, sent->slug.data,
+                      (int) sent->unenforced.len, sent->unenforced.data,
+                      memchr(sent->unenforced.data, ',', sent->unenforced.len)
+                      ? "are" : "is");
     }
 
     return rc;
@@ -251,7 +251,7 @@ dur_register_reload(dur_engine_t *e)
         return rc;
     }
 
-    return dur_engine_effect(e, DUR_EFFECT_APPS) ? DUR_OK : DUR_ENOMEM;
+    return dur_state_effect(e, DUR_EFFECT_APPS) ? DUR_OK : DUR_ENOMEM;
 }
 
 
@@ -273,7 +273,7 @@ dur_register_feed_synced(dur_engine_t *e, const dur_app_t *sent)
     dur_json_write_string(&b, sent->url);
     dur_buf_addc(&b, '}');
 
-    effect = dur_engine_effect(e, DUR_EFFECT_FEED);
+    effect = dur_state_effect(e, DUR_EFFECT_FEED);
     if (effect != NULL) {
         effect->text = dur_arena_copy(e->arena, dur_buf_str(&b));
     }

@@ -18,7 +18,7 @@ dur_result_ack(dur_engine_t *e, uint64_t item, uint32_t generation)
 {
     dur_effect_t  *effect;
 
-    effect = dur_engine_effect(e, DUR_EFFECT_ACK);
+    effect = dur_state_effect(e, DUR_EFFECT_ACK);
     if (effect == NULL) {
         return DUR_ENOMEM;
     }
@@ -109,7 +109,7 @@ dur_result_retry(dur_result_t *x, dur_str_t name, dur_str_t message,
     due = x->answer.retry_at
           ? x->answer.retry_at
           : e->now + dur_retry_delay(x->item.attempt, e->conf.retry_interval,
-                                     dur_engine_random(e));
+                                     dur_state_random(e));
 
     rc = dur_run_feed(e, &x->run, "step.retry", name, x->item.attempt,
                       (int64_t) (x->history.duration / 1000), due, message);

@@ -171,7 +171,7 @@ dur_run_feed_end_line(dur_engine_t *e, dur_buf_t *b)
 
     dur_buf_addc(b, '}');
 
-    effect = b->failed ? NULL : dur_engine_effect(e, DUR_EFFECT_FEED);
+    effect = b->failed ? NULL : dur_state_effect(e, DUR_EFFECT_FEED);
     if (effect != NULL) {
         effect->text = dur_arena_copy(e->arena, dur_buf_str(b));
     }
@@ -266,7 +266,7 @@ dur_run_start(dur_engine_t *e, const dur_function_t *fn,
 
     memset(&run, 0, sizeof(run));
 
-    dur_engine_ulid(e, &run.id);
+    dur_state_ulid(e, &run.id);
     run.status = DUR_RUN_LIVE;
     run.flags = event->quiet ? DUR_RUN_F_QUIET : 0;
     run.app = fn->app;

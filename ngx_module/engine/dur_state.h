@@ -67,15 +67,15 @@ struct dur_engine_s {
 };
 
 /* Adds an effect of the batch; NULL without memory. */
-dur_effect_t *dur_engine_effect(dur_engine_t *e, dur_effect_type_t type);
+dur_effect_t *dur_state_effect(dur_engine_t *e, dur_effect_type_t type);
 
 /* A line for the log; the text is formatted into the batch's arena. */
-void dur_engine_log(dur_engine_t *e, unsigned level, const char *fmt, ...)
+void dur_state_log(dur_engine_t *e, unsigned level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* The op's pseudo-random sequence: deterministic, seeded by its entropy. */
-uint64_t dur_engine_random(dur_engine_t *e);
-void dur_engine_ulid(dur_engine_t *e, dur_ulid_t *u);
+uint64_t dur_state_random(dur_engine_t *e);
+void dur_state_ulid(dur_engine_t *e, dur_ulid_t *u);
 
 static inline dur_str_t
 dur_ulid_key(const dur_ulid_t *u)

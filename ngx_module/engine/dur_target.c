@@ -115,7 +115,7 @@ dur_target_feed(dur_engine_t *e, const dur_registered_app_t *app,
     dur_json_write_string(&b, app->url);
     dur_buf_addc(&b, '}');
 
-    effect = b.failed ? NULL : dur_engine_effect(e, DUR_EFFECT_FEED);
+    effect = b.failed ? NULL : dur_state_effect(e, DUR_EFFECT_FEED);
     if (effect != NULL) {
         effect->text = dur_arena_copy(e->arena, dur_buf_str(&b));
     }
@@ -135,9 +135,9 @@ dur_target_park(dur_engine_t *e, dur_registered_app_t *app)
     t->probe_at = e->now + DUR_TARGET_DELAY_MIN;
     t->delay = 2 * DUR_TARGET_DELAY_MIN;
 
-    dur_engine_log(e, 1, "app \"%.*s\" does not answer (%s): its work waits",
-                   (int) app->name.len, (const char *) app->name.data,
-                   t->error);
+    dur_state_log(e, 1, "app \"%.*s\" does not answer (%s): its work waits",
+                  (int) app->name.len, (const char *) app->name.data,
+                  t->error);
 
     return dur_target_feed(e, app, "app.parked", dur_str_c(t->error));
 }
@@ -301,8 +301,8 @@ dur_target_answered(dur_engine_t *e, uint32_t app)
         return rc;
     }
 
-    dur_engine_log(e, 2, "app \"%.*s\" answers again", (int) a->name.len,
-                   (const char *) a->name.data);
+    dur_state_log(e, 2, "app \"%.*s\" answers again", (int) a->name.len,
+                  (const char *) a->name.data);
 
     return dur_target_feed(e, a, "app.unparked", dur_str_null);
 }

@@ -67,7 +67,7 @@ dur_timer_pop(dur_engine_t *e, dur_item_t *item)
     /* what cannot be read is dropped: nothing behind it would ever fire */
 
     while (rc == DUR_OK && dur_item_decode(v, item) != DUR_OK) {
-        dur_engine_log(e, 0, "a timer cannot be read and was dropped");
+        dur_state_log(e, 0, "a timer cannot be read and was dropped");
 
         rc = dur_cursor_del(c);
         if (rc == DUR_OK) {

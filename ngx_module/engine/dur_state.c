@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+#include "engine/dur_state.h"
+#include "engine/dur_ulid.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+
+dur_effect_t *
+dur_state_effect(dur_engine_t *e, dur_effect_type_t type)
+{
+    dur_effect_t  *effect;
+
+    effect = dur_arena_zalloc(e->arena, sizeof(*effect));
+    if (effect == NULL) {
+        return NULL;
+    }
+
+    effect->type = type;
+
+    *e->effects_last = effect;
+    e->effects_last = &effect->next;
+
+    return effect;
+}
+
+
+void
+dur_state_log(dur_engine_t *e, unsigned level, const char *fmt, ...)
+{
+    char           text[1024];
+    va_list        ap;
+    dur_effect_t  *effect;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+
+    effect = dur_state_effect(e, DUR_EFFECT_LOG);
+    if (effect != NULL) {
+        effect->level = (uint8_t) level;
+        effect->text = dur_arena_copy(e->arena, dur_str_c(text));
+    }
+}
+
+
+/* splitmix64 */
+uint64_t
+dur_state_random(dur_engine_t *e)
+{
+    uint64_t  z;
+
+    z = (e->random += 0x9e3779b97f4a7c15ULL);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+
+    return z ^ (z >> 31);
+}
+
+
+void
+dur_state_ulid(dur_engine_t *e, dur_ulid_t *u)
+{
+    uint8_t  entropy[16];
+
+    dur_put64(entropy, dur_state_random(e));
+    dur_put64(entropy + 8, dur_state_random(e));
+
+    dur_ulid_make(u, (uint64_t) e->now, entropy);
+}
