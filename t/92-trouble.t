@@ -424,7 +424,7 @@ my @bad = (
     ['nothing', 'no answer', qr/closed the connection without an answer/],
     ['garbage', 'it does not speak HTTP', qr/did not answer with HTTP/],
     ['half', 'half an answer', qr/closed the connection within its answer/],
-    ['json', 'half a JSON', qr/HTTP 206 with a body that is not a list of/],
+    ['json', 'half a JSON', qr/HTTP 206 with a body that is not JSON/],
     ['html', 'a proxy before it answers 502', qr/returned HTTP 502/],
     ['page', 'a web page', qr/without the x-inngest-sdk header/],
     ['huge', '10 MiB', qr/larger than 8 MiB/],
