@@ -43,7 +43,8 @@ my @events = $d->send_events(map { { name => 't/work', data => { n => $_ } } }
 
 wait_for(20, 'every run has a step and waits for its second', sub {
     $d->status->{engine}{steps} == $runs
-        && $d->status->{engine}{leases} == $runs;
+        && $d->status->{engine}{leases} == $runs
+        && $runs == grep { ($_->{does} || '') eq 'second' } $app->calls;
 });
 
 is($d->status->{engine}{runs_live}, $runs, 'the status counts them');
