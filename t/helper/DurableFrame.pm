@@ -64,7 +64,7 @@ sub wait_for {
 # --- the process ------------------------------------------------------------
 
 sub sidecar_binary {
-    my $path = $ENV{DURABLE_BIN} // 'build/durable';
+    my $path = $ENV{DURABLE} // 'build/durable';
     -x $path or die "$path is missing: run make first\n";
     return $path;
 }
