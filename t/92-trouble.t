@@ -371,7 +371,7 @@ subtest 'leaders that crash in a row do not take the site along' => sub {
         $d->{killed}{$pid} = 1;
     }
 
-    my $r = wait_for(5, 'the pause', sub {
+    my $r = wait_for(20, 'the pause', sub {
         my $r = Trouble::post($d, undef, 3);
         return ($r->{json}{error} || '') =~ /crashed/ && $r;
     });
