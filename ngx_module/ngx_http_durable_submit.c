@@ -129,7 +129,9 @@ ngx_http_durable_reply(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
 {
     ngx_str_t  text;
 
-    if (rc != DUR_OK) {
+    /* what was refused with a sentence keeps it */
+
+    if (rc != DUR_OK && (rc != DUR_EINVAL || reply->body.len == 0)) {
         return ngx_http_durable_error_rc(r, rc);
     }
 
