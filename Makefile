@@ -20,7 +20,7 @@ ALL_CFLAGS = $(STRICT) $(CFLAGS) $(SANITIZE)
 ENGINE_SRC := $(sort $(wildcard ngx_module/engine/*.c))
 ENGINE_DEPS := $(wildcard ngx_module/engine/*.h)
 ENGINE_OBJ := $(ENGINE_SRC:%.c=$(OBJ)/%.o)
-ENGINE_LIBS := -llmdb -ljansson -lcrypto -lm
+ENGINE_LIBS := -llmdb -ljansson -lcrypto -lpcre2-8 -lm
 
 SIDECAR_SRC := $(sort $(wildcard sidecar/*.c))
 SIDECAR_DEPS := $(wildcard sidecar/*.h)
@@ -177,7 +177,7 @@ sim: $(BUILD)/sim
 # --- deps, run, install
 
 PACKAGES := build-essential nginx nginx-dev libjansson-dev liblmdb-dev \
-	libssl-dev libcurl4-openssl-dev
+	libssl-dev libpcre2-dev libcurl4-openssl-dev
 # Debian starts what it installs: nginx, on port 80.  Not so here.
 APT_INSTALL = policy=/usr/sbin/policy-rc.d; \
 	if [ ! -e $$policy ]; then \

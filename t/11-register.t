@@ -38,6 +38,15 @@ sub payload {
            } @function;
 }
 
+sub filtered {
+    my ($expression) = @_;
+
+    my $payload = payload('shop', 'one');
+    $payload =~ s{"event":"t/one"}{"event":"t/one","expression":"$expression"};
+
+    return "POST /fn/register\n$payload";
+}
+
 add_block_preprocessor(sub {
     my ($block) = @_;
 
@@ -85,7 +94,7 @@ __DATA__
 POST /fn/register
 hello
 --- error_code: 400
---- response_body_like: ^\{"error":".+","status":400.*\}$
+--- response_body_like: "error":"the payload is not JSON: .+","status":400\}$
 
 
 
@@ -94,9 +103,32 @@ hello
 "POST /fn/register\n"
 . main::payload('shop', 'one') =~ s/\{"event":"t\/one"\}/{}/r
 --- error_code: 400
---- response_body_like: ^\{"error":".+","status":400.*\}$
+--- response_body_like: "error":"function \\"shop-one\\": each of triggers must have .+","status":400\}$
 
 
+
+=== a trigger with an expression
+--- request eval
+main::filtered('event.data.tags.exists(t, t == \'vip\') && event.data.n + 1 > 3')
+--- response_body_like eval: $main::Ok
+--- no_error_log
+[error]
+
+=== an expression that is wrong is refused with its place
+--- request eval
+main::filtered('event.data.n > 1 && events.x == 2')
+--- error_code: 400
+--- response_body_like: "error":"function \\"shop-one\\": invalid trigger expression .*unknown name \\"events\\", at column 21.*","status":400
+--- no_error_log
+[error]
+
+=== types that cannot fit are refused too
+--- request eval
+main::filtered('lowercase(1) == \'a\'')
+--- error_code: 400
+--- response_body_like: "error":".*does not take this type, at column 11.*","status":400
+--- no_error_log
+[error]
 
 === a request without a body
 --- request

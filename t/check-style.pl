@@ -33,6 +33,8 @@ check('LMDB outside dur_store', qr/\bmdb_[a-z]/, qr/dur_store\./,
       @engine, @glue, @program);
 check('OpenSSL outside dur_sign', qr/include <openssl/, qr/dur_sign\./,
       @engine, @glue, @program);
+check('PCRE2 outside dur_regex', qr/include <pcre2|\bpcre2_[a-z]/, qr/dur_regex\./,
+      @engine, @glue, @program);
 check('the engine asks for the time or for randomness',
       qr/\b(?:time|gettimeofday|clock_gettime|rand|random|getrandom)\(/,
       undef, grep { /\.c$/ } @engine);

@@ -141,11 +141,11 @@ dur_event_route(dur_engine_t *e, const dur_run_event_t *event, dur_str_t json,
     size_t            i, n;
     dur_rc_t          rc;
     dur_function_t  **functions;
+    dur_match_key_t   key = { event->name, json, e->now };
 
     *next = 0;
 
-    rc = dur_match_event(&e->registry, event->name, json, e->arena,
-                         &functions, &n);
+    rc = dur_match_event(&e->registry, &key, e->arena, &functions, &n);
     if (rc != DUR_OK) {
         return rc;
     }

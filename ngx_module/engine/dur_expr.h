@@ -1,15 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Expressions over an event.  Today the one form that failure handlers and
- * defers need: comparisons of a path with a literal,
+ * Expressions over events: CEL as Inngest speaks it (features 9), which is
+ * what triggers, waits, keys and priorities are written in; the language is
+ * docs/expressions.md.
  *
- *     event.data.function_id == 'myapp-full'
+ * A text is compiled once, to a tree in one piece of memory, and evaluated
+ * many times.  Depth and size have limits when it is compiled, the work has
+ * one when it is evaluated.  The instant is an argument.  What is computed
+ * (joined strings, lists) is made in the caller's arena; comparisons of
+ * fields with each other and with literals allocate nothing.
  *
- * joined by && where there are several; literals are strings in either kind
- * of quotes, integers, true, false and null; == and != are known.  Anything
- * else is refused when it is compiled, with a sentence.  The full language
- * takes this unit's place behind the same three functions.
+ *     dur_expr_lex, _build, _parse    text to tree
+ *     dur_expr_check                  types that cannot fit
+ *     dur_expr_node                   the tree and the values
+ *     dur_expr_value, dur_expr_text   equality, order; values as text
+ *     dur_expr_op                     operators
+ *     dur_expr_func                   the functions, those on text
+ *     dur_expr_conv, dur_expr_time    conversions, instants and durations
+ *     dur_expr_run                    the walk over the tree
+ *
+ * Those are for this unit alone.
  */
 
 #ifndef DUR_EXPR_H
@@ -21,12 +32,47 @@
 
 typedef struct dur_expr_s  dur_expr_t;
 
-/* Heap object; on DUR_EINVAL err holds a sentence with the position. */
+/* What an expression sees; all borrowed.  NULL: there is no such event. */
+typedef struct {
+    const json_t  *event;
+    const json_t  *async;
+    int64_t        now_ms;
+} dur_expr_vars_t;
+
+typedef enum {
+    DUR_EXPR_NULL = 0,
+    DUR_EXPR_BOOL,
+    DUR_EXPR_INT,
+    DUR_EXPR_DOUBLE,
+    DUR_EXPR_STRING,
+    DUR_EXPR_JSON               /* a list or a map, as JSON text */
+} dur_expr_type_t;
+
+typedef struct {
+    dur_expr_type_t  type;
+    bool             boolean;
+    int64_t          integer;
+    double           number;    /* of an integer too */
+    dur_str_t        text;      /* from the arena or borrowed from vars */
+} dur_expr_result_t;
+
+/*
+ * Heap object; on DUR_EINVAL err holds a sentence that ends with the place,
+ * such as ", at column 12".  Types that cannot fit are refused here, as
+ * features 9.6 has it for all expressions but keys and priorities: those are
+ * only parsed, and what does not fit is an error when it is evaluated.
+ */
 dur_rc_t dur_expr_compile(dur_str_t text, dur_expr_t **expr, char err[160]);
+dur_rc_t dur_expr_parse(dur_str_t text, dur_expr_t **expr, char err[160]);
 void dur_expr_free(dur_expr_t *expr);
 
-/* `event` is borrowed.  A missing path equals only null.  Never fails and
- * never allocates. */
-bool dur_expr_true(const dur_expr_t *expr, const json_t *event);
+/* DUR_EINVAL and a sentence when the expression has no value; what is missing
+ * as a whole is false.  An expression is evaluated by one thread at a time. */
+dur_rc_t dur_expr_eval(const dur_expr_t *expr, const dur_expr_vars_t *vars,
+    dur_arena_t *arena, dur_expr_result_t *result, char err[160]);
+
+/* Whether the value is true; all else, errors too, is not.  DUR_ENOMEM. */
+dur_rc_t dur_expr_true(const dur_expr_t *expr, const dur_expr_vars_t *vars,
+    dur_arena_t *arena, bool *value);
 
 #endif /* DUR_EXPR_H */

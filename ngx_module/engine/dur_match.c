@@ -126,16 +126,90 @@ dur_match_cmp(const void *one, const void *two)
 }
 
 
-dur_rc_t
-dur_match_event(const dur_registry_t *r, dur_str_t name, dur_str_t json,
-    dur_arena_t *arena, dur_function_t ***functions, size_t *n)
+/* DUR_OK when it is true, DUR_ENOTFOUND when it is anything else.  The arena
+ * is empty again: an event meets many expressions. */
+static dur_rc_t
+dur_match_expression(const dur_expr_t *expr, const json_t *event,
+    int64_t now_ms, dur_arena_t *arena)
+{
+    bool             value;
+    dur_rc_t         rc;
+    dur_expr_vars_t  vars = { event, NULL, now_ms };
+
+    rc = dur_expr_true(expr, &vars, arena, &value);
+    dur_arena_reset(arena);
+
+    if (rc == DUR_OK && !value) {
+        rc = DUR_ENOTFOUND;
+    }
+
+    return rc;
+}
+
+
+/* The functions of the rows whose expressions pass, each once. */
+static dur_rc_t
+dur_match_filter(const dur_match_t *m, const dur_match_key_t *key,
+    dur_function_t **functions, size_t *n)
 {
     size_t            i;
     json_t           *event;
-    dur_match_t       m = { r, NULL, 0 };
+    dur_rc_t          rc;
+    dur_arena_t       arena;
     dur_trigger_t    *trigger;
     dur_function_t   *fn, *last;
-    dur_json_error_t  err;
+
+    event = NULL;
+    last = NULL;
+    rc = DUR_OK;
+    dur_arena_init(&arena);
+
+    for (i = 0; i < m->n; i++) {
+        fn = dur_registry_function(m->registry, m->rows[i].function);
+
+        if (fn == NULL || fn == last) {
+            continue;
+        }
+
+        trigger = &fn->triggers[m->rows[i].trigger];
+
+        if (trigger->expr != NULL) {
+            if (event == NULL) {
+                event = dur_json_parse(key->json, NULL);
+            }
+
+            if (event == NULL) {
+                continue;
+            }
+
+            rc = dur_match_expression(trigger->expr, event, key->now_ms,
+                                      &arena);
+            if (rc == DUR_ENOMEM) {
+                break;
+            }
+
+            if (rc != DUR_OK) {
+                rc = DUR_OK;
+                continue;
+            }
+        }
+
+        functions[(*n)++] = fn;
+        last = fn;
+    }
+
+    json_decref(event);
+    dur_arena_deinit(&arena);
+
+    return rc;
+}
+
+
+dur_rc_t
+dur_match_event(const dur_registry_t *r, const dur_match_key_t *key,
+    dur_arena_t *arena, dur_function_t ***functions, size_t *n)
+{
+    dur_match_t  m = { r, NULL, 0 };
 
     *n = 0;
 
@@ -143,7 +217,7 @@ dur_match_event(const dur_registry_t *r, dur_str_t name, dur_str_t json,
         return DUR_OK;
     }
 
-    dur_match_patterns(&m, name);
+    dur_match_patterns(&m, key->name);
 
     if (m.n == 0) {
         return DUR_OK;
@@ -157,36 +231,8 @@ dur_match_event(const dur_registry_t *r, dur_str_t name, dur_str_t json,
     }
 
     m.n = 0;
-    dur_match_patterns(&m, name);
+    dur_match_patterns(&m, key->name);
     qsort(m.rows, m.n, sizeof(*m.rows), dur_match_cmp);
 
-    event = NULL;
-    last = NULL;
-
-    for (i = 0; i < m.n; i++) {
-        fn = dur_registry_function(r, m.rows[i].function);
-
-        if (fn == NULL || fn == last) {
-            continue;
-        }
-
-        trigger = &fn->triggers[m.rows[i].trigger];
-
-        if (trigger->expr != NULL) {
-            if (event == NULL) {
-                event = dur_json_parse(json, &err);
-            }
-
-            if (event == NULL || !dur_expr_true(trigger->expr, event)) {
-                continue;
-            }
-        }
-
-        (*functions)[(*n)++] = fn;
-        last = fn;
-    }
-
-    json_decref(event);
-
-    return DUR_OK;
+    return dur_match_filter(&m, key, *functions, n);
 }

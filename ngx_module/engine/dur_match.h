@@ -15,12 +15,16 @@
 /* Whether any trigger names this event at all; no expression is looked at. */
 bool dur_match_any(const dur_registry_t *r, dur_str_t name);
 
-/*
- * The functions, ascending by id, each once.  *functions is from the arena.
- * `json` is the event, parsed only when a trigger has an expression.
- */
-dur_rc_t dur_match_event(const dur_registry_t *r, dur_str_t name,
-    dur_str_t json, dur_arena_t *arena, dur_function_t ***functions,
-    size_t *n);
+/* An event to match: `json` is parsed only when a trigger has an expression,
+ * and that may ask for the present. */
+typedef struct {
+    dur_str_t  name;
+    dur_str_t  json;
+    int64_t    now_ms;
+} dur_match_key_t;
+
+/* The functions, ascending by id, each once.  *functions is from the arena. */
+dur_rc_t dur_match_event(const dur_registry_t *r, const dur_match_key_t *key,
+    dur_arena_t *arena, dur_function_t ***functions, size_t *n);
 
 #endif /* DUR_MATCH_H */

@@ -10,26 +10,77 @@ const dur_str_t  fuzz_seeds[] = {
     dur_str("event.data.function_id == 'myapp-full'"),
     dur_str("event.data['a\\u00e9\\x41\\101'] != \"it's\" && 5 == event.ts"),
     dur_str("event.data.list[0].k == null && event.data.t == true"),
-    dur_str("event . a == -9223372036854775807"),
+    dur_str("event . a == -9223372036854775807 // comment"),
+    dur_str("event.data.list.exists(x, x.k == async.data.k) || has(event.a)"),
+    dur_str("event.data.list.map(x, x != null, {'k': x, 2: [x, 1u]}).size()"),
+    dur_str("date(event.ts) + duration('1h30m') > now_minus(\"2d\")"),
+    dur_str("event.data.function_id.matches('^(my|our)+[a-z]*-\\w') ? 1 : 2"),
+    dur_str("lowercase(json_parse(b64decode('eyJrIjoxfQ==')).k + \"X\")"),
+    dur_str("(event.data.a + 1) * 2.5 / event.ts % 3 - -4 in [1.0, 2e3]"),
+    dur_str("timestamp('2024-02-29T12:00:00Z').getDayOfYear('+02:00')"),
+    dur_str("r'\\d' + '''a\n''' + string(b\"\\xff\") + {'a': [null, true]}"),
     dur_str_null
 };
 
 const dur_str_t  fuzz_words[] = {
-    dur_str("event"), dur_str("=="), dur_str("!="), dur_str("&&"),
-    dur_str("."), dur_str("["), dur_str("]"), dur_str("'"), dur_str("\""),
-    dur_str("\\"), dur_str("\\U0010ffff"), dur_str("null"), dur_str("true"),
-    dur_str("99999999999999999999"), dur_str("event.a==1&&"), dur_str("-"),
+    dur_str("event"), dur_str("async.data"), dur_str("=="), dur_str("!="),
+    dur_str("&&"), dur_str("||"), dur_str("."), dur_str("["), dur_str("]"),
+    dur_str("("), dur_str(")"), dur_str("?"), dur_str(":"), dur_str(","),
+    dur_str("'"), dur_str("\""), dur_str("\\"), dur_str("\\U0010ffff"),
+    dur_str("null"), dur_str("true"), dur_str("99999999999999999999"),
+    dur_str("event.a==1&&"), dur_str("-"), dur_str("!"), dur_str(" in "),
+    dur_str(".all(x,x)"), dur_str(".filter(y,y)"), dur_str(".matches('"),
+    dur_str(".size()"), dur_str("string("), dur_str("int("), dur_str("now()"),
+    dur_str("type("), dur_str("uint("), dur_str("[event.data.list,event]"),
     dur_str_null
 };
+
+
+static void
+fuzz_evaluate(const uint8_t *data, size_t len, const dur_expr_t *expr,
+    const dur_expr_vars_t *vars)
+{
+    char               err[160];
+    bool               value;
+    dur_rc_t           rc;
+    json_t            *json;
+    dur_arena_t        arena;
+    dur_expr_result_t  result;
+
+    dur_arena_init(&arena);
+
+    rc = dur_expr_eval(expr, vars, &arena, &result, err);
+    fuzz_check(rc == DUR_OK || rc == DUR_EINVAL);
+    fuzz_check((err[0] == '\0') == (rc == DUR_OK)
+               && memchr(err, '\0', sizeof(err)) != NULL);
+
+    fuzz_check(dur_expr_true(expr, vars, &arena, &value) == DUR_OK);
+    fuzz_check(value == (rc == DUR_OK && result.type == DUR_EXPR_BOOL
+                         && result.boolean));
+
+    if (rc == DUR_OK && result.type == DUR_EXPR_JSON) {
+        json = dur_json_parse(result.text, NULL);
+        fuzz_check(json_is_array(json) || json_is_object(json));
+        json_decref(json);
+    }
+
+    /* every byte of it is there */
+
+    if (rc == DUR_OK && result.type == DUR_EXPR_STRING) {
+        fuzz_check(dur_arena_copy(&arena, result.text).data != NULL);
+    }
+
+    dur_arena_deinit(&arena);
+}
 
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    char           err[160];
-    bool           first;
-    dur_rc_t       rc;
-    dur_expr_t    *expr;
+    char             err[160];
+    dur_rc_t         rc;
+    dur_expr_t      *expr, *checked;
+    dur_expr_vars_t  vars = { NULL, NULL, 1790000000000 };
 
     static json_t  *event;
 
@@ -39,18 +90,28 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
                                        "],\"t\":true,\"a\":1.5}}"), NULL);
     }
 
-    rc = dur_expr_compile(dur_str_make(data, len), &expr, err);
+    rc = dur_expr_parse(dur_str_make(data, len), &expr, err);
 
     if (rc != DUR_OK) {
         fuzz_check(rc == DUR_EINVAL && expr == NULL);
         fuzz_check(err[0] != '\0'
                    && memchr(err, '\0', sizeof(err)) != NULL);
+        fuzz_check(dur_expr_compile(dur_str_make(data, len), &checked, err)
+                   == DUR_EINVAL);
         return 0;
     }
 
-    first = dur_expr_true(expr, event);
-    fuzz_check(dur_expr_true(expr, event) == first);
-    dur_expr_true(expr, NULL);
+    /* the check refuses more, with a sentence, and changes nothing */
+
+    rc = dur_expr_compile(dur_str_make(data, len), &checked, err);
+    fuzz_check(rc == DUR_OK || (rc == DUR_EINVAL && err[0] != '\0'));
+    dur_expr_free(checked);
+
+    fuzz_evaluate(data, len, expr, &vars);
+    vars.event = event;
+    fuzz_evaluate(data, len, expr, &vars);
+    vars.async = event;
+    fuzz_evaluate(data, len, expr, &vars);
 
     dur_expr_free(expr);
 

@@ -246,9 +246,15 @@ test_rules(void)
         { WITH("\"triggers\":[{\"cron\":\"0 0 * * *\",\"jitter\":\"0.5s\"}]"),
           "jitter must lie between" },
         { WITH("\"triggers\":[{\"event\":\"a\",\"expression\":"
-               "\"event.data.x > 1\"}]"),
+               "\"event.data.x > 1 && has(event.data.y)\"}]"), NULL },
+        { WITH("\"triggers\":[{\"event\":\"a\",\"expression\":"
+               "\"event.data.x = 1\"}]"),
           "function \"myapp-f\": invalid trigger expression "
-          "\"event.data.x > 1\": only comparisons such as" },
+          "\"event.data.x = 1\": \"=\" is no operator, == compares, "
+          "at column 14" },
+        { WITH("\"triggers\":[{\"event\":\"a\",\"expression\":"
+               "\"event.data.x && 'a'\"}]"),
+          "\"&&\" needs true or false, not this type, at column 17" },
         { WITH("\"triggers\":[{\"event\":1}]"), "event must be a string" },
         { WITH("\"triggers\":[{\"event\":\"1\"},{\"event\":\"2\"},"
                "{\"event\":\"3\"},{\"event\":\"4\"},{\"event\":\"5\"},"

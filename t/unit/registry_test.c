@@ -115,6 +115,10 @@ test_matching(void)
         { "num", 1, 1, "an expression that is true" },
         { "num", 2, 0, "an expression that is false" },
         { "twice", 0, 1, "two triggers of one function" },
+        { "cel", 3, 1, "an expression with a macro that is true" },
+        { "cel", 4, 0, "an expression with a macro that is false" },
+        { "bad", 0, 0, "an expression without a value" },
+        { "soon", 0, 1, "an expression that knows the present" },
         { "second", 2, 1, "a second trigger when the first is false" },
         { "nothing", 0, 0, "no trigger" },
     };
@@ -125,6 +129,10 @@ test_matching(void)
         FN("app-slash", ON("app/*")) ","
         FN("app-dot", ON("app/user.*")) ","
         FN("app-num", ON_IF("num", "event.data.n == 1")) ","
+        FN("app-cel", ON_IF("cel", "[1, 3].exists(x, x == event.data.n)")) ","
+        FN("app-bad", ON_IF("bad", "1 / event.data.n > 0 || 'x' > 1")) ","
+        FN("app-soon", ON_IF("soon", "date(1789999999) < now() && "
+                                     "now() < date(1790090000)")) ","
         FN("app-twice", ON("twice") "," ON_IF("twice",
                                                "event.data.n == 0")) ","
         FN("app-second", ON_IF("second", "event.data.n == 1") ","
