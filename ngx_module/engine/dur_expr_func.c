@@ -94,6 +94,8 @@ dur_expr_f_matches(const dur_expr_args_t *a)
         }
     }
 
+    dur_expr_charge(a->run, a->v[0].u.text.len);
+
     matches = false;
     rc = dur_regex_match(regex, a->v[0].u.text, &a->run->work, &matches);
 

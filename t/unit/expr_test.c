@@ -738,6 +738,8 @@ test_work(void)
           "event.copy)", "error: the expression takes too much work" },
         { "event.list.exists(x, event.text.matches('(a|aa)+[bc]'))",
           "error: the expression takes too much work" },
+        { "event.list.exists(x, event.text.matches('ab'))",
+          "error: the expression takes too much work" },
         { "event.list.map(x, event.text + event.text).size()",
           "error: the expression takes too much work" },
         { "event.list.map(x, event.list).map(x, x + '').size()",
