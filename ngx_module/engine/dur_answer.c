@@ -4,40 +4,12 @@
 #include "engine/dur_frame.h"
 #include "engine/dur_json.h"
 #include "engine/dur_retry.h"
-#include "engine/dur_time.h"
-#include "engine/dur_ulid.h"
 
 #include <stdio.h>
 
 
-#define DUR_ANSWER_OPS_MAX   1000
 #define DUR_ANSWER_TEXT_MAX  (8 * 1024)
 #define DUR_ANSWER_BODY_MAX  (16 * 1024 * 1024)
-
-
-static const struct {
-    const char    *name;
-    dur_opcode_t   opcode;
-} dur_answer_opcodes[] = {
-    { "StepRun", DUR_OP_STEP_RUN },
-    { "Step", DUR_OP_STEP_LEGACY },
-    { "StepError", DUR_OP_STEP_ERROR },
-    { "StepFailed", DUR_OP_STEP_FAILED },
-    { "StepPlanned", DUR_OP_STEP_PLANNED },
-    { "Sleep", DUR_OP_SLEEP },
-    { "RunComplete", DUR_OP_RUN_COMPLETE },
-    { "DiscoveryRequest", DUR_OP_DISCOVERY },
-    { "None", DUR_OP_NONE },
-    { "WaitForEvent", DUR_OP_UNSUPPORTED },
-    { "WaitForSignal", DUR_OP_UNSUPPORTED },
-    { "InvokeFunction", DUR_OP_UNSUPPORTED },
-    { "AIGateway", DUR_OP_UNSUPPORTED },
-    { "Gateway", DUR_OP_UNSUPPORTED },
-    { "SyncRunComplete", DUR_OP_UNSUPPORTED },
-    { "DeferAdd", DUR_OP_UNSUPPORTED },
-    { "DeferAbort", DUR_OP_UNSUPPORTED },
-    { NULL, 0 }
-};
 
 
 /* -- headers -------------------------------------------------------------- */
@@ -205,197 +177,6 @@ dur_answer_sdk_error(dur_arena_t *arena, dur_answer_t *answer,
 }
 
 
-static dur_rc_t
-dur_answer_bad_op(dur_arena_t *arena, dur_answer_t *answer, size_t index,
-    const char *what)
-{
-    char  text[256];
-
-    snprintf(text, sizeof(text), "The SDK reported an op that cannot be "
-             "understood: op %zu %s", index, what);
-
-    return dur_answer_error(arena, answer, "ProtocolError", dur_str_c(text),
-                            dur_str_null);
-}
-
-
-/* -- ops ------------------------------------------------------------------ */
-
-static dur_str_t
-dur_answer_string(dur_arena_t *arena, const json_t *object, const char *key)
-{
-    dur_str_t  s;
-
-    if (dur_json_get_string(object, key, &s) != DUR_OK) {
-        return dur_str_null;
-    }
-
-    return dur_arena_copy(arena, s);
-}
-
-
-static bool
-dur_answer_opcode(dur_str_t name, dur_opcode_t *opcode)
-{
-    size_t  i;
-
-    for (i = 0; dur_answer_opcodes[i].name != NULL; i++) {
-        if (dur_str_caseeq(name, dur_str_c(dur_answer_opcodes[i].name))) {
-            *opcode = dur_answer_opcodes[i].opcode;
-            return true;
-        }
-    }
-
-    return false;
-}
-
-
-static dur_rc_t
-dur_answer_sleep(const json_t *object, int64_t now, dur_answer_op_t *op)
-{
-    dur_str_t  text;
-    json_t    *opts;
-
-    opts = json_object_get(object, "opts");
-
-    if (dur_json_get_string(opts, "duration", &text) != DUR_OK
-        && dur_json_get_string(object, "name", &text) != DUR_OK)
-    {
-        text = dur_str_null;
-    }
-
-    return dur_sleep_until(text, now, &op->due);
-}
-
-
-/* NULL when the op is fine, else what is wrong with it. */
-static const char *
-dur_answer_op(dur_arena_t *arena, const json_t *object, dur_str_t text,
-    int64_t now, dur_answer_op_t *op)
-{
-    dur_rc_t   rc;
-    dur_str_t  id, mode;
-
-    memset(op, 0, sizeof(*op));
-
-    if (!json_is_object(object)) {
-        return "is not an object";
-    }
-
-    op->opname = dur_answer_string(arena, object, "op");
-
-    if (op->opname.len == 0) {
-        return "has no \"op\"";
-    }
-
-    if (!dur_answer_opcode(op->opname, &op->opcode)) {
-        return "has an unknown \"op\"";
-    }
-
-    op->name = dur_answer_string(arena, object, "displayName");
-
-    if (op->name.len == 0) {
-        op->name = dur_answer_string(arena, object, "name");
-    }
-
-    if (op->opcode == DUR_OP_NONE || op->opcode == DUR_OP_DISCOVERY
-        || op->opcode == DUR_OP_UNSUPPORTED)
-    {
-        return NULL;
-    }
-
-    (void) dur_json_member(text, dur_str("data"), &op->data);
-
-    if (op->opcode == DUR_OP_RUN_COMPLETE) {
-        return NULL;
-    }
-
-    if (dur_json_get_string(object, "id", &id) != DUR_OK
-        || dur_hash_parse(id, &op->id) != DUR_OK)
-    {
-        return "has an \"id\" that is not 40 lower-case hex characters";
-    }
-
-    if (dur_json_get_string(json_object_get(object, "opts"), "parallelMode",
-                            &mode) == DUR_OK)
-    {
-        op->race = dur_str_eq(mode, dur_str("race"));
-    }
-
-    if (op->opcode == DUR_OP_STEP_ERROR || op->opcode == DUR_OP_STEP_FAILED) {
-        if (!json_is_object(json_object_get(object, "error"))) {
-            return "has no \"error\" object";
-        }
-        (void) dur_json_member(text, dur_str("error"), &op->error);
-        op->message = dur_answer_string(arena,
-                                        json_object_get(object, "error"),
-                                        "message");
-    }
-
-    if (op->opcode == DUR_OP_SLEEP) {
-        rc = dur_answer_sleep(object, now, op);
-
-        if (rc == DUR_ETOOBIG) {
-            op->due = -1;
-        } else if (rc != DUR_OK) {
-            return "is a Sleep without a duration or date";
-        }
-    }
-
-    return NULL;
-}
-
-
-static dur_rc_t
-dur_answer_ops(dur_arena_t *arena, dur_answer_t *answer, dur_str_t text,
-    const json_t *body, int64_t now)
-{
-    size_t       i, n, pos;
-    dur_rc_t     rc;
-    dur_str_t    element;
-    const char  *wrong;
-
-    n = json_is_array(body) ? json_array_size(body) : 1;
-
-    if (n > DUR_ANSWER_OPS_MAX) {
-        answer->no_retry = true;
-        return dur_answer_error(arena, answer, "InngestErrFunctionOverflowed",
-                                dur_str("The SDK reported more than 1000 ops "
-                                        "at once."), dur_str_null);
-    }
-
-    answer->kind = DUR_ANSWER_OPS;
-    answer->nops = n;
-    answer->ops = dur_arena_alloc(arena, (n + 1) * sizeof(dur_answer_op_t));
-
-    if (answer->ops == NULL) {
-        return DUR_ENOMEM;
-    }
-
-    pos = 0;
-
-    for (i = 0; i < n; i++) {
-        element = text;
-
-        if (json_is_array(body)) {
-            rc = dur_json_next(text, &pos, &element);
-            if (rc != DUR_OK) {
-                return DUR_EINTERNAL;
-            }
-        }
-
-        wrong = dur_answer_op(arena, json_is_array(body)
-                                     ? json_array_get(body, i) : body,
-                              element, now, &answer->ops[i]);
-        if (wrong != NULL) {
-            return dur_answer_bad_op(arena, answer, i, wrong);
-        }
-    }
-
-    return DUR_OK;
-}
-
-
 /* -- answers -------------------------------------------------------------- */
 
 static dur_rc_t
@@ -481,36 +262,26 @@ static dur_rc_t
 dur_answer_steps(dur_arena_t *arena, dur_answer_t *answer, dur_str_t body,
     int64_t now)
 {
-    char               text[256];
-    dur_rc_t           rc;
-    json_t            *value;
-    dur_json_error_t   err;
+    char      err[256];
+    dur_rc_t  rc;
 
-    value = dur_json_parse(body, &err);
+    rc = dur_answer_ops(arena, body, now, &answer->ops, &answer->nops, err);
 
-    if (value == NULL
-        || !(json_is_array(value) || json_is_object(value)))
-    {
-        if (value != NULL) {
-            json_decref(value);
-            snprintf(text, sizeof(text), "The SDK answered HTTP 206 with a "
-                     "body that is not a list of ops");
-
-        } else {
-            snprintf(text, sizeof(text), "The SDK answered HTTP 206 with a "
-                     "body that is not JSON: %s (byte %zu)", err.text,
-                     err.offset);
-        }
-
-        return dur_answer_error(arena, answer, "ProtocolError",
-                                dur_str_c(text), body);
+    if (rc == DUR_OK) {
+        answer->kind = DUR_ANSWER_OPS;
+        return DUR_OK;
     }
 
-    rc = dur_answer_ops(arena, answer, body, value, now);
+    if (rc == DUR_ETOOBIG) {
+        answer->no_retry = true;
+        return dur_answer_error(arena, answer, "InngestErrFunctionOverflowed",
+                                dur_str_c(err), dur_str_null);
+    }
 
-    json_decref(value);
-
-    return rc;
+    return rc == DUR_EINVAL
+           ? dur_answer_error(arena, answer, "ProtocolError", dur_str_c(err),
+                              body)
+           : rc;
 }
 
 

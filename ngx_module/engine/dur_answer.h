@@ -9,32 +9,8 @@
 #define DUR_ANSWER_H
 
 #include "engine/dur_base.h"
+#include "engine/dur_answer_op.h"
 #include "engine/dur_op.h"
-
-typedef enum {
-    DUR_OP_NONE = 0,
-    DUR_OP_STEP_RUN,            /* memo {"data": ..} */
-    DUR_OP_STEP_LEGACY,         /* "Step": memo as it is */
-    DUR_OP_STEP_ERROR,          /* retried while attempts are left */
-    DUR_OP_STEP_FAILED,         /* memo {"error": ..} */
-    DUR_OP_STEP_PLANNED,
-    DUR_OP_SLEEP,
-    DUR_OP_RUN_COMPLETE,
-    DUR_OP_DISCOVERY,
-    DUR_OP_UNSUPPORTED          /* known to SDKs, not built yet */
-} dur_opcode_t;
-
-typedef struct {
-    dur_opcode_t  opcode;
-    dur_hash_t    id;
-    bool          race;         /* opts.parallelMode */
-    dur_str_t     opname;       /* as sent */
-    dur_str_t     name;         /* for people */
-    dur_str_t     data;         /* JSON as received, empty when absent */
-    dur_str_t     error;        /* JSON as received, empty when absent */
-    dur_str_t     message;      /* of the error, for people */
-    int64_t       due;          /* Sleep: ms, -1: beyond 366 days */
-} dur_answer_op_t;
 
 typedef enum {
     DUR_ANSWER_OPS = 1,

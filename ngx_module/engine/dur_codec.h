@@ -226,6 +226,13 @@ dur_dec_str(dur_dec_t *r)
     return p ? dur_str_make(p, n) : dur_str_null;
 }
 
+/* Bytes are left: a field that older writers did not have may follow. */
+static inline bool
+dur_dec_more(const dur_dec_t *r)
+{
+    return !r->failed && r->p < r->end;
+}
+
 static inline void
 dur_dec_begin(dur_dec_t *r)
 {

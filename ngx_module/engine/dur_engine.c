@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 #include "engine/dur_engine.h"
+#include "engine/dur_cancellation.h"
+#include "engine/dur_checkpoint.h"
+#include "engine/dur_endpoint.h"
 #include "engine/dur_event.h"
+#include "engine/dur_idem.h"
+#include "engine/dur_invoke.h"
 #include "engine/dur_register.h"
+#include "engine/dur_rerun.h"
 #include "engine/dur_result.h"
 #include "engine/dur_retention.h"
 #include "engine/dur_run.h"
@@ -10,6 +16,7 @@
 #include "engine/dur_task.h"
 #include "engine/dur_timer.h"
 #include "engine/dur_ulid.h"
+#include "engine/dur_wait.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -379,6 +386,42 @@ dur_engine_config(dur_engine_t *e, dur_str_t blob, dur_reply_t *reply)
 }
 
 
+/* An op that carries an id acts once: sent again, it is answered again. */
+static dur_rc_t
+dur_engine_once(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
+{
+    dur_rc_t  rc;
+
+    rc = dur_idem_answer_get(e, &op->id, reply);
+    if (rc != DUR_ENOTFOUND) {
+        return rc;
+    }
+
+    switch (op->type) {
+
+    case DUR_OP_INVOKE:
+        rc = dur_invoke_apply(e, op, reply);
+        break;
+
+    case DUR_OP_SIGNAL:
+        rc = dur_signal_apply(e, op, reply);
+        break;
+
+    case DUR_OP_RERUN:
+        rc = dur_rerun_apply(e, op, reply);
+        break;
+
+    default:
+        rc = dur_cancellation_apply(e, op, reply);
+    }
+
+    /* what was refused did nothing, and may be asked again */
+
+    return (rc == DUR_OK && reply->status < 300)
+           ? dur_idem_answer_put(e, &op->id, reply) : rc;
+}
+
+
 static dur_rc_t
 dur_engine_decide(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
 {
@@ -419,6 +462,21 @@ dur_engine_decide(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
 
     case DUR_OP_NOP:
         return DUR_OK;
+
+    case DUR_OP_INVOKE:
+    case DUR_OP_SIGNAL:
+    case DUR_OP_RERUN:
+    case DUR_OP_CANCELLATION:
+        return dur_engine_once(e, op, reply);
+
+    case DUR_OP_CHECKPOINT:
+        return dur_checkpoint_apply(e, op, reply);
+
+    case DUR_OP_ENDPOINT:
+        return dur_endpoint_apply(e, op, reply);
+
+    case DUR_OP_PAUSE:
+        return dur_register_pause(e, op->url, op->generation != 0, reply);
 
     default:
         reply->rc = DUR_EINVAL;

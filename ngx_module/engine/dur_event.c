@@ -6,18 +6,20 @@
 #include "engine/dur_retention.h"
 #include "engine/dur_state.h"
 #include "engine/dur_task.h"
-#include "engine/dur_ulid.h"
+#include "engine/dur_wait.h"
 
 
 /* Rows one started run costs: run, event_run, item, idem. */
 #define DUR_EVENT_RUN_ROWS   4
 
-#define DUR_EVENT_LIFECYCLE_MAX  (16 * 1024 * 1024)
+/* The largest one that is read back; the engine makes larger ones than it
+ * takes. */
+#define DUR_EVENT_MAX  (16 * 1024 * 1024)
 
 
 /* -- rows ----------------------------------------------------------------- */
 
-static dur_rc_t
+dur_rc_t
 dur_event_put(dur_engine_t *e, const dur_op_event_t *sent)
 {
     uint8_t        *row;
@@ -135,15 +137,19 @@ dur_event_delete(dur_engine_t *e, const dur_ulid_t *id, unsigned *budget)
  * *rows is used up, *next is then the function to go on with, else 0.
  */
 static dur_rc_t
-dur_event_route(dur_engine_t *e, const dur_run_event_t *event, dur_str_t json,
-    uint32_t from, unsigned *rows, uint32_t *next)
+dur_event_route(dur_engine_t *e, const dur_run_event_t *event, uint32_t from,
+    unsigned *rows, uint32_t *next)
 {
+    bool              none;
     size_t            i, n;
     dur_rc_t          rc;
+    dur_run_t         run;
+    dur_start_t       start;
     dur_function_t  **functions;
-    dur_match_key_t   key = { event->name, json, e->now };
+    dur_match_key_t   key = { event->name, event->json, e->now };
 
     *next = 0;
+    none = false;
 
     rc = dur_match_event(&e->registry, &key, e->arena, &functions, &n);
     if (rc != DUR_OK) {
@@ -166,16 +172,17 @@ dur_event_route(dur_engine_t *e, const dur_run_event_t *event, dur_str_t json,
 
         *rows -= DUR_EVENT_RUN_ROWS;
 
-        rc = dur_run_start(e, functions[i], event);
+        rc = dur_run_start(e, functions[i], event, &run, &start);
         if (rc != DUR_OK) {
             return rc;
         }
+
+        none |= start == DUR_START_KNOWN || start == DUR_START_LIMITED;
     }
 
-    /* a client's id may have kept all of them from starting */
+    /* a client's id or a rate limit may have kept all of them from starting */
 
-    return event->client_id.len ? dur_retention_unused(e, &event->id)
-                                : DUR_OK;
+    return none ? dur_retention_unused(e, &event->id) : DUR_OK;
 }
 
 
@@ -184,9 +191,21 @@ static dur_rc_t
 dur_event_accept(dur_engine_t *e, const dur_op_event_t *sent, bool quiet,
     unsigned *rows)
 {
-    dur_rc_t         rc;
-    uint32_t         next;
-    dur_run_event_t  event;
+    dur_rc_t          rc;
+    uint32_t          next;
+    dur_run_event_t   event;
+    dur_wait_match_t  match;
+
+    if (dur_wait_any(e, sent->name)) {
+        match.id = sent->id;
+        match.name = sent->name;
+        match.json = sent->json;
+
+        rc = dur_wait_match(e, &match, rows);
+        if (rc != DUR_OK) {
+            return rc;
+        }
+    }
 
     if (!dur_match_any(&e->registry, sent->name)) {
         return dur_retention_event(e, &sent->id);
@@ -197,13 +216,14 @@ dur_event_accept(dur_engine_t *e, const dur_op_event_t *sent, bool quiet,
     event.ts = sent->ts;
     event.name = sent->name;
     event.client_id = sent->client_id;
+    event.json = sent->json;
     event.quiet = quiet;
 
     if (*rows < DUR_EVENT_RUN_ROWS) {
         return dur_task_fan_out(e, &sent->id, 0, quiet);
     }
 
-    rc = dur_event_route(e, &event, sent->json, 0, rows, &next);
+    rc = dur_event_route(e, &event, 0, rows, &next);
 
     if (rc == DUR_OK && next != 0) {
         rc = dur_task_fan_out(e, &sent->id, next, quiet);
@@ -347,7 +367,7 @@ dur_event_fan_out(dur_engine_t *e, const dur_ulid_t *id, uint32_t *cursor,
         return rc == DUR_ENOTFOUND ? DUR_OK : rc;
     }
 
-    dur_buf_init(&json, DUR_EVENT_LIFECYCLE_MAX);
+    dur_buf_init(&json, DUR_EVENT_MAX);
 
     rc = dur_payload_get(e->txn, id, &row.json, &json);
 
@@ -357,11 +377,11 @@ dur_event_fan_out(dur_engine_t *e, const dur_ulid_t *id, uint32_t *cursor,
         event.ts = row.ts;
         event.name = dur_arena_copy(e->arena, row.name);
         event.client_id = dur_arena_copy(e->arena, row.client_id);
+        event.json = dur_buf_str(&json);
         event.quiet = quiet;
 
         rows = DUR_OP_ROWS;
-        rc = dur_event_route(e, &event, dur_buf_str(&json), *cursor, &rows,
-                             &next);
+        rc = dur_event_route(e, &event, *cursor, &rows, &next);
 
         *cursor = next;
         *done = (next == 0);
@@ -373,180 +393,15 @@ dur_event_fan_out(dur_engine_t *e, const dur_ulid_t *id, uint32_t *cursor,
 }
 
 
-/* -- lifecycle ------------------------------------------------------------ */
-
-typedef struct {
-    const dur_run_t       *run;
-    const dur_function_t  *fn;
-    dur_str_t              event;       /* canonical JSON of the trigger */
-    dur_str_t              output;      /* canonical result or error */
-} dur_lifecycle_t;
-
-
-/* The whole event, keys in JCS order. */
-static void
-dur_lifecycle_write(dur_engine_t *e, const dur_lifecycle_t *l,
-    const char *name, const char *id, dur_buf_t *b)
+dur_rc_t
+dur_event_emit(dur_engine_t *e, const dur_op_event_t *event, bool quiet)
 {
-    char  run[DUR_ULID_TEXT_LEN + 1];
-
-    dur_ulid_text(&l->run->id, run);
-
-    dur_buf_addf(b, "{\"data\":{\"_inngest\":{\"status\":\"%s\"}",
-                 dur_run_status_name(l->run));
-
-    if (l->run->status != DUR_RUN_COMPLETED) {
-        dur_buf_addz(b, ",\"error\":");
-        dur_buf_adds(b, l->output);
-    }
-
-    dur_buf_addz(b, ",\"event\":");
-    dur_buf_adds(b, l->event);
-    dur_buf_addz(b, ",\"events\":[");
-    dur_buf_adds(b, l->event);
-    dur_buf_addz(b, "],\"function_id\":");
-    dur_json_write_string(b, l->fn->slug);
-
-    if (l->run->status == DUR_RUN_COMPLETED) {
-        dur_buf_addz(b, ",\"result\":");
-        if (l->output.len) {
-            dur_buf_adds(b, l->output);
-        } else {
-            dur_buf_addz(b, "null");
-        }
-    }
-
-    dur_buf_addf(b, ",\"run_id\":\"%s\"},\"id\":\"%s\",\"name\":\"%s\","
-                 "\"ts\":%lld,\"user\":{}}", run, id, name,
-                 (long long) e->now);
-}
-
-
-static dur_rc_t
-dur_lifecycle_emit(dur_engine_t *e, const dur_lifecycle_t *l,
-    const char *name, bool run_id)
-{
-    char            id[DUR_ULID_TEXT_LEN + 1];
-    unsigned        rows;
-    dur_rc_t        rc;
-    dur_buf_t       b;
-    dur_op_event_t  event;
-
-    if (!dur_match_any(&e->registry, dur_str_c(name))) {
-        return DUR_OK;
-    }
-
-    memset(&event, 0, sizeof(event));
-    dur_state_ulid(e, &event.id);
-    dur_ulid_text(run_id ? &l->run->id : &event.id, id);
-
-    dur_buf_init(&b, DUR_EVENT_LIFECYCLE_MAX);
-    dur_lifecycle_write(e, l, name, id, &b);
-
-    if (b.failed) {
-        dur_buf_deinit(&b);
-        dur_state_log(e, 0, "the event %s of a run is larger than %d bytes "
-                      "and is not sent", name, DUR_EVENT_LIFECYCLE_MAX);
-        return DUR_OK;
-    }
-
-    event.flags = DUR_EVENT_F_CANONICAL;
-    event.ts = e->now;
-    event.name = dur_str_c(name);
-    event.json = dur_buf_str(&b);
+    unsigned  rows;
+    dur_rc_t  rc;
 
     rows = DUR_OP_ROWS;
 
-    rc = dur_event_put(e, &event);
-    if (rc == DUR_OK) {
-        rc = dur_event_accept(e, &event, true, &rows);
-    }
+    rc = dur_event_put(e, event);
 
-    dur_buf_deinit(&b);
-
-    return rc;
-}
-
-
-static dur_rc_t
-dur_lifecycle_emit_all(dur_engine_t *e, const dur_lifecycle_t *l)
-{
-    dur_rc_t  rc;
-
-    rc = dur_lifecycle_emit(e, l, "inngest/function.finished", false);
-
-    if (rc == DUR_OK && l->run->status == DUR_RUN_FAILED) {
-        rc = dur_lifecycle_emit(e, l, "inngest/function.failed", true);
-    }
-
-    if (rc == DUR_OK && l->run->status == DUR_RUN_CANCELLED) {
-        rc = dur_lifecycle_emit(e, l, "inngest/function.cancelled", true);
-    }
-
-    return rc;
-}
-
-
-static bool
-dur_lifecycle_wanted(dur_engine_t *e, const dur_run_t *run)
-{
-    const dur_registry_t  *r = &e->registry;
-
-    if (run->flags & DUR_RUN_F_QUIET) {
-        return false;
-    }
-
-    return dur_match_any(r, dur_str("inngest/function.finished"))
-           || (run->status == DUR_RUN_FAILED
-               && dur_match_any(r, dur_str("inngest/function.failed")))
-           || (run->status == DUR_RUN_CANCELLED
-               && dur_match_any(r, dur_str("inngest/function.cancelled")));
-}
-
-
-dur_rc_t
-dur_event_lifecycle(dur_engine_t *e, const dur_run_t *run, dur_str_t output)
-{
-    dur_rc_t         rc;
-    dur_buf_t        event, canonical, scratch;
-    dur_event_t      row;
-    dur_lifecycle_t  l;
-
-    if (!dur_lifecycle_wanted(e, run)) {
-        return DUR_OK;
-    }
-
-    l.run = run;
-    l.fn = dur_registry_function(&e->registry, run->function);
-
-    if (l.fn == NULL) {
-        return DUR_OK;
-    }
-
-    dur_buf_init(&event, DUR_EVENT_LIFECYCLE_MAX);
-    dur_buf_init(&canonical, DUR_EVENT_LIFECYCLE_MAX);
-    dur_buf_init(&scratch, DUR_EVENT_LIFECYCLE_MAX);
-
-    rc = dur_event_get(e->txn, &run->event, &row);
-
-    if (rc == DUR_OK) {
-        rc = dur_payload_get_canonical(e->txn, &run->event, &row.json, &event,
-                                       &scratch);
-    }
-
-    if (rc == DUR_OK && output.len) {
-        rc = dur_json_canonicalize(&canonical, output);
-    }
-
-    if (rc == DUR_OK) {
-        l.event = dur_buf_str(&event);
-        l.output = dur_buf_str(&canonical);
-        rc = dur_lifecycle_emit_all(e, &l);
-    }
-
-    dur_buf_deinit(&event);
-    dur_buf_deinit(&canonical);
-    dur_buf_deinit(&scratch);
-
-    return rc;
+    return rc == DUR_OK ? dur_event_accept(e, event, quiet, &rows) : rc;
 }

@@ -38,10 +38,16 @@ dur_rc_t dur_event_ingest(dur_engine_t *e, const dur_op_t *op,
 dur_rc_t dur_event_fan_out(dur_engine_t *e, const dur_ulid_t *id,
     uint32_t *cursor, bool quiet, bool *done);
 
-/* inngest/function.finished and .failed or .cancelled of a run that ended
- * (protocol 1.9), only when a trigger names them. */
-dur_rc_t dur_event_lifecycle(dur_engine_t *e, const dur_run_t *run,
-    dur_str_t output);
+/*
+ * An event that the engine makes itself: stored and routed like one that came
+ * in.  `quiet`: what it starts makes no lifecycle events.
+ */
+dur_rc_t dur_event_emit(dur_engine_t *e, const dur_op_event_t *event,
+    bool quiet);
+
+/* The same without routing: for the events of runs that are started by
+ * name. */
+dur_rc_t dur_event_put(dur_engine_t *e, const dur_op_event_t *event);
 
 /* An event that started nothing expires by itself. */
 dur_rc_t dur_event_delete(dur_engine_t *e, const dur_ulid_t *id,

@@ -13,6 +13,9 @@
  * hours; look-ups probe the same four. */
 #define DUR_IDEM_BUCKETS    4
 
+/* An answer that is kept: small, or LMDB would need pages in a row. */
+#define DUR_IDEM_ANSWER_MAX  2048
+
 
 static uint32_t
 dur_idem_bucket(int64_t ms)
@@ -70,6 +73,10 @@ dur_idem_lives(dur_engine_t *e, dur_str_t value, bool *live)
     dur_ulid_t  id;
 
     *live = false;
+
+    if (value.len > DUR_ULID_LEN) {
+        return DUR_OK;          /* an answer */
+    }
 
     if (value.len != DUR_ULID_LEN) {
         return DUR_ECORRUPT;
@@ -218,6 +225,79 @@ dur_idem_ended(dur_engine_t *e, dur_run_t *run)
 }
 
 
+/* -- answers -------------------------------------------------------------- */
+
+dur_rc_t
+dur_idem_answer_get(dur_engine_t *e, const dur_ulid_t *id,
+    dur_reply_t *reply)
+{
+    uint8_t    key[DUR_IDEM_KEY];
+    uint32_t   now, i;
+    dur_rc_t   rc;
+    dur_str_t  row;
+
+    now = dur_idem_bucket(e->now);
+
+    for (i = 0; i <= DUR_IDEM_BUCKETS; i++) {
+        rc = dur_txn_get(e->txn, DUR_T_IDEM,
+                         dur_idem_key(key, now + 1 - i, id->b), &row);
+        if (rc == DUR_ENOTFOUND) {
+            continue;
+        }
+
+        if (rc != DUR_OK) {
+            return rc;
+        }
+
+        if (row.len <= DUR_ULID_LEN) {
+            return DUR_ECORRUPT;
+        }
+
+        row = dur_arena_copy(e->arena,
+                             dur_str_make(row.data + DUR_ULID_LEN,
+                                          row.len - DUR_ULID_LEN));
+
+        return row.data ? dur_reply_decode(row, reply) : DUR_ENOMEM;
+    }
+
+    return DUR_ENOTFOUND;
+}
+
+
+dur_rc_t
+dur_idem_answer_put(dur_engine_t *e, const dur_ulid_t *id,
+    const dur_reply_t *reply)
+{
+    uint8_t    key[DUR_IDEM_KEY];
+    uint32_t   now;
+    dur_rc_t   rc;
+    dur_buf_t  b;
+
+    static const uint8_t  no_run[DUR_ULID_LEN];
+
+    now = dur_idem_bucket(e->now);
+
+    if (dur_idem_expiry(now) < e->next_expiry) {
+        e->next_expiry = dur_idem_expiry(now);
+    }
+
+    dur_buf_init(&b, DUR_IDEM_ANSWER_MAX);
+    dur_buf_add(&b, no_run, sizeof(no_run));
+
+    rc = dur_reply_encode(reply, &b);
+    if (rc == DUR_OK) {
+        rc = dur_txn_put(e->txn, DUR_T_IDEM, dur_idem_key(key, now, id->b),
+                         dur_buf_str(&b));
+    }
+
+    dur_buf_deinit(&b);
+
+    return rc;
+}
+
+
+/* -- expiry --------------------------------------------------------------- */
+
 static dur_rc_t
 dur_idem_drop(dur_engine_t *e, dur_str_t key, dur_str_t value)
 {
@@ -226,7 +306,7 @@ dur_idem_drop(dur_engine_t *e, dur_str_t key, dur_str_t value)
     dur_rc_t    rc;
     dur_ulid_t  id;
 
-    if (key.len != DUR_IDEM_KEY || value.len != DUR_ULID_LEN) {
+    if (key.len != DUR_IDEM_KEY || value.len < DUR_ULID_LEN) {
         return DUR_ECORRUPT;
     }
 

@@ -10,7 +10,8 @@ typedef dur_rc_t (*dur_memo_pt)(dur_txn_t *t, const dur_run_t *run,
     dur_buf_t *scratch);
 
 
-/* Calls the handler for every step that is done, ascending by hash. */
+/* Calls the handler for every step that is done, and those whose input was
+ * edited, ascending by hash. */
 static dur_rc_t
 dur_memo_walk(dur_txn_t *t, const dur_run_t *run, dur_memo_pt handler,
     dur_buf_t *out, dur_buf_t *scratch)
@@ -22,7 +23,7 @@ dur_memo_walk(dur_txn_t *t, const dur_run_t *run, dur_memo_pt handler,
     dur_hash_t     id;
     dur_cursor_t  *c;
 
-    if (run->steps == 0) {
+    if (run->steps == 0 && !(run->flags & DUR_RUN_F_INPUT)) {
         return DUR_OK;
     }
 
@@ -42,7 +43,10 @@ dur_memo_walk(dur_txn_t *t, const dur_run_t *run, dur_memo_pt handler,
 
         rc = dur_step_decode(v, &step);
 
-        if (rc == DUR_OK && step.state == DUR_STEP_DONE) {
+        if (rc == DUR_OK
+            && (step.state == DUR_STEP_DONE
+                || (step.flags & DUR_STEP_F_INPUT)))
+        {
             rc = handler(t, run, &id, &step, out, scratch);
         }
 
@@ -73,6 +77,15 @@ dur_memo_entry(dur_txn_t *t, const dur_run_t *run, const dur_hash_t *id,
     dur_buf_addc(out, '"');
     dur_buf_add(out, hex, DUR_HASH_TEXT_LEN);
     dur_buf_addz(out, "\":");
+
+    if (step->state != DUR_STEP_DONE) {
+        dur_buf_addz(out, "{\"input\":");
+
+        rc = dur_payload_get_canonical(t, &run->id, &step->input, out,
+                                       scratch);
+
+        return rc == DUR_OK ? dur_buf_addc(out, '}') : rc;
+    }
 
     if (step->wrap == DUR_STEP_DATA) {
         dur_buf_addz(out, "{\"data\":");
@@ -117,6 +130,10 @@ dur_memo_position(dur_txn_t *t, const dur_run_t *run, const dur_hash_t *id,
 {
     (void) t;
     (void) out;
+
+    if (step->state != DUR_STEP_DONE) {
+        return DUR_OK;
+    }
 
     if (step->stack >= run->steps) {
         return DUR_ECORRUPT;

@@ -186,6 +186,25 @@ dur_op_encode_result(const dur_op_result_t *r, dur_buf_t *out)
 }
 
 
+static bool
+dur_op_is_rest(uint8_t type)
+{
+    return type >= DUR_OP_INVOKE && type < DUR_OP_MAX;
+}
+
+
+static void
+dur_op_encode_rest(const dur_op_t *op, dur_buf_t *out)
+{
+    dur_buf_add(out, op->id.b, DUR_ULID_LEN);
+    dur_buf_add(out, op->run.b, DUR_ULID_LEN);
+    dur_op_add64(out, op->item);
+    dur_op_add32(out, op->generation);
+    dur_op_add_str(out, op->url);
+    dur_op_add_str(out, op->body);
+}
+
+
 dur_rc_t
 dur_op_encode(const dur_op_t *op, dur_buf_t *out)
 {
@@ -251,8 +270,12 @@ dur_op_encode(const dur_op_t *op, dur_buf_t *out)
         break;
 
     default:
-        out->len = start;
-        return DUR_EINVAL;
+        if (!dur_op_is_rest(op->type)) {
+            out->len = start;
+            return DUR_EINVAL;
+        }
+
+        dur_op_encode_rest(op, out);
     }
 
     if (out->failed) {
@@ -317,6 +340,18 @@ dur_op_decode_result(dur_op_reader_t *r, dur_op_result_t *res)
     res->error = dur_op_get_str(r);
     res->headers = dur_op_get_str(r);
     res->body = dur_op_get_str(r);
+}
+
+
+static void
+dur_op_decode_rest(dur_op_reader_t *r, dur_op_t *op)
+{
+    dur_op_get_bytes(r, op->id.b, DUR_ULID_LEN);
+    dur_op_get_bytes(r, op->run.b, DUR_ULID_LEN);
+    op->item = dur_op_get64(r);
+    op->generation = dur_op_get32(r);
+    op->url = dur_op_get_str(r);
+    op->body = dur_op_get_str(r);
 }
 
 
@@ -395,7 +430,11 @@ dur_op_decode(dur_str_t in, dur_op_t *op, dur_arena_t *arena)
         break;
 
     default:
-        return DUR_EINVAL;
+        if (!dur_op_is_rest(op->type)) {
+            return DUR_EINVAL;
+        }
+
+        dur_op_decode_rest(&r, op);
     }
 
     /* bytes left over mean that this is something else */

@@ -60,7 +60,45 @@ typedef enum {
 
     /* Figures for durable_status; answered by the leader's event loop, the
      * engine refuses it. */
-    DUR_OP_STATUS
+    DUR_OP_STATUS,
+
+    /*
+     * The ops of the REST surface.  All are encoded alike: id, run, item,
+     * generation, url, body.  Those that must not act twice when they are sent
+     * again carry an id made by the worker; the engine keeps their reply
+     * under it for a while.
+     */
+
+    /* Start one function by name.  id; url: its slug; body: the event,
+     * normalised like those of EVENTS, its id is `id`.  Replies {"run_id"}
+     * (absent when none was started), 404 without such a function. */
+    DUR_OP_INVOKE,
+
+    /* Deliver a signal.  id; url: its name; body: the data, JSON.  Replies
+     * {"run_id"}; 404 when nobody waits. */
+    DUR_OP_SIGNAL,
+
+    /* Steps of a call that is still open.  run; item and generation of the
+     * call, 0 when not known; body: the array of ops.  Replies 200, 404, 409
+     * when the call is superseded or the run has ended. */
+    DUR_OP_CHECKPOINT,
+
+    /* A durable endpoint (protocol 6.3).  id; run: made by the SDK; url:
+     * empty for the first, "steps" for the later ones; body as received. */
+    DUR_OP_ENDPOINT,
+
+    /* Run again.  id; run: which; body: empty, or {"stepID","input"?}: from
+     * that step on.  Replies {"run_id"}. */
+    DUR_OP_RERUN,
+
+    /* Cancel many.  id; body: POST /v1/cancellations, checked; url: empty, or
+     * the id of the one to delete.  Replies the cancellation. */
+    DUR_OP_CANCELLATION,
+
+    /* Pause or resume a function.  url: slug; generation: 1 pauses. */
+    DUR_OP_PAUSE,
+
+    DUR_OP_MAX
 } dur_op_type_t;
 
 /* Ops that ingest must not push aside: results, timers, tasks, control. */
@@ -104,7 +142,10 @@ typedef struct {
     dur_str_t        body;
     dur_str_t        url;
     dur_str_t        error;
+    dur_ulid_t       id;
     dur_ulid_t       run;
+    uint64_t         item;
+    uint32_t         generation;
     uint8_t          instance[16];
     uint32_t         budget;
     dur_op_result_t  result;

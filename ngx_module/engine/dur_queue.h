@@ -22,7 +22,11 @@ typedef struct dur_engine_s  dur_engine_t;
 typedef enum {
     DUR_ITEM_DISCOVERY = 1,     /* call with stepId=step */
     DUR_ITEM_STEP,              /* call of one planned step */
-    DUR_ITEM_SLEEP              /* no call: ends a sleep when it is due */
+    DUR_ITEM_SLEEP,             /* no call: ends a sleep when it is due */
+    DUR_ITEM_WAIT,              /* no call: a wait or an invoke timed out */
+    DUR_ITEM_GATEWAY,           /* call of a URL that a step names */
+    DUR_ITEM_DEADLINE           /* no call, not counted as open: the time to
+                                   start, or to finish, is over */
 } dur_item_kind_t;
 
 typedef struct {
@@ -37,8 +41,8 @@ typedef struct {
     int64_t     score;          /* creation of the run, ms */
     int64_t     due;            /* timer: when; ready, lease: since when */
     dur_ulid_t  run;
-    dur_hash_t  step;           /* STEP, SLEEP: which; DISCOVERY: the step
-                                   that caused it, or zero */
+    dur_hash_t  step;           /* DISCOVERY: the step that caused it, or
+                                   zero; DEADLINE: zero; others: which */
 } dur_item_t;
 
 /* A losses value from which a lost sidecar counts as an attempt. */

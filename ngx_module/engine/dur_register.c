@@ -117,6 +117,7 @@ dur_register_store_function(dur_engine_t *e, uint32_t app,
     fn.id = old ? old->id : e->counters.function++;
     fn.version = old ? old->version + 1 : 1;
     fn.created = old ? old->created : e->now;
+    fn.paused = old && old->paused;
     fn.app = app;
     fn.retries = sent->retries;
     fn.slug = sent->slug;
@@ -515,4 +516,33 @@ dur_register_remove(dur_engine_t *e, dur_str_t url, dur_reply_t *reply)
     reply->status = 200;
 
     return rc;
+}
+
+
+dur_rc_t
+dur_register_pause(dur_engine_t *e, dur_str_t slug, bool pause,
+    dur_reply_t *reply)
+{
+    dur_rc_t         rc;
+    dur_function_t  *fn, copy;
+
+    fn = dur_registry_function_by_slug(&e->registry, slug);
+
+    if (fn == NULL || fn->archived) {
+        dur_register_error(e, reply, 404, "no function has this name");
+        return DUR_OK;
+    }
+
+    reply->status = 200;
+
+    if (fn->paused == pause) {
+        return DUR_OK;
+    }
+
+    copy = *fn;
+    copy.paused = pause;
+
+    rc = dur_registry_function_put(e, &copy);
+
+    return rc == DUR_OK ? dur_register_reload(e) : rc;
 }

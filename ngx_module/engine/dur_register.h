@@ -24,4 +24,9 @@ dur_rc_t dur_register_sync(dur_engine_t *e, dur_str_t url, dur_str_t error,
 dur_rc_t dur_register_remove(dur_engine_t *e, dur_str_t url,
     dur_reply_t *reply);
 
+/* The op PAUSE: a paused function starts no runs, those that live wait.  404
+ * without such a function. */
+dur_rc_t dur_register_pause(dur_engine_t *e, dur_str_t slug, bool pause,
+    dur_reply_t *reply);
+
 #endif /* DUR_REGISTER_H */

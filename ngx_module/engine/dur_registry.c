@@ -11,6 +11,7 @@
 #define DUR_APP_F_REGISTERED    0x01
 #define DUR_APP_F_REMOVED       0x02
 #define DUR_FUNCTION_F_ARCHIVED 0x01
+#define DUR_FUNCTION_F_PAUSED   0x02
 
 
 static dur_str_t
@@ -103,7 +104,8 @@ dur_registry_function_put(dur_engine_t *e, const dur_function_t *fn)
     dur_enc_begin(&w);
     dur_enc_u32(&w, fn->app);
     dur_enc_u32(&w, fn->version);
-    dur_enc_u16(&w, fn->archived ? DUR_FUNCTION_F_ARCHIVED : 0);
+    dur_enc_u16(&w, (fn->archived ? DUR_FUNCTION_F_ARCHIVED : 0)
+                    | (fn->paused ? DUR_FUNCTION_F_PAUSED : 0));
     dur_enc_u16(&w, (uint16_t) fn->retries);
     dur_enc_u64(&w, (uint64_t) fn->created);
     dur_enc_u64(&w, (uint64_t) fn->archived_at);
@@ -134,6 +136,8 @@ static dur_rc_t
 dur_registry_function_head(dur_dec_t *r, dur_str_t key, dur_str_t row,
     dur_function_t *fn)
 {
+    uint16_t  flags;
+
     memset(fn, 0, sizeof(*fn));
 
     if (key.len != 4) {
@@ -147,12 +151,14 @@ dur_registry_function_head(dur_dec_t *r, dur_str_t key, dur_str_t row,
     dur_dec_begin(r);
     fn->app = dur_dec_u32(r);
     fn->version = dur_dec_u32(r);
-    fn->archived = (dur_dec_u16(r) & DUR_FUNCTION_F_ARCHIVED) != 0;
+    flags = dur_dec_u16(r);
     fn->retries = dur_dec_u16(r);
     fn->created = (int64_t) dur_dec_u64(r);
     fn->archived_at = (int64_t) dur_dec_u64(r);
     dur_dec_end(r);
 
+    fn->archived = (flags & DUR_FUNCTION_F_ARCHIVED) != 0;
+    fn->paused = (flags & DUR_FUNCTION_F_PAUSED) != 0;
     fn->slug = dur_dec_str(r);
     fn->name = dur_dec_str(r);
     fn->url = dur_dec_str(r);
@@ -255,7 +261,8 @@ dur_registry_load_function(dur_registry_t *r, dur_str_t key, dur_str_t row)
         }
     }
 
-    return d.failed ? DUR_ECORRUPT : DUR_OK;
+    return d.failed ? DUR_ECORRUPT
+                    : dur_option_load(fn->config, &r->arena, &fn->option);
 }
 
 
@@ -473,6 +480,10 @@ dur_registry_unload(dur_registry_t *r)
 
         for (t = 0; fn != NULL && t < fn->ntriggers; t++) {
             dur_expr_free(fn->triggers[t].expr);
+        }
+
+        if (fn != NULL) {
+            dur_option_free(&fn->option);
         }
     }
 

@@ -13,6 +13,7 @@
 #include "engine/dur_base.h"
 #include "engine/dur_config.h"
 #include "engine/dur_expr.h"
+#include "engine/dur_option.h"
 #include "engine/dur_store.h"
 #include "engine/dur_target.h"
 
@@ -30,6 +31,7 @@ typedef struct {
     uint32_t        app;
     uint32_t        version;
     bool            archived;
+    bool            paused;
     unsigned        retries;
     int64_t         created;        /* ms, of the first registration */
     int64_t         archived_at;
@@ -39,6 +41,7 @@ typedef struct {
     dur_str_t       config;         /* JSON of the function as sent */
     unsigned        ntriggers;
     dur_trigger_t  *triggers;
+    dur_option_t    option;         /* what `config` asks for, compiled */
     char            uuid[DUR_UUID_TEXT_LEN + 1];
 } dur_function_t;
 

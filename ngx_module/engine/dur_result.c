@@ -2,8 +2,11 @@
 
 #include "engine/dur_result.h"
 #include "engine/dur_result_ops.h"
+#include "engine/dur_deadline.h"
 #include "engine/dur_frame.h"
+#include "engine/dur_gateway.h"
 #include "engine/dur_history.h"
+#include "engine/dur_invoke.h"
 #include "engine/dur_retry.h"
 #include "engine/dur_run.h"
 #include "engine/dur_state.h"
@@ -47,7 +50,7 @@ dur_result_step_name(dur_engine_t *e, const dur_item_t *item)
 {
     dur_step_t  step;
 
-    if (item->kind != DUR_ITEM_STEP
+    if (item->kind == DUR_ITEM_DISCOVERY
         || dur_step_get(e->txn, &item->run, &item->step, &step) != DUR_OK)
     {
         return dur_str_null;
@@ -295,6 +298,29 @@ dur_result_parked(dur_result_t *x, const dur_op_result_t *result)
 }
 
 
+/* What came back, as an answer of an SDK. */
+static dur_rc_t
+dur_result_parse(dur_result_t *x, const dur_op_result_t *result)
+{
+    dur_rc_t       rc;
+    dur_step_t     step;
+    dur_engine_t  *e = x->e;
+
+    if (x->item.kind != DUR_ITEM_GATEWAY) {
+        return dur_answer_parse(result, e->now, e->arena, &x->answer);
+    }
+
+    rc = dur_step_get(e->txn, &x->item.run, &x->item.step, &step);
+
+    if (rc != DUR_OK) {
+        return rc == DUR_ENOTFOUND ? DUR_EINTERNAL : rc;
+    }
+
+    return dur_gateway_answer(result, &x->item.step, &step, e->now, e->arena,
+                              &x->answer);
+}
+
+
 static dur_rc_t
 dur_result_live(dur_result_t *x, const dur_op_result_t *result)
 {
@@ -309,12 +335,12 @@ dur_result_live(dur_result_t *x, const dur_op_result_t *result)
     probe = dur_target_is_probe(e, x->item.app, x->item.id);
     parked = false;
 
-    rc = dur_answer_parse(result, e->now, e->arena, &x->answer);
+    rc = dur_result_parse(x, result);
 
     if (rc == DUR_OK) {
         rc = dur_queue_release(e, &x->item);
     }
-    if (rc == DUR_OK) {
+    if (rc == DUR_OK && x->item.kind != DUR_ITEM_GATEWAY) {
         rc = dur_result_health(x, result, probe, &parked);
     }
     if (rc == DUR_OK && parked) {
@@ -384,14 +410,67 @@ dur_result_apply(dur_engine_t *e, const dur_op_result_t *result,
 
 /* -- timers and losses ---------------------------------------------------- */
 
+/* What the run does after a step of it ended outside of a call. */
 static dur_rc_t
-dur_result_wake(dur_engine_t *e, dur_item_t *item)
+dur_result_woken(dur_engine_t *e, dur_run_t *run,
+    const dur_step_report_t *report)
+{
+    dur_rc_t  rc;
+
+    /* a pending step may have lost its item: then nobody else will ask */
+
+    if (run->pending == 0 || report->race || run->request_version < 2
+        || run->open == 0)
+    {
+        rc = dur_run_discover(e, run, &report->id);
+        if (rc != DUR_OK || run->status != DUR_RUN_LIVE) {
+            return rc;
+        }
+    }
+
+    return run->open > 0 ? dur_run_put(e, run) : DUR_EINTERNAL;
+}
+
+
+static dur_rc_t
+dur_result_memo_step(dur_engine_t *e, dur_run_t *run, const dur_step_t *step,
+    const dur_hash_t *id, uint8_t wrap, dur_str_t output)
 {
     bool               fresh;
     dur_rc_t           rc;
-    dur_run_t          run;
-    dur_step_t         step;
     dur_step_report_t  report;
+
+    memset(&report, 0, sizeof(report));
+    report.id = *id;
+    report.wrap = wrap;
+    report.output = output;
+    report.name = dur_arena_copy(e->arena, step->name);
+    report.race = (step->flags & DUR_STEP_F_RACE) != 0;
+
+    rc = dur_step_done(e, run, &report, 1, &fresh);
+
+    if (rc == DUR_ETOOBIG) {
+        return dur_run_fail(e, run, "InngestErrStateOverflowed", "The state "
+                            "of the run is larger than the server allows.");
+    }
+
+    if (rc == DUR_OK) {
+        rc = dur_run_feed(e, run, wrap == DUR_STEP_ERROR ? "step.failed"
+                                                         : "step.completed",
+                          report.name, 0, e->now - step->created, 0,
+                          dur_str_null);
+    }
+
+    return rc == DUR_OK ? dur_result_woken(e, run, &report) : rc;
+}
+
+
+static dur_rc_t
+dur_result_wake(dur_engine_t *e, dur_item_t *item)
+{
+    dur_rc_t    rc;
+    dur_run_t   run;
+    dur_step_t  step;
 
     rc = dur_run_get(e->txn, &item->run, &run);
     if (rc != DUR_OK || run.status != DUR_RUN_LIVE || run.open == 0) {
@@ -403,43 +482,53 @@ dur_result_wake(dur_engine_t *e, dur_item_t *item)
         return rc == DUR_ENOTFOUND ? DUR_EINTERNAL : rc;
     }
 
-    memset(&report, 0, sizeof(report));
-    report.id = item->step;
-    report.wrap = DUR_STEP_RAW;
-    report.name = dur_arena_copy(e->arena, step.name);
-    report.race = (step.flags & DUR_STEP_F_RACE) != 0;
-
     run.open--;
 
-    rc = dur_step_done(e, &run, &report, 1, &fresh);
+    return step.op == DUR_OPCODE_INVOKE
+           ? dur_result_memo_step(e, &run, &step, &item->step,
+                                  DUR_STEP_ERROR, dur_invoke_timeout())
+           : dur_result_memo_step(e, &run, &step, &item->step, DUR_STEP_RAW,
+                                  dur_str("null"));
+}
 
-    if (rc == DUR_OK) {
-        rc = dur_run_feed(e, &run, "step.completed", report.name, 0,
-                          e->now - step.created, 0, dur_str_null);
-    }
 
-    /* a pending step may have lost its item: then nobody else will ask */
+dur_rc_t
+dur_result_resume(dur_engine_t *e, const dur_ulid_t *id,
+    const dur_hash_t *hash, uint8_t wrap, dur_str_t output)
+{
+    dur_rc_t    rc;
+    dur_run_t   run;
+    dur_step_t  step;
 
-    if (rc == DUR_OK
-        && (run.pending == 0 || report.race || run.request_version < 2
-            || run.open == 0))
-    {
-        rc = dur_run_discover(e, &run, &item->step);
-    }
-
+    rc = dur_run_get(e->txn, id, &run);
     if (rc != DUR_OK || run.status != DUR_RUN_LIVE) {
-        return rc;
+        return rc == DUR_ENOTFOUND ? DUR_OK : rc;
     }
 
-    return run.open > 0 ? dur_run_put(e, &run) : DUR_EINTERNAL;
+    rc = dur_step_get(e->txn, id, hash, &step);
+    if (rc != DUR_OK || step.state != DUR_STEP_WAITING) {
+        return rc == DUR_ENOTFOUND ? DUR_OK : rc;
+    }
+
+    return dur_result_memo_step(e, &run, &step, hash, wrap, output);
 }
 
 
 dur_rc_t
 dur_result_due(dur_engine_t *e, dur_item_t *item)
 {
-    return item->kind == DUR_ITEM_SLEEP ? dur_result_wake(e, item)
-                                        : dur_queue_push(e, item);
+    switch (item->kind) {
+
+    case DUR_ITEM_SLEEP:
+    case DUR_ITEM_WAIT:
+        return dur_result_wake(e, item);
+
+    case DUR_ITEM_DEADLINE:
+        return dur_deadline_due(e, item);
+
+    default:
+        return dur_queue_push(e, item);
+    }
 }
 
 

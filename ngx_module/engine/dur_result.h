@@ -19,6 +19,14 @@ dur_rc_t dur_result_apply(dur_engine_t *e, const dur_op_result_t *result,
 /* The item's timer fired; it stands in no table now. */
 dur_rc_t dur_result_due(dur_engine_t *e, dur_item_t *item);
 
+/*
+ * A step that waited has its memo: written unless it has one already, and the
+ * next call of the run asked for.  `output` is JSON.  Reads and writes the
+ * run; nothing when the run has ended or the step does not wait.
+ */
+dur_rc_t dur_result_resume(dur_engine_t *e, const dur_ulid_t *run,
+    const dur_hash_t *step, uint8_t wrap, dur_str_t output);
+
 /* The item was leased to executors that were lost, too often: one attempt is
  * used up.  It stands in no table now. */
 dur_rc_t dur_result_lost(dur_engine_t *e, dur_item_t *item);

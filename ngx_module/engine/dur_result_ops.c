@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 #include "engine/dur_result_ops.h"
+#include "engine/dur_defer.h"
+#include "engine/dur_gateway.h"
+#include "engine/dur_invoke.h"
 #include "engine/dur_state.h"
 #include "engine/dur_step.h"
+#include "engine/dur_wait.h"
 
 #include <stdio.h>
 
@@ -19,6 +23,20 @@ dur_result_overflow(dur_result_t *x)
 }
 
 
+static void
+dur_result_report(const dur_answer_op_t *op, dur_step_report_t *report)
+{
+    memset(report, 0, sizeof(*report));
+
+    report->id = op->id;
+    report->name = op->name;
+    report->op = (uint8_t) op->opcode;
+    report->race = op->race;
+    report->wrap = DUR_STEP_RAW;
+    report->detail = op->target;
+}
+
+
 static dur_rc_t
 dur_result_memo(dur_result_t *x, const dur_answer_op_t *op, uint8_t wrap,
     dur_str_t output)
@@ -27,9 +45,7 @@ dur_result_memo(dur_result_t *x, const dur_answer_op_t *op, uint8_t wrap,
     dur_rc_t           rc;
     dur_step_report_t  report;
 
-    report.id = op->id;
-    report.name = op->name;
-    report.race = op->race;
+    dur_result_report(op, &report);
     report.wrap = wrap;
     report.output = output.len ? output : dur_str("null");
 
@@ -90,49 +106,165 @@ dur_result_step_error(dur_result_t *x, const dur_answer_op_t *op)
 
 
 static dur_rc_t
+dur_result_refuse(dur_result_t *x, const char *name, const char *message)
+{
+    x->history.outcome = DUR_HISTORY_FAILED;
+    x->history.error = dur_arena_copy(x->e->arena, dur_str_c(message));
+
+    return dur_run_fail(x->e, &x->run, name, message);
+}
+
+
+static dur_rc_t
+dur_result_too_long(dur_result_t *x)
+{
+    return dur_result_refuse(x, "InngestErrTimeoutTooLong", "A sleep or a "
+                             "timeout is longer than 366 days.");
+}
+
+
+static dur_rc_t
+dur_result_sleep(dur_result_t *x, const dur_answer_op_t *op)
+{
+    bool               fresh;
+    dur_step_timer_t   timer = { DUR_STEP_SLEEPING, op->due, x->pending };
+    dur_step_report_t  report;
+
+    if (op->due < 0) {
+        return dur_result_too_long(x);
+    }
+
+    dur_result_report(op, &report);
+
+    return dur_step_timer(x->e, &x->run, &report, &timer, &fresh);
+}
+
+
+/* The step is known already, and not only by an edited input. */
+static dur_rc_t
+dur_result_known(dur_result_t *x, const dur_answer_op_t *op, bool *known)
+{
+    dur_rc_t    rc;
+    dur_step_t  step;
+
+    rc = dur_step_get(x->e->txn, &x->run.id, &op->id, &step);
+
+    *known = rc == DUR_OK && step.state != DUR_STEP_EDITED;
+
+    return rc == DUR_ENOTFOUND ? DUR_OK : rc;
+}
+
+
+static dur_rc_t
+dur_result_wait(dur_result_t *x, const dur_answer_op_t *op)
+{
+    bool               fresh;
+    char               err[160];
+    dur_rc_t           rc;
+    dur_step_timer_t   timer = { DUR_STEP_WAITING, op->due, x->pending };
+    dur_step_report_t  report;
+
+    if (op->due < 0) {
+        return dur_result_too_long(x);
+    }
+
+    dur_result_report(op, &report);
+
+    rc = dur_step_timer(x->e, &x->run, &report, &timer, &fresh);
+    if (rc != DUR_OK || !fresh) {
+        return rc;
+    }
+
+    rc = op->opcode == DUR_OPCODE_WAIT_EVENT
+         ? dur_wait_event(x->e, &x->run, op, err)
+         : dur_wait_signal(x->e, &x->run, op);
+
+    if (rc == DUR_EINVAL) {
+        return dur_result_refuse(x, "CompileError", err);
+    }
+
+    if (rc == DUR_ECONFLICT) {
+        return dur_result_refuse(x, "SignalConflict", "Signal conflict; "
+                                 "signal wait already exists for another "
+                                 "run");
+    }
+
+    return rc;
+}
+
+
+static dur_rc_t
+dur_result_invoke(dur_result_t *x, const dur_answer_op_t *op)
+{
+    bool               known, fresh;
+    dur_rc_t           rc;
+    dur_invoke_t       invoke;
+    dur_answer_op_t    failed;
+    dur_step_timer_t   timer = { DUR_STEP_WAITING, op->due, x->pending };
+    dur_step_report_t  report;
+
+    if (op->due < 0) {
+        return dur_result_too_long(x);
+    }
+
+    rc = dur_result_known(x, op, &known);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    memset(&invoke, 0, sizeof(invoke));
+
+    if (!known) {
+        rc = dur_invoke_step(x->e, &x->run, op, &invoke);
+        if (rc != DUR_OK) {
+            return rc;
+        }
+
+        if (invoke.error.len) {
+            failed = *op;
+            failed.error = invoke.error;
+            return dur_result_memo(x, &failed, DUR_STEP_ERROR, invoke.error);
+        }
+    }
+
+    dur_result_report(op, &report);
+    report.child = invoke.child;
+
+    return dur_step_timer(x->e, &x->run, &report, &timer, &fresh);
+}
+
+
+static dur_rc_t
 dur_result_plan(dur_result_t *x, const dur_answer_op_t *op)
 {
     bool               fresh;
     dur_step_report_t  report;
 
-    x->planned = true;
+    dur_result_report(op, &report);
 
-    report.id = op->id;
-    report.name = op->name;
-    report.race = op->race;
-    report.wrap = DUR_STEP_RAW;
-    report.output = dur_str_null;
-
-    if (op->opcode == DUR_OP_STEP_PLANNED) {
-        return dur_step_plan(x->e, &x->run, &report, x->pending, &fresh);
-    }
-
-    if (op->due < 0) {
-        return dur_run_fail(x->e, &x->run, "InngestErrTimeoutTooLong",
-                            "A sleep is longer than 366 days.");
-    }
-
-    return dur_step_sleep(x->e, &x->run, &report, op->due, x->pending,
-                          &fresh);
+    return dur_step_plan(x->e, &x->run, &report, DUR_ITEM_STEP, x->pending,
+                         &fresh);
 }
 
 
 static dur_rc_t
-dur_result_unsupported(dur_result_t *x, const dur_answer_op_t *op)
+dur_result_gateway(dur_result_t *x, const dur_answer_op_t *op)
 {
-    char  text[256];
+    bool               fresh;
+    const char        *wrong;
+    dur_step_report_t  report;
 
-    snprintf(text, sizeof(text), "The step \"%.*s\" uses %.*s, which this "
-             "server does not support yet.",
-             (int) (op->name.len < 100 ? op->name.len : 100),
-             op->name.len ? (const char *) op->name.data : "",
-             (int) (op->opname.len < 40 ? op->opname.len : 40),
-             (const char *) op->opname.data);
+    wrong = dur_gateway_check((uint8_t) op->opcode, op->opts);
 
-    x->history.outcome = DUR_HISTORY_FAILED;
-    x->history.error = dur_arena_copy(x->e->arena, dur_str_c(text));
+    if (wrong != NULL) {
+        return dur_result_refuse(x, "ProtocolError", wrong);
+    }
 
-    return dur_run_fail(x->e, &x->run, "UnsupportedOp", text);
+    dur_result_report(op, &report);
+    report.input = op->opts;
+
+    return dur_step_plan(x->e, &x->run, &report, DUR_ITEM_GATEWAY, x->pending,
+                         &fresh);
 }
 
 
@@ -141,31 +273,47 @@ dur_result_op(dur_result_t *x, const dur_answer_op_t *op)
 {
     switch (op->opcode) {
 
-    case DUR_OP_STEP_RUN:
+    case DUR_OPCODE_STEP_RUN:
         if (op->data.len > x->e->conf.max_output) {
             return dur_result_overflow(x);
         }
         return dur_result_memo(x, op, DUR_STEP_DATA, op->data);
 
-    case DUR_OP_STEP_LEGACY:
+    case DUR_OPCODE_STEP_LEGACY:
         return dur_result_memo(x, op, DUR_STEP_RAW, op->data);
 
-    case DUR_OP_STEP_FAILED:
+    case DUR_OPCODE_STEP_FAILED:
         return dur_result_memo(x, op, DUR_STEP_ERROR, op->error);
 
-    case DUR_OP_STEP_ERROR:
+    case DUR_OPCODE_STEP_ERROR:
         return dur_result_step_error(x, op);
 
-    case DUR_OP_STEP_PLANNED:
-    case DUR_OP_SLEEP:
+    case DUR_OPCODE_STEP_PLANNED:
         return dur_result_plan(x, op);
 
-    case DUR_OP_DISCOVERY:
+    case DUR_OPCODE_SLEEP:
+        return dur_result_sleep(x, op);
+
+    case DUR_OPCODE_WAIT_EVENT:
+    case DUR_OPCODE_WAIT_SIGNAL:
+        return dur_result_wait(x, op);
+
+    case DUR_OPCODE_INVOKE:
+        return dur_result_invoke(x, op);
+
+    case DUR_OPCODE_AI:
+    case DUR_OPCODE_GATEWAY:
+        return dur_result_gateway(x, op);
+
+    case DUR_OPCODE_DEFER_ADD:
+        return dur_defer_add(x->e, &x->run, op);
+
+    case DUR_OPCODE_DEFER_ABORT:
+        return dur_defer_abort(x->e, &x->run, op);
+
+    case DUR_OPCODE_DISCOVERY:
         x->discover = true;
         return DUR_OK;
-
-    case DUR_OP_UNSUPPORTED:
-        return dur_result_unsupported(x, op);
 
     default:
         return DUR_OK;
@@ -173,10 +321,37 @@ dur_result_op(dur_result_t *x, const dur_answer_op_t *op)
 }
 
 
+/* Before all others: an event that another op sends must not be missed, and
+ * a defer must be there when the run ends. */
 static bool
-dur_result_is_plan(dur_opcode_t opcode)
+dur_result_goes_first(dur_opcode_t opcode)
 {
-    return opcode == DUR_OP_STEP_PLANNED || opcode == DUR_OP_SLEEP;
+    return opcode == DUR_OPCODE_WAIT_EVENT
+           || opcode == DUR_OPCODE_WAIT_SIGNAL
+           || opcode == DUR_OPCODE_DEFER_ADD
+           || opcode == DUR_OPCODE_DEFER_ABORT;
+}
+
+
+static dur_rc_t
+dur_result_each(dur_result_t *x, bool first)
+{
+    size_t                  i;
+    dur_rc_t                rc;
+    const dur_answer_op_t  *op;
+
+    for (i = 0; i < x->answer.nops && x->run.status == DUR_RUN_LIVE; i++) {
+        op = &x->answer.ops[i];
+
+        if (dur_result_goes_first(op->opcode) == first) {
+            rc = dur_result_op(x, op);
+            if (rc != DUR_OK) {
+                return rc;
+            }
+        }
+    }
+
+    return DUR_OK;
 }
 
 
@@ -184,20 +359,18 @@ dur_result_is_plan(dur_opcode_t opcode)
 static void
 dur_result_survey(dur_result_t *x)
 {
-    bool      plan;
-    size_t    i;
-    uint8_t   opcode;
+    bool           plan;
+    size_t         i;
+    dur_opcode_t   opcode;
 
     plan = false;
 
     for (i = 0; i < x->answer.nops; i++) {
-        opcode = (uint8_t) x->answer.ops[i].opcode;
+        opcode = x->answer.ops[i].opcode;
 
-        if (opcode != DUR_OP_NONE && opcode != DUR_OP_RUN_COMPLETE
-            && opcode != DUR_OP_DISCOVERY)
-        {
+        if (dur_opcode_is_step(opcode)) {
             x->reported++;
-            plan |= dur_result_is_plan(opcode);
+            plan |= dur_opcode_is_plan(opcode);
         }
     }
 
@@ -295,7 +468,9 @@ dur_result_run_complete(const dur_answer_t *answer)
     size_t  i;
 
     for (i = 0; i < answer->nops; i++) {
-        if (answer->ops[i].opcode == DUR_OP_RUN_COMPLETE) {
+        if (answer->ops[i].opcode == DUR_OPCODE_RUN_COMPLETE
+            || answer->ops[i].opcode == DUR_OPCODE_SYNC_COMPLETE)
+        {
             return &answer->ops[i];
         }
     }
@@ -307,27 +482,17 @@ dur_result_run_complete(const dur_answer_t *answer)
 dur_rc_t
 dur_result_ops(dur_result_t *x)
 {
-    size_t                  i;
     dur_rc_t                rc;
     const dur_answer_op_t  *op;
 
-    /* an op that is not built fails the run before any other has an effect */
-
-    for (i = 0; i < x->answer.nops; i++) {
-        if (x->answer.ops[i].opcode == DUR_OP_UNSUPPORTED) {
-            return dur_result_unsupported(x, &x->answer.ops[i]);
-        }
-    }
-
     dur_result_survey(x);
 
-    for (i = 0; i < x->answer.nops; i++) {
-        op = &x->answer.ops[i];
-
-        rc = dur_result_op(x, op);
-        if (rc != DUR_OK || x->run.status != DUR_RUN_LIVE) {
-            return rc;
-        }
+    rc = dur_result_each(x, true);
+    if (rc == DUR_OK) {
+        rc = dur_result_each(x, false);
+    }
+    if (rc != DUR_OK || x->run.status != DUR_RUN_LIVE) {
+        return rc;
     }
 
     op = dur_result_run_complete(&x->answer);
@@ -341,7 +506,7 @@ dur_result_ops(dur_result_t *x)
         return DUR_OK;
     }
 
-    if (x->item.kind == DUR_ITEM_STEP) {
+    if (x->item.kind != DUR_ITEM_DISCOVERY) {
         rc = dur_step_orphan(x->e, &x->run.id, &x->item.step, x->item.id);
         if (rc != DUR_OK) {
             return rc;

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 #include "engine/dur_run.h"
+#include "engine/dur_deadline.h"
+#include "engine/dur_defer.h"
 #include "engine/dur_event.h"
+#include "engine/dur_flow.h"
 #include "engine/dur_idem.h"
+#include "engine/dur_invoke.h"
 #include "engine/dur_json.h"
+#include "engine/dur_lifecycle.h"
 #include "engine/dur_retention.h"
 #include "engine/dur_state.h"
 #include "engine/dur_step.h"
 #include "engine/dur_timer.h"
 #include "engine/dur_ulid.h"
+#include "engine/dur_wait.h"
 
 #include <stdio.h>
 
@@ -52,6 +58,12 @@ dur_run_put(dur_engine_t *e, const dur_run_t *run)
     dur_enc_raw(&w, run->parent_step.b, DUR_HASH_LEN);
     dur_enc_u32(&w, run->idem_bucket);
     dur_enc_raw(&w, run->idem_hash, sizeof(run->idem_hash));
+    dur_enc_raw(&w, run->original.b, DUR_ULID_LEN);
+    dur_enc_u32(&w, run->waits);
+    dur_enc_u16(&w, run->defers);
+    dur_enc_u64(&w, run->deadline);
+    dur_enc_u64(&w, (uint64_t) run->deadline_due);
+    dur_enc_raw(&w, run->lock_hash, sizeof(run->lock_hash));
     dur_enc_end(&w);
 
     dur_payload_enc(&w, &run->output);
@@ -111,6 +123,12 @@ dur_run_get(dur_txn_t *t, const dur_ulid_t *id, dur_run_t *run)
     dur_dec_raw(&r, run->parent_step.b, DUR_HASH_LEN);
     run->idem_bucket = dur_dec_u32(&r);
     dur_dec_raw(&r, run->idem_hash, sizeof(run->idem_hash));
+    dur_dec_raw(&r, run->original.b, DUR_ULID_LEN);
+    run->waits = dur_dec_u32(&r);
+    run->defers = dur_dec_u16(&r);
+    run->deadline = dur_dec_u64(&r);
+    run->deadline_due = (int64_t) dur_dec_u64(&r);
+    dur_dec_raw(&r, run->lock_hash, sizeof(run->lock_hash));
     dur_dec_end(&r);
 
     dur_payload_dec(&r, &run->output);
@@ -129,6 +147,8 @@ dur_run_status_name(const dur_run_t *run)
         return "Failed";
     case DUR_RUN_CANCELLED:
         return "Cancelled";
+    case DUR_RUN_SKIPPED:
+        return "Skipped";
     default:
         return "Running";
     }
@@ -255,50 +275,53 @@ dur_run_item(dur_engine_t *e, dur_run_t *run, dur_item_kind_t kind,
 }
 
 
-dur_rc_t
-dur_run_start(dur_engine_t *e, const dur_function_t *fn,
-    const dur_run_event_t *event)
+void
+dur_run_init(dur_engine_t *e, const dur_function_t *fn, dur_run_t *run)
 {
-    uint8_t     key[2 * DUR_ULID_LEN];
+    memset(run, 0, sizeof(*run));
+
+    dur_state_ulid(e, &run->id);
+    run->status = DUR_RUN_LIVE;
+    run->app = fn->app;
+    run->function = fn->id;
+    run->version = fn->version;
+    run->created = e->now;
+    run->sequence = e->counters.sequence;
+    run->nevents = 1;
+}
+
+
+static dur_rc_t
+dur_run_link_event(dur_engine_t *e, const dur_run_t *run)
+{
+    uint8_t  key[2 * DUR_ULID_LEN];
+
+    memcpy(key, run->event.b, DUR_ULID_LEN);
+    memcpy(key + DUR_ULID_LEN, run->id.b, DUR_ULID_LEN);
+
+    return dur_txn_put(e->txn, DUR_T_EVENT_RUN, dur_str_make(key, sizeof(key)),
+                       dur_str_null);
+}
+
+
+dur_rc_t
+dur_run_begin(dur_engine_t *e, dur_run_t *run, int64_t due,
+    dur_str_t event_name)
+{
     dur_rc_t    rc;
-    dur_run_t   run;
     dur_item_t  item;
 
-    memset(&run, 0, sizeof(run));
-
-    dur_state_ulid(e, &run.id);
-    run.status = DUR_RUN_LIVE;
-    run.flags = event->quiet ? DUR_RUN_F_QUIET : 0;
-    run.app = fn->app;
-    run.function = fn->id;
-    run.version = fn->version;
-    run.created = e->now;
-    run.sequence = e->counters.sequence;
-    run.event = event->id;
-    run.nevents = 1;
-
-    if (event->client_id.len) {
-        rc = dur_idem_take(e, &run, event->client_id);
-        if (rc != DUR_OK) {
-            return rc == DUR_EEXIST ? DUR_OK : rc;
-        }
-    }
-
-    memcpy(key, event->id.b, DUR_ULID_LEN);
-    memcpy(key + DUR_ULID_LEN, run.id.b, DUR_ULID_LEN);
-
-    rc = dur_txn_put(e->txn, DUR_T_EVENT_RUN, dur_str_make(key, sizeof(key)),
-                     dur_str_null);
+    rc = dur_run_link_event(e, run);
     if (rc != DUR_OK) {
         return rc;
     }
 
-    dur_run_item(e, &run, DUR_ITEM_DISCOVERY, NULL, &item);
-    run.discovery = item.id;
+    dur_run_item(e, run, DUR_ITEM_DISCOVERY, NULL, &item);
+    run->discovery = item.id;
 
-    if (event->ts > e->now) {
-        run.discovery_due = event->ts;
-        item.due = event->ts;
+    if (due > e->now) {
+        run->discovery_due = due;
+        item.due = due;
         rc = dur_timer_put(e, &item);
 
     } else {
@@ -306,14 +329,129 @@ dur_run_start(dur_engine_t *e, const dur_function_t *fn,
     }
 
     if (rc == DUR_OK) {
-        rc = dur_run_put(e, &run);
+        rc = dur_deadline_begin(e, run);
+    }
+    if (rc == DUR_OK) {
+        rc = dur_run_put(e, run);
     }
 
     if (rc == DUR_OK) {
         e->stat.runs_started++;
         e->counters.live++;
-        rc = dur_run_feed_started(e, &run, event->name);
+        rc = dur_run_feed_started(e, run, event_name);
     }
+
+    return rc;
+}
+
+
+/* A run that is only a record: it never was. */
+static dur_rc_t
+dur_run_skip(dur_engine_t *e, dur_run_t *run, const char *reason)
+{
+    dur_rc_t   rc;
+    dur_str_t  output;
+
+    run->status = DUR_RUN_SKIPPED;
+    run->ended = e->now;
+
+    output = dur_str_c(dur_arena_printf(e->arena, "{\"reason\":\"%s\"}",
+                                        reason));
+
+    rc = dur_run_link_event(e, run);
+
+    if (rc == DUR_OK) {
+        rc = dur_payload_put(e->txn, &run->id, &run->payload_sequence, output,
+                             0, &run->output);
+    }
+    if (rc == DUR_OK) {
+        rc = dur_retention_ended(e, run);
+    }
+    if (rc == DUR_OK) {
+        rc = dur_run_put(e, run);
+    }
+
+    return rc == DUR_OK ? dur_run_feed(e, run, "run.skipped", dur_str_null, 0,
+                                       0, 0, dur_str_c(reason))
+                        : rc;
+}
+
+
+dur_rc_t
+dur_run_start(dur_engine_t *e, const dur_function_t *fn,
+    const dur_run_event_t *event, dur_run_t *run, dur_start_t *start)
+{
+    dur_rc_t     rc;
+    const char  *reason;
+
+    dur_run_init(e, fn, run);
+
+    run->flags = (event->quiet ? DUR_RUN_F_QUIET : 0)
+                 | (event->invoked ? DUR_RUN_F_INVOKED : 0);
+    run->event = event->id;
+    run->parent = event->parent;
+    run->parent_step = event->parent_step;
+
+    rc = dur_flow_limit(e, fn, event, start);
+    if (rc != DUR_OK || *start != DUR_START_RUN) {
+        return rc;
+    }
+
+    rc = dur_flow_lock(e, fn, event, run, &reason);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    if (fn->paused) {
+        reason = "FunctionPaused";
+    }
+
+    if (reason != NULL) {
+        *start = DUR_START_SKIPPED;
+        return dur_run_skip(e, run, reason);
+    }
+
+    if (event->client_id.len) {
+        rc = dur_idem_take(e, run, event->client_id);
+        if (rc == DUR_EEXIST) {
+            *start = DUR_START_KNOWN;
+            return dur_flow_unlock(e, run);
+        }
+        if (rc != DUR_OK) {
+            return rc;
+        }
+    }
+
+    rc = dur_wait_cancel_on(e, fn, event, run);
+
+    return rc == DUR_OK ? dur_run_begin(e, run, event->ts, event->name) : rc;
+}
+
+
+dur_rc_t
+dur_run_event(dur_engine_t *e, const dur_run_t *run, json_t **event)
+{
+    dur_rc_t     rc;
+    dur_buf_t    b;
+    dur_event_t  row;
+
+    rc = dur_event_get(e->txn, &run->event, &row);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    dur_buf_init(&b, (size_t) row.json.length + 1);
+
+    rc = dur_payload_get(e->txn, &run->event, &row.json, &b);
+
+    if (rc == DUR_OK) {
+        *event = dur_json_parse(dur_buf_str(&b), NULL);
+        if (*event == NULL) {
+            rc = DUR_ECORRUPT;
+        }
+    }
+
+    dur_buf_deinit(&b);
 
     return rc;
 }
@@ -463,6 +601,15 @@ dur_run_end(dur_engine_t *e, dur_run_t *run, dur_run_status_t status,
 
     rc = dur_run_remove_items(e, run);
 
+    if (rc == DUR_OK && run->waits > 0) {
+        rc = dur_wait_remove_all(e, run);
+    }
+    if (rc == DUR_OK && run->deadline != 0) {
+        rc = dur_deadline_remove(e, run);
+    }
+    if (rc == DUR_OK && (run->flags & DUR_RUN_F_LOCKED)) {
+        rc = dur_flow_unlock(e, run);
+    }
     if (rc == DUR_OK) {
         rc = dur_payload_put(e->txn, &run->id, &run->payload_sequence, output,
                              0, &run->output);
@@ -480,7 +627,13 @@ dur_run_end(dur_engine_t *e, dur_run_t *run, dur_run_status_t status,
         rc = dur_run_feed_end(e, run, output);
     }
     if (rc == DUR_OK) {
-        rc = dur_event_lifecycle(e, run, output);
+        rc = dur_lifecycle_ended(e, run, output);
+    }
+    if (rc == DUR_OK && run->defers > 0) {
+        rc = dur_defer_ended(e, run);
+    }
+    if (rc == DUR_OK && (run->flags & DUR_RUN_F_INVOKED)) {
+        rc = dur_invoke_finished(e, run, output);
     }
 
     return rc;
@@ -512,6 +665,20 @@ dur_run_fail(dur_engine_t *e, dur_run_t *run, const char *name,
 
 
 dur_rc_t
+dur_run_cancel_live(dur_engine_t *e, dur_run_t *run, const char *why)
+{
+    dur_str_t  error;
+
+    error = dur_str_c(dur_arena_printf(e->arena, "{\"error\":\"%s\","
+                                       "\"message\":\"%s\","
+                                       "\"name\":\"Cancelled\"}", why, why));
+
+    return error.data ? dur_run_end(e, run, DUR_RUN_CANCELLED, error)
+                      : DUR_ENOMEM;
+}
+
+
+dur_rc_t
 dur_run_cancel(dur_engine_t *e, const dur_ulid_t *id, dur_reply_t *reply)
 {
     dur_rc_t   rc;
@@ -536,8 +703,5 @@ dur_run_cancel(dur_engine_t *e, const dur_ulid_t *id, dur_reply_t *reply)
         return DUR_OK;
     }
 
-    return dur_run_end(e, &run, DUR_RUN_CANCELLED,
-                       dur_str("{\"error\":\"The run was cancelled\","
-                               "\"message\":\"The run was cancelled\","
-                               "\"name\":\"Cancelled\"}"));
+    return dur_run_cancel_live(e, &run, "The run was cancelled");
 }

@@ -16,11 +16,14 @@
 #include "engine/dur_queue.h"
 #include "engine/dur_registry.h"
 
+#include <jansson.h>
+
 typedef enum {
     DUR_RUN_LIVE = 1,
     DUR_RUN_COMPLETED,
     DUR_RUN_FAILED,
-    DUR_RUN_CANCELLED
+    DUR_RUN_CANCELLED,
+    DUR_RUN_SKIPPED             /* never ran: paused, or a singleton runs */
 } dur_run_status_t;
 
 #define DUR_RUN_F_FORCE_PLAN  0x0001    /* disable_immediate_execution */
@@ -29,6 +32,10 @@ typedef enum {
 #define DUR_RUN_F_REDO        0x0004    /* the last discovery moved nothing */
 #define DUR_RUN_F_QUIET       0x0008    /* started by a lifecycle event: makes
                                            none itself */
+#define DUR_RUN_F_INVOKED     0x0010    /* parent and parent_step wait */
+#define DUR_RUN_F_INPUT       0x0020    /* a step has an edited input */
+#define DUR_RUN_F_LOCKED      0x0040    /* holds the singleton of lock_hash */
+#define DUR_RUN_F_ENDPOINT    0x0080    /* a durable endpoint */
 
 typedef struct {
     dur_ulid_t     id;
@@ -59,6 +66,12 @@ typedef struct {
     uint32_t       history_sequence;
     dur_ulid_t     parent;
     dur_hash_t     parent_step;
+    dur_ulid_t     original;            /* this is a rerun of it, or zero */
+    uint32_t       waits;               /* rows of dur_wait: also cancelOn */
+    uint16_t       defers;
+    uint64_t       deadline;            /* open DEADLINE item, or 0 */
+    int64_t        deadline_due;
+    uint8_t        lock_hash[16];
     uint32_t       idem_bucket;         /* 0: the event had no client id */
     uint8_t        idem_hash[16];
     dur_payload_t  output;              /* result, or error object */
@@ -73,21 +86,53 @@ const char *dur_run_status_name(const dur_run_t *run);
 
 /* What starts a run. */
 typedef struct {
-    dur_ulid_t  id;
-    int64_t     ts;
-    dur_str_t   name;
-    dur_str_t   client_id;              /* empty: no idempotency */
-    bool        quiet;                  /* a function.* lifecycle event */
+    dur_ulid_t   id;
+    int64_t      ts;
+    dur_str_t    name;
+    dur_str_t    client_id;             /* empty: no idempotency */
+    dur_str_t    json;                  /* the normalised object */
+    const json_t  *root;                /* the same parsed, or NULL */
+    bool         quiet;                 /* a function.* lifecycle event */
+    bool         invoked;               /* parent and parent_step wait */
+    dur_ulid_t   parent;
+    dur_hash_t   parent_step;
 } dur_run_event_t;
 
-/* Starts one run of fn; nothing when the client's event id started one
- * before. */
+/* What became of it. */
+typedef enum {
+    DUR_START_RUN = 0,          /* a run lives */
+    DUR_START_LIMITED,          /* over the rate limit: no run */
+    DUR_START_SKIPPED,          /* a run that is Skipped */
+    DUR_START_KNOWN             /* the client's event id started one before */
+} dur_start_t;
+
+/*
+ * Starts one run of fn, in the order of features 0.4.  *run is filled when
+ * there is one (RUN, SKIPPED).
+ */
 dur_rc_t dur_run_start(dur_engine_t *e, const dur_function_t *fn,
-    const dur_run_event_t *event);
+    const dur_run_event_t *event, dur_run_t *run, dur_start_t *start);
+
+/*
+ * The same for callers that made the header themselves (reruns, durable
+ * endpoints): nothing is asked, the run is stored, its first discovery item
+ * is due at `due`, or at once.
+ */
+dur_rc_t dur_run_begin(dur_engine_t *e, dur_run_t *run, int64_t due,
+    dur_str_t event_name);
+
+/* A new header: live, made now. */
+void dur_run_init(dur_engine_t *e, const dur_function_t *fn, dur_run_t *run);
 
 /* Asks for a discovery call (protocol 4.6 with design (ii), (iii)). */
 dur_rc_t dur_run_discover(dur_engine_t *e, dur_run_t *run,
     const dur_hash_t *cause);
+
+/*
+ * Reads the event that started the run, its (first) one: the normalised JSON
+ * as a new reference.  DUR_ENOTFOUND, DUR_ECORRUPT.
+ */
+dur_rc_t dur_run_event(dur_engine_t *e, const dur_run_t *run, json_t **event);
 
 /* A new item of the run, counted as open; place it with push or timer. */
 void dur_run_item(dur_engine_t *e, dur_run_t *run, dur_item_kind_t kind,
@@ -104,6 +149,10 @@ dur_rc_t dur_run_end(dur_engine_t *e, dur_run_t *run,
 /* Ends it Failed with an error object of this name and message. */
 dur_rc_t dur_run_fail(dur_engine_t *e, dur_run_t *run, const char *name,
     const char *message);
+
+/* Ends it Cancelled; `why` is for people: "The run was cancelled". */
+dur_rc_t dur_run_cancel_live(dur_engine_t *e, dur_run_t *run,
+    const char *why);
 
 /* The op CANCEL. */
 dur_rc_t dur_run_cancel(dur_engine_t *e, const dur_ulid_t *id,

@@ -3,6 +3,7 @@
 #include "engine/dur_step.h"
 #include "engine/dur_state.h"
 #include "engine/dur_timer.h"
+#include "engine/dur_wait.h"
 
 #include <stdlib.h>
 
@@ -39,10 +40,20 @@ dur_step_decode(dur_str_t row, dur_step_t *step)
     step->ended = (int64_t) dur_dec_u64(&r);
     step->item = dur_dec_u64(&r);
     step->due = (int64_t) dur_dec_u64(&r);
+    step->op = dur_dec_u8(&r);
+    dur_dec_raw(&r, step->child.b, DUR_ULID_LEN);
     dur_dec_end(&r);
 
     step->name = dur_dec_str(&r);
     dur_payload_dec(&r, &step->output);
+
+    step->detail = dur_str_null;
+    memset(&step->input, 0, sizeof(step->input));
+
+    if (dur_dec_more(&r)) {
+        step->detail = dur_dec_str(&r);
+        dur_payload_dec(&r, &step->input);
+    }
 
     return r.failed ? DUR_ECORRUPT : DUR_OK;
 }
@@ -62,7 +73,7 @@ dur_step_get(dur_txn_t *t, const dur_ulid_t *run, const dur_hash_t *id,
 }
 
 
-static dur_rc_t
+dur_rc_t
 dur_step_put(dur_engine_t *e, const dur_ulid_t *run, const dur_hash_t *id,
     const dur_step_t *step)
 {
@@ -82,10 +93,17 @@ dur_step_put(dur_engine_t *e, const dur_ulid_t *run, const dur_hash_t *id,
     dur_enc_u64(&w, (uint64_t) step->ended);
     dur_enc_u64(&w, step->item);
     dur_enc_u64(&w, (uint64_t) step->due);
+    dur_enc_u8(&w, step->op);
+    dur_enc_raw(&w, step->child.b, DUR_ULID_LEN);
     dur_enc_end(&w);
 
     dur_enc_str(&w, step->name);
     dur_payload_enc(&w, &step->output);
+
+    if (step->detail.len || step->input.where) {
+        dur_enc_str(&w, step->detail);
+        dur_payload_enc(&w, &step->input);
+    }
 
     if (w.failed) {
         return DUR_EINTERNAL;
@@ -96,19 +114,46 @@ dur_step_put(dur_engine_t *e, const dur_ulid_t *run, const dur_hash_t *id,
 }
 
 
+/* What points into the row: its bytes are gone with the next write. */
 static void
-dur_step_init(dur_engine_t *e, const dur_step_report_t *report,
-    dur_step_t *step)
+dur_step_keep(dur_engine_t *e, dur_step_t *step)
+{
+    step->name = dur_arena_copy(e->arena, step->name);
+    step->detail = dur_arena_copy(e->arena, step->detail);
+    step->input.bytes = dur_arena_copy(e->arena, step->input.bytes);
+}
+
+
+static dur_str_t
+dur_step_cut(dur_str_t s)
+{
+    if (s.len > DUR_STEP_NAME_MAX) {
+        s.len = DUR_STEP_NAME_MAX;
+    }
+
+    return s;
+}
+
+
+static dur_rc_t
+dur_step_init(dur_engine_t *e, dur_run_t *run,
+    const dur_step_report_t *report, dur_step_t *step)
 {
     memset(step, 0, sizeof(*step));
 
     step->created = e->now;
     step->flags = report->race ? DUR_STEP_F_RACE : 0;
-    step->name = report->name;
+    step->op = report->op;
+    step->child = report->child;
+    step->name = dur_step_cut(report->name);
+    step->detail = dur_step_cut(report->detail);
 
-    if (step->name.len > DUR_STEP_NAME_MAX) {
-        step->name.len = DUR_STEP_NAME_MAX;
+    if (report->input.len == 0) {
+        return DUR_OK;
     }
+
+    return dur_payload_put(e->txn, &run->id, &run->payload_sequence,
+                           report->input, 0, &step->input);
 }
 
 
@@ -128,14 +173,23 @@ dur_step_done(dur_engine_t *e, dur_run_t *run,
     }
 
     if (rc == DUR_ENOTFOUND) {
-        dur_step_init(e, report, &step);
+        rc = dur_step_init(e, run, report, &step);
+        if (rc != DUR_OK) {
+            return rc;
+        }
 
     } else if (rc != DUR_OK) {
         return rc;
 
     } else {
-        /* the row's bytes are gone with the next write */
-        step.name = dur_arena_copy(e->arena, step.name);
+        dur_step_keep(e, &step);
+
+        if (step.state == DUR_STEP_WAITING) {
+            rc = dur_wait_remove(e, run, &report->id);
+            if (rc != DUR_OK) {
+                return rc;
+            }
+        }
 
         if (step.item != 0) {
             rc = dur_queue_remove(e, run->app, run->created, step.item,
@@ -168,6 +222,7 @@ dur_step_done(dur_engine_t *e, dur_run_t *run,
     step.ended = e->now;
     step.item = 0;
     step.due = 0;
+    step.flags &= (uint8_t) ~DUR_STEP_F_INPUT;
 
     rc = dur_payload_put(e->txn, &run->id, &run->payload_sequence,
                          report->output, 0, &step.output);
@@ -184,21 +239,29 @@ dur_step_done(dur_engine_t *e, dur_run_t *run,
 }
 
 
-/* A planned step whose call said nothing of it is called once more. */
+/* A step that was only edited, or whose call said nothing of it, is called. */
 static dur_rc_t
-dur_step_replan(dur_engine_t *e, dur_run_t *run, const dur_hash_t *id,
-    dur_step_t *step)
+dur_step_replan(dur_engine_t *e, dur_run_t *run,
+    const dur_step_report_t *report, dur_item_kind_t kind, dur_step_t *step)
 {
     dur_rc_t    rc;
     dur_item_t  item;
 
-    step->name = dur_arena_copy(e->arena, step->name);
+    dur_step_keep(e, step);
 
-    dur_run_item(e, run, DUR_ITEM_STEP, id, &item);
+    if (step->state == DUR_STEP_EDITED) {
+        step->state = DUR_STEP_PLANNED;
+        step->op = report->op;
+        step->name = dur_step_cut(report->name);
+        step->created = e->now;
+        run->flags &= (uint16_t) ~DUR_RUN_F_REDO;
+    }
+
+    dur_run_item(e, run, kind, &report->id, &item);
     step->item = item.id;
     step->due = 0;
 
-    rc = dur_step_put(e, &run->id, id, step);
+    rc = dur_step_put(e, &run->id, &report->id, step);
 
     return rc == DUR_OK ? dur_queue_push(e, &item) : rc;
 }
@@ -215,7 +278,7 @@ dur_step_again(dur_engine_t *e, dur_run_t *run, const dur_hash_t *id,
         return DUR_OK;
     }
 
-    step->name = dur_arena_copy(e->arena, step->name);
+    dur_step_keep(e, step);
     step->pending_generation = run->pending_generation;
     run->pending++;
 
@@ -244,7 +307,8 @@ dur_step_new(dur_engine_t *e, dur_run_t *run, const dur_step_report_t *report,
 
 dur_rc_t
 dur_step_plan(dur_engine_t *e, dur_run_t *run,
-    const dur_step_report_t *report, bool pending, bool *fresh)
+    const dur_step_report_t *report, dur_item_kind_t kind, bool pending,
+    bool *fresh)
 {
     dur_rc_t    rc;
     dur_item_t  item;
@@ -255,12 +319,16 @@ dur_step_plan(dur_engine_t *e, dur_run_t *run,
     rc = dur_step_get(e->txn, &run->id, &report->id, &step);
 
     if (rc == DUR_OK) {
-        if (step.state == DUR_STEP_PLANNED && step.item == 0) {
+        if (step.state == DUR_STEP_EDITED
+            || (step.state == DUR_STEP_PLANNED && step.item == 0))
+        {
+            *fresh = step.state == DUR_STEP_EDITED;
+
             if (pending) {
                 step.pending_generation = run->pending_generation;
                 run->pending++;
             }
-            return dur_step_replan(e, run, &report->id, &step);
+            return dur_step_replan(e, run, report, kind, &step);
         }
 
         return dur_step_again(e, run, &report->id, &step, pending);
@@ -272,50 +340,62 @@ dur_step_plan(dur_engine_t *e, dur_run_t *run,
 
     *fresh = true;
 
-    dur_step_init(e, report, &step);
+    rc = dur_step_init(e, run, report, &step);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
     step.state = DUR_STEP_PLANNED;
 
-    rc = dur_step_new(e, run, report, &step, pending, DUR_ITEM_STEP, &item);
+    rc = dur_step_new(e, run, report, &step, pending, kind, &item);
 
     return rc == DUR_OK ? dur_queue_push(e, &item) : rc;
 }
 
 
 dur_rc_t
-dur_step_sleep(dur_engine_t *e, dur_run_t *run,
-    const dur_step_report_t *report, int64_t due, bool pending, bool *fresh)
+dur_step_timer(dur_engine_t *e, dur_run_t *run,
+    const dur_step_report_t *report, const dur_step_timer_t *timer,
+    bool *fresh)
 {
+    bool        sleeps;
     dur_rc_t    rc;
     dur_item_t  item;
     dur_step_t  step;
 
     *fresh = false;
+    sleeps = timer->state == DUR_STEP_SLEEPING;
 
     rc = dur_step_get(e->txn, &run->id, &report->id, &step);
 
-    if (rc == DUR_OK) {
-        return dur_step_again(e, run, &report->id, &step, pending);
+    if (rc == DUR_OK && step.state != DUR_STEP_EDITED) {
+        return dur_step_again(e, run, &report->id, &step, timer->pending);
     }
 
-    if (rc != DUR_ENOTFOUND) {
+    if (rc != DUR_OK && rc != DUR_ENOTFOUND) {
         return rc;
     }
 
     *fresh = true;
 
-    dur_step_init(e, report, &step);
-    step.state = DUR_STEP_SLEEPING;
-    step.due = due;
-
-    rc = dur_step_new(e, run, report, &step, pending, DUR_ITEM_SLEEP, &item);
+    rc = dur_step_init(e, run, report, &step);
     if (rc != DUR_OK) {
         return rc;
     }
 
-    item.due = due;
+    step.state = (uint8_t) timer->state;
+    step.due = timer->due;
 
-    rc = dur_run_feed(e, run, "step.sleeping", step.name, 0, 0, due,
-                      dur_str_null);
+    rc = dur_step_new(e, run, report, &step, timer->pending,
+                      sleeps ? DUR_ITEM_SLEEP : DUR_ITEM_WAIT, &item);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    item.due = timer->due;
+
+    rc = dur_run_feed(e, run, sleeps ? "step.sleeping" : "step.waiting",
+                      step.name, 0, 0, timer->due, dur_str_null);
 
     return rc == DUR_OK ? dur_timer_put(e, &item) : rc;
 }
@@ -333,7 +413,7 @@ dur_step_reschedule(dur_engine_t *e, const dur_ulid_t *run,
         return rc == DUR_ENOTFOUND ? DUR_EINTERNAL : rc;
     }
 
-    step.name = dur_arena_copy(e->arena, step.name);
+    dur_step_keep(e, &step);
     step.item = item;
     step.due = due;
     step.attempt = (uint16_t) attempt;
@@ -358,7 +438,7 @@ dur_step_orphan(dur_engine_t *e, const dur_ulid_t *run, const dur_hash_t *id,
         return DUR_OK;
     }
 
-    step.name = dur_arena_copy(e->arena, step.name);
+    dur_step_keep(e, &step);
     step.item = 0;
     step.due = 0;
 

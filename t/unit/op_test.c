@@ -212,7 +212,7 @@ test_others(void)
            "another codec is told apart from nonsense");
 
     b.data[0] = DUR_OP_CODEC;
-    b.data[1] = DUR_OP_STATUS + 1;
+    b.data[1] = DUR_OP_MAX;
     is_int(dur_op_decode(dur_buf_str(&b), &out, &arena), DUR_EINVAL,
            "an unknown type is refused");
 

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Events about runs: inngest/function.finished, .failed and .cancelled
+ * (protocol 1.9).  Written only when a trigger or a wait names them, in the
+ * transaction that ends the run.
+ */
+
+#ifndef DUR_LIFECYCLE_H
+#define DUR_LIFECYCLE_H
+
+#include "engine/dur_base.h"
+#include "engine/dur_run.h"
+
+/* The run has ended; its output is a result, or an error object. */
+dur_rc_t dur_lifecycle_ended(dur_engine_t *e, const dur_run_t *run,
+    dur_str_t output);
+
+#endif /* DUR_LIFECYCLE_H */

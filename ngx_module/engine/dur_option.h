@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * The options of a function that steer its runs (features 0.1, 0.3 and
+ * section 5), out of the configuration that was registered, with their
+ * expressions compiled.  What is enforced is read here; what is only checked
+ * at registration is in dur_app_option.
+ */
+
+#ifndef DUR_OPTION_H
+#define DUR_OPTION_H
+
+#include "engine/dur_base.h"
+#include "engine/dur_expr.h"
+
+#define DUR_OPTION_CANCELS  5
+
+/* One entry of cancelOn. */
+typedef struct {
+    dur_str_t    event;
+    dur_str_t    expression;    /* may be empty */
+    dur_expr_t  *expr;
+    dur_str_t    timeout;       /* duration or RFC 3339; empty: 365 days */
+} dur_option_cancel_t;
+
+typedef enum {
+    DUR_SINGLETON_NONE = 0,
+    DUR_SINGLETON_SKIP,
+    DUR_SINGLETON_CANCEL
+} dur_singleton_t;
+
+typedef struct {
+    unsigned              ncancels;
+    dur_option_cancel_t   cancels[DUR_OPTION_CANCELS];
+
+    int64_t               start;        /* timeouts, ms; 0: none */
+    int64_t               finish;
+
+    /* rateLimit, or idempotency, which is one of 1 in 24 h */
+    uint32_t              limit;        /* 0: none */
+    int64_t               period;       /* ms */
+    dur_expr_t           *limit_key;    /* NULL: one for all */
+
+    dur_singleton_t       singleton;
+    dur_expr_t           *singleton_key;
+} dur_option_t;
+
+/*
+ * Reads a function's configuration (JSON, as it was registered).  Strings are
+ * from the arena, expressions are freed by dur_option_free().  DUR_ECORRUPT:
+ * it cannot have been registered like this; DUR_ENOMEM.
+ */
+dur_rc_t dur_option_load(dur_str_t config, dur_arena_t *arena,
+    dur_option_t *option);
+void dur_option_free(dur_option_t *option);
+
+#endif /* DUR_OPTION_H */
