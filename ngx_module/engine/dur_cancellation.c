@@ -14,3 +14,15 @@ dur_cancellation_apply(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
 
     return DUR_OK;
 }
+
+
+dur_rc_t
+dur_cancellation_more(dur_engine_t *e, const dur_ulid_t *id, bool *done)
+{
+    (void) e;
+    (void) id;
+
+    *done = true;
+
+    return DUR_OK;
+}

@@ -17,4 +17,8 @@ typedef struct dur_engine_s  dur_engine_t;
 dur_rc_t dur_cancellation_apply(dur_engine_t *e, const dur_op_t *op,
     dur_reply_t *reply);
 
+/* One piece of its work: some hundreds of runs are looked at. */
+dur_rc_t dur_cancellation_more(dur_engine_t *e, const dur_ulid_t *id,
+    bool *done);
+
 #endif /* DUR_CANCELLATION_H */

@@ -573,6 +573,10 @@ dur_engine_poison(dur_engine_t *e, dur_str_t bytes, dur_reply_t *reply)
         rc = dur_timer_poison(e);
         break;
 
+    case DUR_OP_TASKS:
+        rc = dur_task_poison(e);
+        break;
+
     default:
         rc = DUR_OK;
     }

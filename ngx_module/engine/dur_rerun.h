@@ -18,4 +18,11 @@ typedef struct dur_engine_s  dur_engine_t;
 dur_rc_t dur_rerun_apply(dur_engine_t *e, const dur_op_t *op,
     dur_reply_t *reply);
 
+/* One piece of the copy of a run's memos; the cursor is dur_rerun's own. */
+dur_rc_t dur_rerun_more(dur_engine_t *e, const dur_ulid_t *run,
+    dur_buf_t *cursor, bool *done);
+
+/* That copy cannot go on: the new run is Failed. */
+dur_rc_t dur_rerun_poison(dur_engine_t *e, const dur_ulid_t *run);
+
 #endif /* DUR_RERUN_H */

@@ -1,40 +1,50 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 #include "engine/dur_task.h"
+#include "engine/dur_cancellation.h"
 #include "engine/dur_event.h"
+#include "engine/dur_rerun.h"
 #include "engine/dur_retention.h"
 #include "engine/dur_state.h"
+#include "engine/dur_wait.h"
 
 
-enum {
-    DUR_TASK_FAN_OUT = 1
-};
+#define DUR_TASK_ROW  (64 + DUR_TASK_CURSOR)
 
 
 typedef struct {
     uint8_t     kind;
-    uint8_t     quiet;
-    uint32_t    cursor;
-    dur_ulid_t  event;
+    uint8_t     flag;
+    uint32_t    number;
+    dur_ulid_t  subject;
+    dur_buf_t   cursor;
 } dur_task_t;
 
 
+/* -- the row -------------------------------------------------------------- */
+
 static dur_rc_t
-dur_task_put(dur_engine_t *e, uint64_t id, const dur_task_t *task)
+dur_task_put(dur_engine_t *e, const dur_task_t *task)
 {
-    uint8_t    key[8], row[64];
+    uint8_t    key[8], row[DUR_TASK_ROW];
     dur_enc_t  w;
 
     dur_enc_init(&w, row, sizeof(row));
 
     dur_enc_begin(&w);
     dur_enc_u8(&w, task->kind);
-    dur_enc_u8(&w, task->quiet);
-    dur_enc_u32(&w, task->cursor);
-    dur_enc_raw(&w, task->event.b, DUR_ULID_LEN);
+    dur_enc_u8(&w, task->flag);
+    dur_enc_u32(&w, task->number);
+    dur_enc_raw(&w, task->subject.b, DUR_ULID_LEN);
     dur_enc_end(&w);
 
-    dur_put64(key, id);
+    dur_enc_str(&w, dur_buf_str(&task->cursor));
+
+    if (w.failed || task->cursor.failed) {
+        return DUR_ETOOBIG;
+    }
+
+    dur_put64(key, e->counters.task++);
     e->has_tasks = true;
 
     return dur_txn_put(e->txn, DUR_T_TASK, dur_str_make(key, 8),
@@ -51,13 +61,42 @@ dur_task_decode(dur_str_t row, dur_task_t *task)
 
     dur_dec_begin(&r);
     task->kind = dur_dec_u8(&r);
-    task->quiet = dur_dec_u8(&r);
-    task->cursor = dur_dec_u32(&r);
-    dur_dec_raw(&r, task->event.b, DUR_ULID_LEN);
+    task->flag = dur_dec_u8(&r);
+    task->number = dur_dec_u32(&r);
+    dur_dec_raw(&r, task->subject.b, DUR_ULID_LEN);
     dur_dec_end(&r);
 
-    return (r.failed || task->kind != DUR_TASK_FAN_OUT) ? DUR_ECORRUPT
-                                                        : DUR_OK;
+    dur_buf_reset(&task->cursor);
+
+    if (dur_dec_more(&r)) {
+        dur_buf_adds(&task->cursor, dur_dec_str(&r));
+    }
+
+    return (r.failed || task->cursor.failed || task->kind == 0
+            || task->kind >= DUR_TASK_MAX)
+           ? DUR_ECORRUPT : DUR_OK;
+}
+
+
+dur_rc_t
+dur_task_add(dur_engine_t *e, dur_task_kind_t kind, const dur_ulid_t *subject,
+    dur_str_t cursor)
+{
+    dur_rc_t    rc;
+    dur_task_t  task;
+
+    memset(&task, 0, sizeof(task));
+    task.kind = (uint8_t) kind;
+    task.subject = *subject;
+
+    dur_buf_init(&task.cursor, DUR_TASK_CURSOR);
+    dur_buf_adds(&task.cursor, cursor);
+
+    rc = dur_task_put(e, &task);
+
+    dur_buf_deinit(&task.cursor);
+
+    return rc;
 }
 
 
@@ -65,16 +104,26 @@ dur_rc_t
 dur_task_fan_out(dur_engine_t *e, const dur_ulid_t *event, uint32_t cursor,
     bool quiet)
 {
-    dur_task_t  task = { DUR_TASK_FAN_OUT, quiet, cursor, *event };
+    dur_task_t  task;
 
-    return dur_task_put(e, e->counters.task++, &task);
+    memset(&task, 0, sizeof(task));
+    task.kind = DUR_TASK_FAN_OUT;
+    task.flag = quiet;
+    task.number = cursor;
+    task.subject = *event;
+
+    return dur_task_put(e, &task);
 }
 
 
-/* The oldest task; DUR_ENOTFOUND without one. */
+/*
+ * Takes the oldest task out; DUR_ENOTFOUND without one.  What cannot be read
+ * is dropped: nothing behind it would ever go on.
+ */
 static dur_rc_t
-dur_task_first(dur_engine_t *e, uint64_t *id, dur_task_t *task)
+dur_task_take(dur_engine_t *e, dur_task_t *task)
 {
+    bool           good;
     dur_rc_t       rc;
     dur_str_t      k, v;
     dur_cursor_t  *c;
@@ -84,11 +133,20 @@ dur_task_first(dur_engine_t *e, uint64_t *id, dur_task_t *task)
         return rc;
     }
 
-    rc = dur_cursor_seek(c, dur_str_null, &k, &v);
+    for ( ;; ) {
+        rc = dur_cursor_seek(c, dur_str_null, &k, &v);
+        if (rc != DUR_OK) {
+            break;
+        }
 
-    if (rc == DUR_OK) {
-        *id = k.len == 8 ? dur_get64(k.data) : 0;
-        rc = dur_task_decode(v, task);
+        good = dur_task_decode(v, task) == DUR_OK;
+
+        rc = dur_cursor_del(c);
+        if (rc != DUR_OK || good) {
+            break;
+        }
+
+        dur_state_log(e, 0, "a task cannot be read and was dropped");
     }
 
     dur_cursor_close(c);
@@ -97,36 +155,76 @@ dur_task_first(dur_engine_t *e, uint64_t *id, dur_task_t *task)
 }
 
 
+/* -- pieces --------------------------------------------------------------- */
+
+static dur_rc_t
+dur_task_piece(dur_engine_t *e, dur_task_t *task, bool *done)
+{
+    switch (task->kind) {
+
+    case DUR_TASK_FAN_OUT:
+        return dur_event_fan_out(e, &task->subject, &task->number,
+                                 task->flag != 0, done);
+
+    case DUR_TASK_WAITS:
+        return dur_wait_match_more(e, &task->subject, &task->cursor, done);
+
+    case DUR_TASK_RERUN:
+        return dur_rerun_more(e, &task->subject, &task->cursor, done);
+
+    default:
+        return dur_cancellation_more(e, &task->subject, done);
+    }
+}
+
+
 dur_rc_t
 dur_task_run(dur_engine_t *e)
 {
     bool        done;
-    uint8_t     key[8];
-    uint64_t    id;
     dur_rc_t    rc;
     dur_task_t  task;
 
-    rc = dur_task_first(e, &id, &task);
+    dur_buf_init(&task.cursor, DUR_TASK_CURSOR);
+
+    rc = dur_task_take(e, &task);
 
     if (rc == DUR_ENOTFOUND) {
         e->has_tasks = false;
-        return dur_retention_run(e);
+        rc = dur_retention_run(e);
+
+    } else if (rc == DUR_OK) {
+        rc = dur_task_piece(e, &task, &done);
+        if (rc == DUR_OK && !done) {
+            rc = dur_task_put(e, &task);
+        }
     }
 
-    if (rc != DUR_OK) {
-        return rc;
+    dur_buf_deinit(&task.cursor);
+
+    return rc;
+}
+
+
+dur_rc_t
+dur_task_poison(dur_engine_t *e)
+{
+    dur_rc_t    rc;
+    dur_task_t  task;
+
+    dur_buf_init(&task.cursor, DUR_TASK_CURSOR);
+
+    rc = dur_task_take(e, &task);
+
+    if (rc == DUR_OK) {
+        dur_state_log(e, 0, "a task of kind %u was dropped", task.kind);
+
+        if (task.kind == DUR_TASK_RERUN) {
+            rc = dur_rerun_poison(e, &task.subject);
+        }
     }
 
-    rc = dur_event_fan_out(e, &task.event, &task.cursor, task.quiet, &done);
-    if (rc != DUR_OK) {
-        return rc;
-    }
+    dur_buf_deinit(&task.cursor);
 
-    if (!done) {
-        return dur_task_put(e, id, &task);
-    }
-
-    dur_put64(key, id);
-
-    return dur_txn_del(e->txn, DUR_T_TASK, dur_str_make(key, 8));
+    return rc == DUR_ENOTFOUND ? DUR_OK : rc;
 }

@@ -3,7 +3,8 @@
 /*
  * Bounded tasks: what one op may not finish in its own transaction goes on in
  * later batches, a piece at a time, from a row that says where to go on.
- * Tasks survive a crash like everything else.
+ * Tasks survive a crash like everything else, and take turns: one that has
+ * more to do goes behind the others.
  */
 
 #ifndef DUR_TASK_H
@@ -14,11 +15,30 @@
 
 typedef struct dur_engine_s  dur_engine_t;
 
+/* What the subject is, and where its unit goes on. */
+typedef enum {
+    DUR_TASK_FAN_OUT = 1,       /* event; number: the function, flag: quiet */
+    DUR_TASK_WAITS,             /* event; cursor of dur_wait */
+    DUR_TASK_RERUN,             /* the new run; cursor of dur_rerun */
+    DUR_TASK_CANCELLATION,      /* the cancellation, which knows */
+    DUR_TASK_MAX
+} dur_task_kind_t;
+
+/* The longest cursor. */
+#define DUR_TASK_CURSOR  1024
+
+/* A task of a kind that has a cursor; DUR_ETOOBIG: it is too long. */
+dur_rc_t dur_task_add(dur_engine_t *e, dur_task_kind_t kind,
+    const dur_ulid_t *subject, dur_str_t cursor);
+
 /* Start runs for the functions from id `cursor` on. */
 dur_rc_t dur_task_fan_out(dur_engine_t *e, const dur_ulid_t *event,
     uint32_t cursor, bool quiet);
 
 /* One piece of the oldest task, and of retention; about DUR_OP_ROWS rows. */
 dur_rc_t dur_task_run(dur_engine_t *e);
+
+/* Takes the oldest task away: a piece of it broke an invariant. */
+dur_rc_t dur_task_poison(dur_engine_t *e);
 
 #endif /* DUR_TASK_H */
