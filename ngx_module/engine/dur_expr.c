@@ -12,9 +12,6 @@
 #include <stdlib.h>
 
 
-#define DUR_EXPR_RESULT  (16 << 20)     /* bytes of a text in the making */
-
-
 dur_rc_t
 dur_expr_parse(dur_str_t text, dur_expr_t **expr, char err[160])
 {
@@ -86,31 +83,6 @@ dur_expr_free(dur_expr_t *expr)
     free(expr->nodes);
     free(expr->pool);
     free(expr);
-}
-
-
-static void
-dur_expr_begin(dur_expr_run_t *run, const dur_expr_t *expr,
-    const dur_expr_vars_t *vars, dur_arena_t *arena)
-{
-    run->expr = expr;
-    run->vars = vars;
-    run->arena = arena;
-    run->work = DUR_EXPR_WORK;
-    run->nomem = false;
-    run->owned = NULL;
-    dur_buf_init(&run->b, DUR_EXPR_RESULT);
-}
-
-
-static void
-dur_expr_end(dur_expr_run_t *run)
-{
-    for ( ; run->owned != NULL; run->owned = run->owned->next) {
-        json_decref(run->owned->json);
-    }
-
-    dur_buf_deinit(&run->b);
 }
 
 

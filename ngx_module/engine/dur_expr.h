@@ -19,8 +19,9 @@
  *     dur_expr_func                   the functions, those on text
  *     dur_expr_conv, dur_expr_time    conversions, instants and durations
  *     dur_expr_run                    the walk over the tree
+ *     dur_expr_path                   what waits ask of a tree
  *
- * Those are for this unit alone.
+ * Those but the last are for this unit alone.
  */
 
 #ifndef DUR_EXPR_H
@@ -32,11 +33,17 @@
 
 typedef struct dur_expr_s  dur_expr_t;
 
-/* What an expression sees; all borrowed.  NULL: there is no such event. */
+/*
+ * What an expression sees; all borrowed.  NULL: there is no such event.
+ * event_null is for waits (features 9.7): a field that is missing in `event`
+ * is null where it is compared or listed, so that it equals one that is
+ * missing in `async`.
+ */
 typedef struct {
     const json_t  *event;
     const json_t  *async;
     int64_t        now_ms;
+    bool           event_null;
 } dur_expr_vars_t;
 
 typedef enum {

@@ -375,3 +375,12 @@ dur_expr_function_size(const dur_expr_function_t *f)
 {
     return f->call == dur_expr_f_size;
 }
+
+
+/* date(), because a text without a year is of this one. */
+
+bool
+dur_expr_function_timed(const dur_expr_function_t *f)
+{
+    return f->call == dur_expr_time_now || f->call == dur_expr_time_date;
+}

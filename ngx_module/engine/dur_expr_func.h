@@ -45,5 +45,7 @@ int dur_expr_function_find(dur_str_t name);
 bool dur_expr_function_regex(const dur_expr_function_t *f);
 /* True for the one that has a value for what is missing. */
 bool dur_expr_function_size(const dur_expr_function_t *f);
+/* True for those whose value depends on the instant. */
+bool dur_expr_function_timed(const dur_expr_function_t *f);
 
 #endif /* DUR_EXPR_FUNC_H */

@@ -54,6 +54,7 @@ struct dur_expr_value_s {
                                    int: a number of JSON, so as good as a
                                    double */
     bool      hard;             /* of an error: comparisons do not heal it */
+    bool      null;             /* of what is missing: null to comparisons */
     uint16_t  node;             /* of an error: where, 0 not known yet */
     union {
         bool                     boolean;

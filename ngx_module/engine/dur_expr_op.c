@@ -45,11 +45,15 @@ dur_expr_duration(int64_t ms)
 }
 
 
-/* What an error is to a comparison. */
+/* What an error, and a field that counts as null, is to a comparison. */
 
 static dur_expr_value_t
 dur_expr_healed(dur_expr_value_t v)
 {
+    if (v.kind == DUR_EXPR_V_MISSING && v.null) {
+        return dur_expr_make(DUR_EXPR_V_NULL);
+    }
+
     return v.kind == DUR_EXPR_V_ERROR ? dur_expr_make(DUR_EXPR_V_MISSING) : v;
 }
 

@@ -6,6 +6,9 @@
 #include "engine/dur_expr_value.h"
 
 
+#define DUR_EXPR_RESULT  (16 << 20)     /* bytes of a text in the making */
+
+
 static const dur_expr_node_t *
 dur_expr_node_at(const dur_expr_run_t *run, uint16_t id)
 {
@@ -37,6 +40,31 @@ dur_expr_root(const json_t *json)
 }
 
 
+/* What a field that is missing is: with event_null and under `event` null to
+ * comparisons. */
+
+static dur_expr_value_t
+dur_expr_absent(const dur_expr_run_t *run, const dur_expr_node_t *node)
+{
+    dur_expr_value_t  v;
+
+    v = dur_expr_make(DUR_EXPR_V_MISSING);
+
+    if (run->vars->event_null) {
+
+        while (node->kind == DUR_EXPR_N_SELECT
+               || node->kind == DUR_EXPR_N_INDEX)
+        {
+            node = dur_expr_node_at(run, node->first);
+        }
+
+        v.null = (node->kind == DUR_EXPR_N_EVENT);
+    }
+
+    return v;
+}
+
+
 static dur_expr_value_t
 dur_expr_select(dur_expr_run_t *run, const dur_expr_node_t *node)
 {
@@ -45,11 +73,13 @@ dur_expr_select(dur_expr_run_t *run, const dur_expr_node_t *node)
     v = dur_expr_base(run, node->first);
 
     if (v.kind == DUR_EXPR_V_MAP) {
-        return dur_expr_get(run, v, dur_expr_string(node->u.name));
+        v = dur_expr_get(run, v, dur_expr_string(node->u.name));
+
+    } else if (v.kind != DUR_EXPR_V_ERROR) {
+        v = dur_expr_make(DUR_EXPR_V_MISSING);
     }
 
-    return v.kind == DUR_EXPR_V_ERROR ? v
-                                      : dur_expr_make(DUR_EXPR_V_MISSING);
+    return v.kind == DUR_EXPR_V_MISSING ? dur_expr_absent(run, node) : v;
 }
 
 
@@ -71,11 +101,12 @@ dur_expr_index(dur_expr_run_t *run, const dur_expr_node_t *node)
     }
 
     if (v.kind == DUR_EXPR_V_MAP && index.kind != DUR_EXPR_V_MISSING) {
-        return dur_expr_get(run, v, index);
+        v = dur_expr_get(run, v, index);
+        return v.kind == DUR_EXPR_V_MISSING ? dur_expr_absent(run, node) : v;
     }
 
     if (v.kind != DUR_EXPR_V_LIST || index.kind == DUR_EXPR_V_MISSING) {
-        return dur_expr_make(DUR_EXPR_V_MISSING);
+        return dur_expr_absent(run, node);
     }
 
     if (!dur_expr_to_int(index, &i)) {
@@ -102,7 +133,21 @@ dur_expr_has_field(dur_expr_run_t *run, const dur_expr_node_t *node)
 }
 
 
-/* A list or a map; what is missing has no place in them. */
+/* What is missing has no place in lists and maps. */
+
+static dur_expr_value_t
+dur_expr_listed(dur_expr_value_t v)
+{
+    if (v.kind != DUR_EXPR_V_MISSING) {
+        return v;
+    }
+
+    return v.null ? dur_expr_make(DUR_EXPR_V_NULL)
+                  : dur_expr_error("what is missing in a list or a map");
+}
+
+
+/* A list or a map. */
 
 static dur_expr_value_t
 dur_expr_collect(dur_expr_run_t *run, const dur_expr_node_t *node)
@@ -125,11 +170,7 @@ dur_expr_collect(dur_expr_run_t *run, const dur_expr_node_t *node)
     n = 0;
 
     for (id = node->first; id; id = dur_expr_node_at(run, id)->next) {
-        v = dur_expr_walk(run, id);
-
-        if (v.kind == DUR_EXPR_V_MISSING) {
-            v = dur_expr_error("what is missing in a list or a map");
-        }
+        v = dur_expr_listed(dur_expr_walk(run, id));
 
         if (v.kind == DUR_EXPR_V_ERROR) {
             return v;
@@ -235,11 +276,7 @@ dur_expr_binary_node(dur_expr_run_t *run, const dur_expr_node_t *node)
     for (right = list->first; right;
          right = dur_expr_node_at(run, right)->next)
     {
-        b = dur_expr_walk(run, right);
-
-        if (b.kind == DUR_EXPR_V_MISSING) {
-            return dur_expr_error("what is missing in a list or a map");
-        }
+        b = dur_expr_listed(dur_expr_walk(run, right));
 
         if (b.kind == DUR_EXPR_V_ERROR) {
             return b;
@@ -333,9 +370,7 @@ dur_expr_element(dur_expr_run_t *run, const dur_expr_node_t *node,
 
     if (node->op == DUR_EXPR_MAP) {
 
-        if (v.kind == DUR_EXPR_V_MISSING) {
-            v = dur_expr_error("what is missing in a list or a map");
-        }
+        v = dur_expr_listed(v);
 
         if (v.kind == DUR_EXPR_V_ERROR) {
             found->error = v;
@@ -499,4 +534,29 @@ dur_expr_walk(dur_expr_run_t *run, uint16_t id)
     }
 
     return v;
+}
+
+
+void
+dur_expr_begin(dur_expr_run_t *run, const dur_expr_t *expr,
+    const dur_expr_vars_t *vars, dur_arena_t *arena)
+{
+    run->expr = expr;
+    run->vars = vars;
+    run->arena = arena;
+    run->work = DUR_EXPR_WORK;
+    run->nomem = false;
+    run->owned = NULL;
+    dur_buf_init(&run->b, DUR_EXPR_RESULT);
+}
+
+
+void
+dur_expr_end(dur_expr_run_t *run)
+{
+    for ( ; run->owned != NULL; run->owned = run->owned->next) {
+        json_decref(run->owned->json);
+    }
+
+    dur_buf_deinit(&run->b);
 }

@@ -134,7 +134,7 @@ dur_match_expression(const dur_expr_t *expr, const json_t *event,
 {
     bool             value;
     dur_rc_t         rc;
-    dur_expr_vars_t  vars = { event, NULL, now_ms };
+    dur_expr_vars_t  vars = { event, NULL, now_ms, false };
 
     rc = dur_expr_true(expr, &vars, arena, &value);
     dur_arena_reset(arena);

@@ -2,6 +2,7 @@
 
 #include "fuzz.h"
 #include "engine/dur_expr.h"
+#include "engine/dur_expr_path.h"
 #include "engine/dur_json.h"
 
 FUZZ_TARGET("expressions")
@@ -18,6 +19,7 @@ const dur_str_t  fuzz_seeds[] = {
     dur_str("lowercase(json_parse(b64decode('eyJrIjoxfQ==')).k + \"X\")"),
     dur_str("(event.data.a + 1) * 2.5 / event.ts % 3 - -4 in [1.0, 2e3]"),
     dur_str("timestamp('2024-02-29T12:00:00Z').getDayOfYear('+02:00')"),
+    dur_str("async.data.t == event.data.t && event.zz == async['data'].zz"),
     dur_str("r'\\d' + '''a\n''' + string(b\"\\xff\") + {'a': [null, true]}"),
     dur_str_null
 };
@@ -74,13 +76,54 @@ fuzz_evaluate(const uint8_t *data, size_t len, const dur_expr_t *expr,
 }
 
 
+/* What waits do with it: the projection is as good as the event, an equality
+ * holds, and what can never be true is not. */
+
+static void
+fuzz_wait(const uint8_t *data, size_t len, const dur_expr_t *expr,
+    const dur_expr_vars_t *known)
+{
+    bool                 whole, part, never;
+    json_t              *projection, *value;
+    dur_arena_t          arena;
+    dur_expr_vars_t      vars = *known;
+    dur_expr_equality_t  equality;
+
+    dur_arena_init(&arena);
+    vars.event_null = true;
+
+    projection = dur_expr_project(expr, vars.event);
+    fuzz_check(projection != NULL);
+    fuzz_check(dur_expr_never(expr, &vars, &arena, &never) == DUR_OK);
+
+    if (dur_expr_true(expr, &vars, &arena, &whole) == DUR_OK) {
+        fuzz_check(!(never && whole));
+
+        vars.event = projection;
+        fuzz_check(dur_expr_true(expr, &vars, &arena, &part) == DUR_OK);
+        fuzz_check(part == whole);
+
+        if (dur_expr_equality(expr, known->event, &equality)) {
+            value = (json_t *) dur_expr_path_get(&equality.path, vars.async);
+            fuzz_check(!whole
+                       || json_is_null(equality.value)
+                          == (value == NULL || json_is_null(value)));
+            json_decref(equality.value);
+        }
+    }
+
+    json_decref(projection);
+    dur_arena_deinit(&arena);
+}
+
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     char             err[160];
     dur_rc_t         rc;
     dur_expr_t      *expr, *checked;
-    dur_expr_vars_t  vars = { NULL, NULL, 1790000000000 };
+    dur_expr_vars_t  vars = { NULL, NULL, 1790000000000, false };
 
     static json_t  *event;
 
@@ -112,6 +155,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     fuzz_evaluate(data, len, expr, &vars);
     vars.async = event;
     fuzz_evaluate(data, len, expr, &vars);
+    fuzz_wait(data, len, expr, &vars);
 
     dur_expr_free(expr);
 

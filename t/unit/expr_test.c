@@ -74,7 +74,7 @@ evaluate(dur_str_t text, bool checked, const json_t *second, dur_buf_t *b)
     dur_rc_t           rc;
     bool               is_true;
     dur_expr_t        *expr;
-    dur_expr_vars_t    vars = { event, second, NOW };
+    dur_expr_vars_t    vars = { event, second, NOW, false };
     dur_expr_result_t  result;
 
     dur_buf_reset(b);
@@ -792,7 +792,7 @@ test_allocation(void)
     size_t            i;
     dur_expr_t       *expr;
     dur_arena_t       none;
-    dur_expr_vars_t   vars = { event, async, NOW };
+    dur_expr_vars_t   vars = { event, async, NOW, false };
 
     static const char *const  texts[] = {
         "event.data.n == 2 && event.data.name != 'x'",
