@@ -40,7 +40,8 @@ MODULE := $(BUILD)/ngx_http_durable_module.so
 GLUE_SRC := $(wildcard ngx_module/*.c)
 GLUE_DEPS := $(wildcard ngx_module/*.h)
 
-.PHONY: all module durable unit fuzz test check-style asan crash clean
+.PHONY: all module durable unit fuzz test check-style asan libfuzzer crash \
+	clean
 
 all: module durable
 
@@ -64,7 +65,8 @@ $(BUILD)/unit/%: t/unit/%.c t/unit/tap.h $(BUILD)/libdur.a $(ENGINE_DEPS)
 
 $(BUILD)/fuzz/%: t/fuzz/%.c t/fuzz/fuzz.h $(BUILD)/libdur.a $(ENGINE_DEPS)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -It/fuzz -o $@ $< $(BUILD)/libdur.a $(ENGINE_LIBS)
+	$(CC) $(ALL_CFLAGS) $(FUZZ_FLAGS) -It/fuzz -o $@ $< \
+		$(BUILD)/libdur.a $(ENGINE_LIBS)
 
 unit: $(UNIT_BIN)
 fuzz: $(FUZZ_BIN)
@@ -123,6 +125,19 @@ asan:
 	TEST_NGINX_PORT=$(TEST_NGINX_PORT) t/asan.sh $(BUILD)/asan $(ASAN_TESTS)
 
 ASAN_TESTS ?= $(sort $(wildcard t/[0-5]*.t)) t/8*.t
+
+# The fuzz targets under libFuzzer, ASan and UBSan, from their saved corpora;
+# FUZZ="--save" keeps what was found.
+FUZZ_SECONDS ?= 30
+
+libfuzzer: PACKAGES += clang libclang-rt-dev
+libfuzzer: deps
+	$(MAKE) -j$(JOBS) BUILD=$(BUILD)/libfuzzer CC=clang CFLAGS="-O1 -g" \
+		SANITIZE="-fsanitize=fuzzer-no-link,address,undefined \
+			-fno-sanitize-recover=undefined" \
+		FUZZ_FLAGS="-DDUR_LIBFUZZER -fsanitize=fuzzer" fuzz
+	perl t/fuzz/run.pl --seconds $(FUZZ_SECONDS) --jobs $(JOBS) $(FUZZ) \
+		$(BUILD)/libfuzzer/fuzz
 
 # The long crash test: CRASH="--seed 7 --only leader" for more options.
 ROUNDS ?= 500

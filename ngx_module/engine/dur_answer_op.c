@@ -183,6 +183,10 @@ dur_answer_timeout(const json_t *opts, int64_t now, int64_t missing,
         return DUR_ETOOBIG;
     }
 
+    if (*due < now) {
+        *due = now;
+    }
+
     return rc;
 }
 

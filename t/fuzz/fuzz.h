@@ -46,11 +46,14 @@ fuzz_failed(const uint8_t *data, size_t len, const char *what, int line)
     } while (0)
 
 
-#ifndef DUR_LIBFUZZER
-
 extern const dur_str_t  fuzz_seeds[];       /* both end with dur_str_null */
 extern const dur_str_t  fuzz_words[];
 extern const char       fuzz_name[];
+
+#define FUZZ_TARGET(name)  const char  fuzz_name[] = name;
+
+
+#ifndef DUR_LIBFUZZER
 
 static uint64_t  fuzz_state;
 
@@ -213,11 +216,69 @@ main(int argc, char **argv)
     return 0;
 }
 
-#define FUZZ_TARGET(name)  const char  fuzz_name[] = name;
-
 #else
 
-#define FUZZ_TARGET(name)
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+
+
+static inline FILE *
+fuzz_file(const char *dir, const char *name)
+{
+    char   path[4096];
+    FILE  *f;
+
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+
+    f = fopen(path, "wb");
+    if (f == NULL) {
+        perror(path);
+        exit(1);
+    }
+
+    return f;
+}
+
+
+/* Seeds and words, for libFuzzer to begin with, into a directory. */
+
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    char         name[32];
+    FILE        *f;
+    size_t       i, k;
+    const char  *dir;
+
+    (void) argc;
+    (void) argv;
+
+    dir = getenv("FUZZ_SEEDS");
+    if (dir == NULL) {
+        return 0;
+    }
+
+    for (i = 0; fuzz_seeds[i].data != NULL; i++) {
+        snprintf(name, sizeof(name), "seed-%02zu", i);
+
+        f = fuzz_file(dir, name);
+        fwrite(fuzz_seeds[i].data, 1, fuzz_seeds[i].len, f);
+        fclose(f);
+    }
+
+    f = fuzz_file(dir, "../words");
+
+    for (i = 0; fuzz_words[i].data != NULL; i++) {
+        fputc('"', f);
+        for (k = 0; k < fuzz_words[i].len; k++) {
+            fprintf(f, "\\x%02x", fuzz_words[i].data[k]);
+        }
+        fputs("\"\n", f);
+    }
+
+    fclose(f);
+
+    return 0;
+}
 
 #endif /* DUR_LIBFUZZER */
 
