@@ -88,7 +88,8 @@ typedef enum {
     DUR_OP_ENDPOINT,
 
     /* Run again.  id; run: which; body: empty, or {"stepID","input"?}: from
-     * that step on.  Replies {"run_id"}. */
+     * that step on, by its hash or its id.  Replies {"run_id"}; 400, 404 (no
+     * such run or step), 409 (nothing to run). */
     DUR_OP_RERUN,
 
     /* Cancel many.  id; body: POST /v1/cancellations, checked; url: empty, or

@@ -244,7 +244,7 @@ dur_run_feed_started(dur_engine_t *e, const dur_run_t *run, dur_str_t event)
     dur_run_feed_member(&b, "event", event);
     dur_buf_addz(&b, ",\"attempt\":0,\"ms\":0");
 
-    if (run->discovery_due != 0) {
+    if (run->discovery_due != 0 && run->discovery_due != DUR_RUN_HELD) {
         dur_buf_addf(&b, ",\"at\":%lld", (long long) run->discovery_due);
     }
 
@@ -342,6 +342,30 @@ dur_run_begin(dur_engine_t *e, dur_run_t *run, int64_t due,
     }
 
     return rc;
+}
+
+
+dur_rc_t
+dur_run_release(dur_engine_t *e, dur_run_t *run)
+{
+    dur_rc_t    rc;
+    dur_item_t  item;
+
+    if (run->discovery == 0 || run->discovery_due != DUR_RUN_HELD) {
+        return DUR_EINTERNAL;
+    }
+
+    rc = dur_timer_del(e, run->discovery_due, run->discovery);
+    if (rc != DUR_OK) {
+        return rc == DUR_ENOTFOUND ? DUR_EINTERNAL : rc;
+    }
+
+    run->open--;
+    dur_run_item(e, run, DUR_ITEM_DISCOVERY, NULL, &item);
+    run->discovery = item.id;
+    run->discovery_due = 0;
+
+    return dur_queue_push(e, &item);
 }
 
 

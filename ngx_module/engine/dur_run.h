@@ -121,6 +121,15 @@ dur_rc_t dur_run_start(dur_engine_t *e, const dur_function_t *fn,
 dur_rc_t dur_run_begin(dur_engine_t *e, dur_run_t *run, int64_t due,
     dur_str_t event_name);
 
+/*
+ * `due` of a run whose first call waits for something else: its item stands
+ * behind all timers until dur_run_release() makes it due.  The caller writes
+ * the run.
+ */
+#define DUR_RUN_HELD  (INT64_MAX - 1)
+
+dur_rc_t dur_run_release(dur_engine_t *e, dur_run_t *run);
+
 /* A new header: live, made now. */
 void dur_run_init(dur_engine_t *e, const dur_function_t *fn, dur_run_t *run);
 
