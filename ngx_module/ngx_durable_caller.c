@@ -421,12 +421,14 @@ ngx_durable_caller_frame(ngx_durable_calls_t *calls,
     dur_frame_begin(&w, &calls->frames, DUR_FRAME_CALL, 0);
     dur_frame_put(&w, DUR_TAG_ATTEMPT, attempt);
     dur_frame_put_u8(&w, DUR_TAG_KIND, DUR_CALL_STEP);
-    dur_frame_put(&w, DUR_TAG_METHOD, dur_str("POST"));
+    dur_frame_put(&w, DUR_TAG_METHOD, dur_buf_str(&call->method));
     dur_frame_put(&w, DUR_TAG_URL, dur_buf_str(&call->url));
     dur_frame_put(&w, DUR_TAG_HEADERS, dur_buf_str(&call->headers));
     dur_frame_put_u64(&w, DUR_TAG_TIMEOUT, (uint64_t) call->timeout_ms);
     dur_frame_put_u32(&w, DUR_TAG_APP, call->app);
-    dur_frame_put_u64(&w, DUR_TAG_MAX_BODY, NGX_DURABLE_ANSWER_MAX);
+    dur_frame_put_u64(&w, DUR_TAG_MAX_BODY, call->max_body);
+    dur_frame_put_u8(&w, DUR_TAG_FOLLOW, call->gateway ? DUR_FOLLOW_FETCH
+                                                       : DUR_FOLLOW_REPEAT);
 
     rc = dur_frame_end_body(&w, dur_buf_str(&call->body), DUR_TAG_ATTEMPT,
                             attempt);

@@ -53,6 +53,7 @@ durable_call_number(const dur_frame_t *f, dur_tag_t tag, uint64_t *v)
 dur_rc_t
 durable_call_set(durable_call_t *call, const dur_frame_t *f)
 {
+    uint64_t    follow;
     dur_str_t   method, url, lines;
     dur_buf_t  *text = &call->text;
 
@@ -71,6 +72,10 @@ durable_call_set(durable_call_t *call, const dur_frame_t *f)
     durable_call_number(f, DUR_TAG_TIMEOUT, &call->timeout);
     durable_call_number(f, DUR_TAG_MAX_BODY, &call->max_body);
     durable_call_number(f, DUR_TAG_LENGTH, &call->length);
+
+    follow = DUR_FOLLOW_REPEAT;
+    durable_call_number(f, DUR_TAG_FOLLOW, &follow);
+    call->fetch = follow == DUR_FOLLOW_FETCH;
 
     if (call->timeout > INT32_MAX) {
         call->timeout = INT32_MAX;
@@ -111,6 +116,10 @@ durable_call_passes(const durable_call_t *call, const char *name, size_t len)
         if (strlen(*p) == len && strncasecmp(*p, name, len) == 0) {
             return false;
         }
+    }
+
+    if (call->bodyless && len > 8 && strncasecmp(name, "content-", 8) == 0) {
+        return false;
     }
 
     return !call->foreign || !durable_redirect_secret(name, len);
@@ -347,11 +356,11 @@ durable_call_fail(durable_call_t *call, dur_call_error_t kind,
 
 /* The answer was a redirect: nothing of it remains. */
 static bool
-durable_call_follow(durable_slot_t *slot, const char *location)
+durable_call_follow(durable_slot_t *slot, long status, const char *location)
 {
     durable_call_t  *call = slot->call;
 
-    if (!durable_redirect(call, location)) {
+    if (!durable_redirect(call, status, location)) {
         return false;
     }
 
@@ -384,7 +393,7 @@ durable_call_finish(durable_slot_t *slot, CURLcode code)
         && ((status >= 301 && status <= 303) || status == 307
             || status == 308))
     {
-        return durable_call_follow(slot, location);
+        return durable_call_follow(slot, status, location);
     }
 
     if (durable_body_seal(&call->response) != DUR_OK) {

@@ -6,7 +6,12 @@
  * it names the function and the step.  libcurl's own following would change
  * or drop some of these, and would need to rewind the body.
  *
- * Signatures, keys and cookies stay with the host that they were meant for.
+ * A URL that a step names (DUR_FOLLOW_FETCH) is followed as browsers do:
+ * after 303, and after 301 and 302 of a POST, a GET without a body; and what
+ * its query says stays with it.
+ *
+ * Signatures, keys and cookies stay with the host that they were meant for,
+ * and nothing that went out encrypted is repeated in the clear.
  */
 
 #include "durable_sidecar.h"
@@ -205,9 +210,56 @@ durable_redirect_join(dur_buf_t *out, const char *location,
 }
 
 
-bool
-durable_redirect(durable_call_t *call, const char *location)
+/* What the status makes of the request. */
+static void
+durable_redirect_request(durable_call_t *call, long status)
 {
+    if (strcmp(call->method, "GET") == 0
+        || strcmp(call->method, "HEAD") == 0)
+    {
+        return;
+    }
+
+    if (status == 303
+        || (status <= 302 && strcmp(call->method, "POST") == 0))
+    {
+        call->method = "GET";
+        call->bodyless = true;
+        durable_body_reset(&call->request, DURABLE_KEEP);
+    }
+}
+
+
+static bool
+durable_redirect_allowed(durable_call_t *call, const durable_url_t *next)
+{
+    bool  tls;
+
+    tls = dur_str_caseeq(next->scheme, dur_str("https"));
+
+    if (!tls && !dur_str_caseeq(next->scheme, dur_str("http"))) {
+        durable_call_fail(call, DUR_CALL_EPOLICY,
+                          "a redirect to \"%.*s:\" is not allowed",
+                          (int) (next->scheme.len < 32 ? next->scheme.len
+                                                       : 32),
+                          (const char *) next->scheme.data);
+        return false;
+    }
+
+    if (!tls && strncasecmp((char *) call->url.data, "https:", 6) == 0) {
+        durable_call_fail(call, DUR_CALL_EPOLICY,
+                          "a redirect from https: to http: is not allowed");
+        return false;
+    }
+
+    return true;
+}
+
+
+bool
+durable_redirect(durable_call_t *call, long status, const char *location)
+{
+    bool           same;
     durable_url_t  first, next;
 
     durable_url_parse(call->first_url, &first);
@@ -219,19 +271,21 @@ durable_redirect(durable_call_t *call, const char *location)
         return false;
     }
 
-    if (!dur_str_caseeq(next.scheme, dur_str("http"))
-        && !dur_str_caseeq(next.scheme, dur_str("https")))
-    {
-        durable_call_fail(call, DUR_CALL_EPOLICY,
-                          "a redirect to \"%.*s:\" is not allowed",
-                          (int) (next.scheme.len < 32 ? next.scheme.len : 32),
-                          (const char *) next.scheme.data);
+    if (!durable_redirect_allowed(call, &next)) {
         return false;
     }
 
     /* location may live in the handle, never in call->url */
     dur_buf_reset(&call->url);
-    durable_redirect_join(&call->url, location, &next, first.query);
+
+    if (call->fetch) {
+        durable_redirect_request(call, status);
+        dur_buf_addz(&call->url, location);
+        dur_buf_addc(&call->url, '\0');
+
+    } else {
+        durable_redirect_join(&call->url, location, &next, first.query);
+    }
 
     if (call->url.failed) {
         durable_call_fail(call, DUR_CALL_EOTHER,
@@ -239,7 +293,9 @@ durable_redirect(durable_call_t *call, const char *location)
         return false;
     }
 
-    call->foreign = !durable_url_same_site(&first, &next);
+    /* a stranger must not choose what is sent with a key on the way back */
+    same = durable_url_same_site(&first, &next);
+    call->foreign = !same || (call->fetch && call->foreign);
 
     return true;
 }

@@ -129,7 +129,9 @@ struct durable_call_s {
     bool                   denied;          /* a socket was denied */
     bool                   too_big;
     bool                   spool_failed;
+    bool                   fetch;           /* DUR_FOLLOW_FETCH */
     bool                   foreign;         /* redirected to another host */
+    bool                   bodyless;        /* a redirect took the body */
     bool                   headers_end;
     bool                   announced;       /* RESULT went, DATA follows */
 
@@ -384,7 +386,8 @@ void durable_call_fail(durable_call_t *call, dur_call_error_t kind,
 
 
 /* durable_redirect: the next URL is in call->url; false: it has its error. */
-bool durable_redirect(durable_call_t *call, const char *location);
+bool durable_redirect(durable_call_t *call, long status,
+    const char *location);
 /* True for a header that another host must not see. */
 bool durable_redirect_secret(const char *name, size_t len);
 

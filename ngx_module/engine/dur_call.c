@@ -3,11 +3,13 @@
 #include "engine/dur_call.h"
 #include "engine/dur_config.h"
 #include "engine/dur_event.h"
+#include "engine/dur_gateway.h"
 #include "engine/dur_memo.h"
 #include "engine/dur_queue.h"
 #include "engine/dur_registry.h"
 #include "engine/dur_run.h"
 #include "engine/dur_sign.h"
+#include "engine/dur_step.h"
 #include "engine/dur_ulid.h"
 
 #include <stdio.h>
@@ -16,8 +18,14 @@
 #define DUR_CALL_BODY_MAX  (64 * 1024 * 1024)
 #define DUR_CALL_TEXT_MAX  (24 * 1024)
 
+/* What an SDK may answer: an input and an output of 4 MiB each. */
+#define DUR_CALL_ANSWER    (8 * 1024 * 1024)
+
 /* What an SDK takes in a request (features 0.5): above it, it fetches. */
 #define DUR_CALL_REQUEST   (4 * 1024 * 1024)
+
+/* Around a memo: its hash in `steps` and in the stack, {"data":}. */
+#define DUR_CALL_MEMO      100
 
 
 typedef struct {
@@ -36,6 +44,7 @@ void
 dur_call_init(dur_call_t *call)
 {
     memset(call, 0, sizeof(*call));
+    dur_buf_init(&call->method, DUR_CALL_TEXT_MAX);
     dur_buf_init(&call->url, DUR_CALL_TEXT_MAX);
     dur_buf_init(&call->headers, DUR_CALL_TEXT_MAX);
     dur_buf_init(&call->body, DUR_CALL_BODY_MAX);
@@ -46,6 +55,7 @@ dur_call_init(dur_call_t *call)
 void
 dur_call_deinit(dur_call_t *call)
 {
+    dur_buf_deinit(&call->method);
     dur_buf_deinit(&call->url);
     dur_buf_deinit(&call->headers);
     dur_buf_deinit(&call->body);
@@ -117,7 +127,6 @@ dur_call_url(const dur_call_state_t *s, dur_buf_t *out)
     dur_str_t       url = s->fn.url;
     const uint8_t  *p, *end, *query, *next;
 
-    dur_buf_reset(out);
     end = url.data + url.len;
     query = memchr(url.data, '?', url.len);
 
@@ -145,13 +154,31 @@ dur_call_url(const dur_call_state_t *s, dur_buf_t *out)
 }
 
 
+/*
+ * W3C trace context: the run is the trace, the attempt is the span, so that
+ * what an app's tracing says of a call can be found without asking us.
+ */
+static void
+dur_call_trace(const dur_call_state_t *s, dur_buf_t *out)
+{
+    size_t  i;
+
+    dur_buf_addz(out, "traceparent: 00-");
+
+    for (i = 0; i < DUR_ULID_LEN; i++) {
+        dur_buf_addf(out, "%02x", s->run.id.b[i]);
+    }
+
+    dur_buf_addf(out, "-%04x%012llx-01\n", s->item.generation & 0xffff,
+                 (unsigned long long) s->item.id & 0xffffffffffffull);
+}
+
+
 static dur_rc_t
 dur_call_headers(const dur_call_state_t *s, const dur_call_options_t *options,
     const dur_call_t *call, dur_buf_t *out)
 {
     char  signature[96];
-
-    dur_buf_reset(out);
 
     dur_buf_addf(out,
                  "Content-Type: application/json\n"
@@ -166,6 +193,8 @@ dur_call_headers(const dur_call_state_t *s, const dur_call_options_t *options,
                  s->run.request_version ? s->run.request_version : -1,
                  s->item.generation, (unsigned long long) s->item.id,
                  (unsigned long long) s->item.id, s->item.generation);
+
+    dur_call_trace(s, out);
 
     if (options->signing_key.len) {
         dur_sign_request(options->signing_key, dur_buf_str(&call->body),
@@ -216,10 +245,9 @@ dur_call_body(dur_call_state_t *s, dur_call_t *call)
     size_t        start, end;
     bool          events;
     dur_rc_t      rc;
+    uint64_t      state;
     dur_buf_t    *b = &call->body;
     dur_event_t   event;
-
-    dur_buf_reset(b);
 
     rc = dur_event_get(s->txn, &s->run.event, &event);
     if (rc != DUR_OK) {
@@ -228,11 +256,12 @@ dur_call_body(dur_call_state_t *s, dur_call_t *call)
 
     /* one event stands in the body twice */
 
-    s->use_api = s->run.state_bytes > DUR_CALL_REQUEST - 1024;
+    state = s->run.state_bytes + (uint64_t) s->run.steps * DUR_CALL_MEMO;
+    s->use_api = state > DUR_CALL_REQUEST - 1024;
     events = true;
 
-    if (2 * (uint64_t) event.json.length
-        + (s->use_api ? 0 : s->run.state_bytes) > DUR_CALL_REQUEST)
+    if (2 * (uint64_t) event.json.length + (s->use_api ? 0 : state)
+        > DUR_CALL_REQUEST)
     {
         s->use_api = true;
         events = 2 * (uint64_t) event.json.length <= DUR_CALL_REQUEST;
@@ -279,6 +308,51 @@ dur_call_body(dur_call_state_t *s, dur_call_t *call)
 }
 
 
+/* -- the request of a step ------------------------------------------------ */
+
+static dur_rc_t
+dur_call_gateway(dur_call_state_t *s, dur_call_t *call)
+{
+    dur_rc_t             rc;
+    dur_step_t           step;
+    dur_gateway_call_t   request = { &call->method, &call->url,
+                                     &call->headers, &call->body };
+
+    rc = dur_step_get(s->txn, &s->item.run, &s->item.step, &step);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    dur_buf_reset(&call->scratch);
+
+    rc = dur_payload_get(s->txn, &s->item.run, &step.input, &call->scratch);
+
+    return rc == DUR_OK ? dur_gateway_build(step.op,
+                                            dur_buf_str(&call->scratch),
+                                            &request)
+                        : rc;
+}
+
+
+static dur_rc_t
+dur_call_app(dur_call_state_t *s, const dur_call_options_t *options,
+    dur_call_t *call)
+{
+    dur_rc_t  rc;
+
+    rc = dur_call_body(s, call);
+
+    if (rc == DUR_OK) {
+        rc = dur_call_url(s, &call->url);
+    }
+    if (rc == DUR_OK) {
+        rc = dur_call_headers(s, options, call, &call->headers);
+    }
+
+    return rc == DUR_OK ? dur_buf_addz(&call->method, "POST") : rc;
+}
+
+
 dur_rc_t
 dur_call_build(dur_store_t *store, uint64_t item, uint32_t generation,
     const dur_call_options_t *options, dur_call_t *call)
@@ -288,6 +362,11 @@ dur_call_build(dur_store_t *store, uint64_t item, uint32_t generation,
 
     memset(&s, 0, sizeof(s));
 
+    dur_buf_reset(&call->method);
+    dur_buf_reset(&call->url);
+    dur_buf_reset(&call->headers);
+    dur_buf_reset(&call->body);
+
     rc = dur_txn_begin(store, false, &s.txn);
     if (rc != DUR_OK) {
         return rc;
@@ -296,18 +375,13 @@ dur_call_build(dur_store_t *store, uint64_t item, uint32_t generation,
     rc = dur_call_load(&s, item, generation);
 
     if (rc == DUR_OK) {
-        rc = dur_call_body(&s, call);
-    }
-    if (rc == DUR_OK) {
-        rc = dur_call_url(&s, &call->url);
-    }
-    if (rc == DUR_OK) {
-        rc = dur_call_headers(&s, options, call, &call->headers);
-    }
-
-    if (rc == DUR_OK) {
         call->app = s.item.app;
+        call->gateway = s.item.kind == DUR_ITEM_GATEWAY;
         call->timeout_ms = s.conf.call_timeout;
+        call->max_body = call->gateway ? s.conf.max_output : DUR_CALL_ANSWER;
+
+        rc = call->gateway ? dur_call_gateway(&s, call)
+                           : dur_call_app(&s, options, call);
     }
 
     dur_txn_abort(s.txn);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Builds the request of a leased call from what is stored (protocol 4.1).
- * Runs after the commit, outside the commit thread, in a read transaction of
+ * Builds the request of a leased call from what is stored (protocol 4.1): of
+ * an app, or of the URL that a gateway's step names (dur_gateway.h).  Runs
+ * after the commit, outside the commit thread, in a read transaction of
  * its own that is over when the function returns.
  */
 
@@ -20,8 +21,11 @@ typedef struct {
 
 typedef struct {
     uint32_t   app;
+    bool       gateway;             /* to a URL of a step, not to the app */
     int64_t    timeout_ms;
-    dur_buf_t  url;                 /* all reused from call to call */
+    uint64_t   max_body;            /* of the answer, bytes */
+    dur_buf_t  method;              /* all reused from call to call */
+    dur_buf_t  url;
     dur_buf_t  headers;             /* "Name: value\n" lines */
     dur_buf_t  body;
     dur_buf_t  scratch;

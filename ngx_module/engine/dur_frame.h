@@ -29,8 +29,8 @@
  *                                 the slots that are free now; 0: it stops,
  *                                 credits given before are void
  *   CALL       nginx -> sidecar   ATTEMPT, KIND, METHOD, URL, HEADERS,
- *                                 TIMEOUT(ms), APP(u32), MAX_BODY, LENGTH;
- *                                 data: body
+ *                                 TIMEOUT(ms), APP(u32), MAX_BODY, LENGTH,
+ *                                 FOLLOW; data: body
  *   RESULT     sidecar -> nginx   ATTEMPT, KIND, STATUS(u16; 0 with ERROR),
  *                                 ERROR(text), ERROR_KIND(u8), HEADERS,
  *                                 STARTED(ms u64), DURATION(us u64), LENGTH;
@@ -117,7 +117,8 @@ typedef enum {
     DUR_TAG_FORMAT,         /* u32, format of the store */
     DUR_TAG_ID,             /* u64 */
     DUR_TAG_TOPIC,          /* text */
-    DUR_TAG_SEQUENCE        /* u64 */
+    DUR_TAG_SEQUENCE,       /* u64 */
+    DUR_TAG_FOLLOW          /* u8, DUR_FOLLOW_*; absent: 0 */
 } dur_tag_t;
 
 /* What a CALL is for.  Only DUR_CALL_STEP is kept in the sidecar's ledger
@@ -128,6 +129,12 @@ typedef enum {
     DUR_CALL_SYNC,          /* PUT to an app */
     DUR_CALL_PROBE          /* GET that looks for an app */
 } dur_call_kind_t;
+
+/* What a redirect does to the request. */
+typedef enum {
+    DUR_FOLLOW_REPEAT = 0,  /* nothing, and its query goes along: an app */
+    DUR_FOLLOW_FETCH        /* what browsers do: any other URL */
+} dur_follow_t;
 
 /* Why an exchange has no HTTP status. */
 typedef enum {

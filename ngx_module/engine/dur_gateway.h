@@ -4,17 +4,21 @@
  * Gateways (protocol 5.9, 5.10): requests that the server itself makes for a
  * step, step.fetch and step.ai.infer.  The op's opts are kept as the step's
  * input; the request is built from them when it is sent, and what comes back
- * is put as an SDK would have answered, so attempts, memos and history are
- * those of any other step.
+ * is put as an SDK would have answered (dur_gateway_answer.h), so attempts,
+ * memos and history are those of any other step.
+ *
+ * Keys stand in opts and in the request, nowhere else: no message, and not
+ * the step's detail, repeats them.
  */
 
 #ifndef DUR_GATEWAY_H
 #define DUR_GATEWAY_H
 
 #include "engine/dur_base.h"
-#include "engine/dur_answer.h"
-#include "engine/dur_op.h"
-#include "engine/dur_step.h"
+
+/* Limits of a request; both fit into one frame of the sidecar link. */
+#define DUR_GATEWAY_URL      (8 * 1024)
+#define DUR_GATEWAY_HEADERS  (16 * 1024)
 
 typedef struct {
     dur_buf_t  *method;
@@ -24,16 +28,18 @@ typedef struct {
 } dur_gateway_call_t;
 
 /* The request of a step; opts is its input, JSON.  DUR_EINVAL: it cannot be
- * sent (dur_gateway_check() refused it). */
+ * sent (dur_gateway_check() refused it); DUR_ETOOBIG. */
 dur_rc_t dur_gateway_build(uint8_t op, dur_str_t opts,
     const dur_gateway_call_t *call);
 
 /* NULL, or a sentence: what is wrong with the opts of an op. */
 const char *dur_gateway_check(uint8_t op, dur_str_t opts);
 
-/* The result of the request as an answer: one StepRun or StepError op. */
-dur_rc_t dur_gateway_answer(const dur_op_result_t *result,
-    const dur_hash_t *id, const dur_step_t *step, int64_t now_ms,
-    dur_arena_t *arena, dur_answer_t *answer);
+/* The URL without what may be secret: user, query, fragment.  From the arena,
+ * or borrowed. */
+dur_str_t dur_gateway_detail(dur_str_t url, dur_arena_t *arena);
+
+/* True when opts ask for the result to be published (realtime). */
+bool dur_gateway_publishes(dur_str_t opts);
 
 #endif /* DUR_GATEWAY_H */

@@ -428,7 +428,7 @@ dur_query_write_attempt(dur_query_t *q, const dur_run_t *run,
                  (unsigned long long) h->duration);
     dur_query_time(q->out, "started_at", h->started);
 
-    if (h->kind == DUR_ITEM_STEP) {
+    if (h->kind == DUR_ITEM_STEP || h->kind == DUR_ITEM_GATEWAY) {
         dur_hash_text(&h->step, hash);
         dur_buf_addf(q->out, ",\"step_id\":\"%s\"", hash);
 

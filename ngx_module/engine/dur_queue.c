@@ -239,7 +239,9 @@ dur_queue_dispatch_one(dur_engine_t *e, dur_cursor_t *c,
 
     *leased = true;
 
-    if (app->target.parked != 0) {
+    /* a gateway says nothing of the app */
+
+    if (app->target.parked != 0 && item.kind != DUR_ITEM_GATEWAY) {
         rc = dur_target_probe(e, app->id, item.id);
         if (rc != DUR_OK) {
             return rc;

@@ -4,7 +4,7 @@
 #include "engine/dur_result_ops.h"
 #include "engine/dur_deadline.h"
 #include "engine/dur_frame.h"
-#include "engine/dur_gateway.h"
+#include "engine/dur_gateway_answer.h"
 #include "engine/dur_history.h"
 #include "engine/dur_invoke.h"
 #include "engine/dur_retry.h"
@@ -189,6 +189,26 @@ dur_result_close_item(dur_result_t *x)
 }
 
 
+/*
+ * A call of one step that answers as if the function had returned: Go does
+ * when it does not find the step (protocol 10).  Only a discovery may end the
+ * run, so one is asked for; not for ever.
+ */
+static dur_rc_t
+dur_result_step_done(dur_result_t *x)
+{
+    x->history.error = dur_str("The SDK ended the function in a call of one "
+                               "step");
+
+    if (!(x->run.flags & DUR_RUN_F_REDO)) {
+        x->run.flags |= DUR_RUN_F_REDO;
+        x->discover = true;
+    }
+
+    return dur_result_ops(x);
+}
+
+
 static dur_rc_t
 dur_result_decide(dur_result_t *x)
 {
@@ -198,6 +218,9 @@ dur_result_decide(dur_result_t *x)
         return dur_result_ops(x);
 
     case DUR_ANSWER_DONE:
+        if (x->item.kind == DUR_ITEM_STEP) {
+            return dur_result_step_done(x);
+        }
         return dur_run_end(x->e, &x->run, DUR_RUN_COMPLETED,
                            x->answer.output);
 
@@ -298,17 +321,15 @@ dur_result_parked(dur_result_t *x, const dur_op_result_t *result)
 }
 
 
-/* What came back, as an answer of an SDK. */
+/* What came back for a step's request, with what the step asked for. */
 static dur_rc_t
-dur_result_parse(dur_result_t *x, const dur_op_result_t *result)
+dur_result_parse_gateway(dur_result_t *x, const dur_op_result_t *result)
 {
-    dur_rc_t       rc;
-    dur_step_t     step;
-    dur_engine_t  *e = x->e;
-
-    if (x->item.kind != DUR_ITEM_GATEWAY) {
-        return dur_answer_parse(result, e->now, e->arena, &x->answer);
-    }
+    dur_rc_t        rc;
+    dur_buf_t       opts;
+    dur_step_t      step;
+    dur_engine_t   *e = x->e;
+    dur_gateway_t   gateway;
 
     rc = dur_step_get(e->txn, &x->item.run, &x->item.step, &step);
 
@@ -316,8 +337,33 @@ dur_result_parse(dur_result_t *x, const dur_op_result_t *result)
         return rc == DUR_ENOTFOUND ? DUR_EINTERNAL : rc;
     }
 
-    return dur_gateway_answer(result, &x->item.step, &step, e->now, e->arena,
-                              &x->answer);
+    dur_buf_init(&opts, (size_t) step.input.length + 1);
+
+    rc = dur_payload_get(e->txn, &x->item.run, &step.input, &opts);
+
+    if (rc == DUR_OK) {
+        gateway.id = &x->item.step;
+        gateway.step = &step;
+        gateway.opts = dur_buf_str(&opts);
+        gateway.max_output = e->conf.max_output;
+        gateway.now_ms = e->now;
+
+        rc = dur_gateway_answer(&gateway, result, e->arena, &x->answer);
+    }
+
+    dur_buf_deinit(&opts);
+
+    return rc;
+}
+
+
+/* What came back, as an answer of an SDK. */
+static dur_rc_t
+dur_result_parse(dur_result_t *x, const dur_op_result_t *result)
+{
+    return x->item.kind == DUR_ITEM_GATEWAY
+           ? dur_result_parse_gateway(x, result)
+           : dur_answer_parse(result, x->e->now, x->e->arena, &x->answer);
 }
 
 
@@ -535,22 +581,28 @@ dur_result_due(dur_engine_t *e, dur_item_t *item)
 dur_rc_t
 dur_result_lost(dur_engine_t *e, dur_item_t *item)
 {
-    dur_rc_t      rc;
-    dur_result_t  x;
+    dur_rc_t         rc;
+    dur_result_t     x;
+    dur_op_result_t  result;
 
     memset(&x, 0, sizeof(x));
     x.e = e;
     x.item = *item;
+
+    memset(&result, 0, sizeof(result));
+    result.error_kind = DUR_CALL_EOTHER;
+    result.error = dur_str("The executor stopped three times while it ran "
+                           "this call.");
 
     rc = dur_run_get(e->txn, &item->run, &x.run);
     if (rc == DUR_OK) {
         rc = dur_result_close_item(&x);
     }
     if (rc == DUR_OK) {
-        rc = dur_answer_error(e->arena, &x.answer, "executor_lost",
-                              dur_str("The executor stopped three times "
-                                      "while it ran this call."),
-                              dur_str_null);
+        rc = item->kind == DUR_ITEM_GATEWAY
+             ? dur_result_parse_gateway(&x, &result)
+             : dur_answer_error(e->arena, &x.answer, "executor_lost",
+                                result.error, dur_str_null);
     }
     if (rc != DUR_OK) {
         return rc == DUR_ENOTFOUND ? DUR_EINTERNAL : rc;
@@ -559,7 +611,7 @@ dur_result_lost(dur_engine_t *e, dur_item_t *item)
     dur_result_start_history(&x, NULL);
     x.history.outcome = DUR_HISTORY_LOST;
 
-    rc = dur_result_error(&x);
+    rc = dur_result_decide(&x);
 
     return rc == DUR_OK ? dur_result_finish(&x) : rc;
 }

@@ -3,6 +3,7 @@
 #include "engine/dur_result_ops.h"
 #include "engine/dur_defer.h"
 #include "engine/dur_gateway.h"
+#include "engine/dur_gateway_answer.h"
 #include "engine/dur_invoke.h"
 #include "engine/dur_state.h"
 #include "engine/dur_step.h"
@@ -247,24 +248,57 @@ dur_result_plan(dur_result_t *x, const dur_answer_op_t *op)
 }
 
 
+/* What cannot be sent is an error that the function may catch. */
+static dur_rc_t
+dur_result_bad_gateway(dur_result_t *x, const dur_answer_op_t *op,
+    const char *wrong)
+{
+    dur_answer_op_t  failed = *op;
+
+    failed.target = dur_str_null;
+    failed.message = dur_str_c(wrong);
+    failed.error = dur_gateway_error((uint8_t) op->opcode, wrong,
+                                     x->e->arena);
+
+    return failed.error.data
+           ? dur_result_memo(x, &failed, DUR_STEP_ERROR, failed.error)
+           : DUR_ENOMEM;
+}
+
+
 static dur_rc_t
 dur_result_gateway(dur_result_t *x, const dur_answer_op_t *op)
 {
-    bool               fresh;
+    bool               known, fresh;
+    dur_rc_t           rc;
     const char        *wrong;
     dur_step_report_t  report;
 
-    wrong = dur_gateway_check((uint8_t) op->opcode, op->opts);
+    rc = dur_result_known(x, op, &known);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    wrong = known ? NULL : dur_gateway_check((uint8_t) op->opcode, op->opts);
 
     if (wrong != NULL) {
-        return dur_result_refuse(x, "ProtocolError", wrong);
+        return dur_result_bad_gateway(x, op, wrong);
     }
 
     dur_result_report(op, &report);
     report.input = op->opts;
+    report.detail = dur_gateway_detail(op->target, x->e->arena);
 
-    return dur_step_plan(x->e, &x->run, &report, DUR_ITEM_GATEWAY, x->pending,
-                         &fresh);
+    rc = dur_step_plan(x->e, &x->run, &report, DUR_ITEM_GATEWAY, x->pending,
+                       &fresh);
+
+    if (rc == DUR_OK && fresh && dur_gateway_publishes(op->opts)) {
+        dur_state_log(x->e, 2, "step \"%.*s\" asks to publish its result: "
+                      "realtime is not built, nothing is published",
+                      (int) op->name.len, (const char *) op->name.data);
+    }
+
+    return rc;
 }
 
 
@@ -274,9 +308,6 @@ dur_result_op(dur_result_t *x, const dur_answer_op_t *op)
     switch (op->opcode) {
 
     case DUR_OPCODE_STEP_RUN:
-        if (op->data.len > x->e->conf.max_output) {
-            return dur_result_overflow(x);
-        }
         return dur_result_memo(x, op, DUR_STEP_DATA, op->data);
 
     case DUR_OPCODE_STEP_LEGACY:
@@ -479,11 +510,60 @@ dur_result_run_complete(const dur_answer_t *answer)
 }
 
 
+/* An op whose output or input is over the limit, or NULL. */
+static const dur_answer_op_t *
+dur_result_too_large(const dur_result_t *x)
+{
+    size_t                  i;
+    uint64_t                max = x->e->conf.max_output;
+    const dur_answer_op_t  *op;
+
+    for (i = 0; i < x->answer.nops; i++) {
+        op = &x->answer.ops[i];
+
+        if (dur_opcode_is_step(op->opcode)
+            && (op->data.len > max || op->error.len > max
+                || op->opts.len > max))
+        {
+            return op;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* The attempt failed, and nothing of its answer is applied (features 1.3). */
+static dur_rc_t
+dur_result_oversize(dur_result_t *x, const dur_answer_op_t *op)
+{
+    char      *text;
+    dur_rc_t   rc;
+
+    text = dur_arena_printf(x->e->arena, "The input or the output of step "
+                            "\"%.*s\" is larger than %llu bytes.",
+                            (int) op->name.len,
+                            (const char *) op->name.data,
+                            (unsigned long long) x->e->conf.max_output);
+
+    rc = dur_answer_error(x->e->arena, &x->answer, "output_too_large",
+                          dur_str_c(text), dur_str_null);
+
+    return rc == DUR_OK ? dur_result_error(x) : rc;
+}
+
+
 dur_rc_t
 dur_result_ops(dur_result_t *x)
 {
     dur_rc_t                rc;
     const dur_answer_op_t  *op;
+
+    op = dur_result_too_large(x);
+
+    if (op != NULL) {
+        return dur_result_oversize(x, op);
+    }
 
     dur_result_survey(x);
 

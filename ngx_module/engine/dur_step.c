@@ -249,6 +249,18 @@ dur_step_replan(dur_engine_t *e, dur_run_t *run,
 
     dur_step_keep(e, step);
 
+    if (kind == DUR_ITEM_GATEWAY) {
+        /* the request follows from the op, which knows the edited input */
+        rc = dur_payload_put(e->txn, &run->id, &run->payload_sequence,
+                             report->input, 0, &step->input);
+        if (rc != DUR_OK) {
+            return rc;
+        }
+
+        step->flags &= (uint8_t) ~DUR_STEP_F_INPUT;
+        step->detail = dur_step_cut(report->detail);
+    }
+
     if (step->state == DUR_STEP_EDITED) {
         step->state = DUR_STEP_PLANNED;
         step->op = report->op;
