@@ -12,6 +12,7 @@
  * and, for the bench alone:
  *
  *     POST /gate/closed, /gate/open      calls wait unanswered while closed
+ *     POST /alarm/INSTANT                until when "wake" sleeps, RFC 3339
  *     GET  /counts                       what was answered so far
  *     GET  /watch                        the number of ended runs as u64, in
  *                                        host order, whenever it has grown
@@ -35,7 +36,8 @@
 typedef struct {
     const char  *name;
     const char  *hash;          /* SHA-1 of the name */
-    const char  *sleep;         /* a Sleep of this time, or a StepRun */
+    const char  *sleep;         /* a Sleep of this time, "" until the alarm;
+                                   NULL: a StepRun */
 } app_step_t;
 
 typedef struct {
@@ -62,6 +64,7 @@ struct app_conn_s {
 typedef struct {
     int          epoll;
     bool         closed;        /* the gate */
+    char         alarm[32];
     uint64_t     calls;
     uint64_t     steps;
     uint64_t     finals;
@@ -76,12 +79,14 @@ typedef struct {
 #define S2  { "s2", "4205714cdfe14ed9e3d030ddf7887781b964f510", NULL }
 #define S3  { "s3", "dd33a084ba223dd231b0aa962f77a5920017bc8b", NULL }
 #define NAP { "nap", "c2640f79b4ed481b838ce4ad75330aa3f825d4d9", "1h" }
+#define ALARM { "alarm", "73468898c9988e2f9e409b93e8bff16eaa79c0ba", "" }
 
 static const app_function_t  app_functions[] = {
     { "zero", 0, { { NULL, NULL, NULL } } },
     { "one", 1, { S1 } },
     { "three", 3, { S1, S2, S3 } },
-    { "sleep", 1, { NAP } }
+    { "sleep", 1, { NAP } },
+    { "wake", 1, { ALARM } }
 };
 
 #define APP_NFUNCTIONS  (sizeof(app_functions) / sizeof(app_functions[0]))
@@ -224,7 +229,8 @@ app_answer_step(app_t *app, app_conn_t *c, const app_step_t *s)
         net_buf_addf(&op, "[{\"id\":\"%s\",\"op\":\"Sleep\",\"name\":\"%s\","
                      "\"displayName\":\"%s\",\"opts\":{},"
                      "\"userland\":{\"id\":\"%s\"},\"data\":null}]",
-                     s->hash, s->sleep, s->name, s->name);
+                     s->hash, *s->sleep ? s->sleep : app->alarm, s->name,
+                     s->name);
     } else {
         net_buf_addf(&op, "[{\"id\":\"%s\",\"op\":\"StepRun\","
                      "\"name\":\"%s\",\"displayName\":\"%s\",\"opts\":{},"
@@ -291,6 +297,22 @@ app_starts(const net_message_t *m, const char *prefix)
 }
 
 
+static void
+app_set_alarm(app_t *app, const net_message_t *m)
+{
+    size_t       n;
+    const char  *p;
+
+    p = m->start_line + sizeof("POST /alarm/") - 1;
+    n = strcspn(p, " ");
+
+    if (n < sizeof(app->alarm)) {
+        memcpy(app->alarm, p, n);
+        app->alarm[n] = '\0';
+    }
+}
+
+
 static void app_release(app_t *app);
 
 
@@ -333,6 +355,10 @@ app_request(app_t *app, app_conn_t *c, const net_message_t *m)
         app->closed = false;
         app_answer_text(c, 200, "{}");
         app_release(app);
+
+    } else if (app_starts(m, "POST /alarm/")) {
+        app_set_alarm(app, m);
+        app_answer_text(c, 200, "{}");
 
     } else {
         app_answer_text(c, 404, "{}");

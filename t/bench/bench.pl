@@ -12,7 +12,7 @@
 #                       ended and BENCH_SLEEPING=10000 sleeping runs
 #   BENCH_DIR=DIR       where stores are made (default: under build)
 #   BENCH_ONLY=WORD     only the rows of one group: accept, runs, backlog,
-#                       alone, cost, start
+#                       alone, wake, cost, start
 #   BENCH_LIMIT=1800    seconds after which a single measurement is given up
 #   BENCH_STRICT=1      fail when a row of the first table misses its "must"
 
@@ -22,6 +22,7 @@ use warnings;
 use File::Path 'remove_tree';
 use File::Spec;
 use FindBin;
+use POSIX 'strftime';
 use lib $FindBin::Bin, "$FindBin::Bin/../helper";
 
 use Bench;
@@ -45,6 +46,7 @@ my %goal = (
     three    => ['up', 2_500, 5_000],
     backlog  => ['up', 2_500, 5_000],
     alone    => ['down', 1.6, 1.2],
+    wake     => ['down', 3, 1.5],
     idle     => ['down', 40, 25],
     after    => ['down', 80, 40],
     start    => ['down', 300, 50],
@@ -237,6 +239,31 @@ sub measure_alone {
 }
 
 
+# All sleep until the same second; the last one is called after it.
+sub measure_wake {
+    my ($workers) = @_;
+
+    my $server = start($workers);
+    my $naps = int(($sleeping + 19) / 20) * 20;
+    my $alarm = int(time) + 8 + int($naps / 2000);
+
+    $server->ask_app('POST', '/alarm/'
+                     . strftime('%Y-%m-%dT%H:%M:%SZ', gmtime $alarm));
+    load($server, 'post', '-c', 4, '-a', 20, '-n', $naps / 20,
+         '-e', 'bench/wake');
+
+    wait_for(120, 'the runs sleep', sub {
+        $server->counts->{steps} >= $naps
+    });
+
+    die "the runs fell asleep too late\n" if time > $alarm - 1;
+
+    my $r = load($server, 'last', '-n', $naps, '-t', 120);
+    row('wake', "$naps sleeping runs wake at once, the last after",
+        $r->{at_ms} / 1000 - $alarm, 's');
+}
+
+
 sub measure_cost {
     my ($workers) = @_;
 
@@ -325,6 +352,7 @@ my @groups = (
     runs    => \&measure_runs,
     backlog => \&measure_backlog,
     alone   => \&measure_alone,
+    wake    => \&measure_wake,
     cost    => \&measure_cost,
     start   => \&measure_start,
 );

@@ -9,6 +9,7 @@
  *     load runs  -s SERVER -A APP -i IN_FLIGHT [-c N] [-t | -n]
  *     load drain -A APP -n COUNT -t SECONDS
  *     load alone -s SERVER -A APP -n COUNT
+ *     load last  -A APP -n COUNT -t SECONDS
  *
  * post:  events per second and the time of one request.
  * runs:  keeps IN_FLIGHT runs going: a run is over when the app gave its last
@@ -16,6 +17,7 @@
  * drain: opens the app's gate and waits until COUNT runs are over.
  * alone: one run at a time, from the event until GET /v1/events/{id}/runs
  *        says Completed.
+ * last:  waits until COUNT runs are over; at_ms is when, of the wall clock.
  */
 
 #include "net.h"
@@ -27,6 +29,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LOAD_CONNECTIONS_MAX  1024
@@ -464,6 +467,31 @@ load_drain(load_t *load)
 }
 
 
+static void
+load_last(load_t *load)
+{
+    uint64_t         end;
+    struct timespec  now;
+
+    end = net_now_us() + (uint64_t) (load->seconds * 1e6);
+
+    while (load->finals < load->count) {
+        if (net_now_us() > end) {
+            net_die("only %llu of %llu runs are over after %.0f s",
+                    (unsigned long long) load->finals,
+                    (unsigned long long) load->count, load->seconds);
+        }
+
+        load_turn(load, 100);
+    }
+
+    clock_gettime(CLOCK_REALTIME, &now);
+
+    printf("at_ms=%llu\n", (unsigned long long) now.tv_sec * 1000
+                           + (unsigned long long) now.tv_nsec / 1000000);
+}
+
+
 /* The first id of {"ids":["...",...]}. */
 static void
 load_first_id(const net_message_t *m, char id[27])
@@ -631,13 +659,16 @@ main(int argc, char **argv)
     } else if (strcmp(mode, "drain") == 0 && load.app != NULL) {
         load_drain(&load);
 
+    } else if (strcmp(mode, "last") == 0 && load.app != NULL) {
+        load_last(&load);
+
     } else if (strcmp(mode, "alone") == 0 && load.app != NULL
                && load.server != NULL)
     {
         load_alone(&load);
 
     } else {
-        net_die("usage: load post|runs|drain|alone options, see load.c");
+        net_die("usage: load post|runs|drain|alone|last options, see load.c");
     }
 
     return 0;
