@@ -3,7 +3,7 @@
 #include "engine/dur_app.h"
 #include "engine/dur_app_option.h"
 #include "engine/dur_app_url.h"
-#include "engine/dur_expr.h"
+#include "engine/dur_cron.h"
 #include "engine/dur_json.h"
 #include "engine/dur_retry.h"
 #include "engine/dur_sign.h"
@@ -14,7 +14,6 @@
 
 
 #define DUR_APP_NAME_MAX     255
-#define DUR_APP_CRON_FIELDS  5
 #define DUR_APP_JITTER_MAX   (5 * 60 * 1000)
 
 /* A canonical text is longer where numbers such as 1e20 are written out. */
@@ -170,52 +169,20 @@ dur_app_unique(dur_app_parser_t *ps)
 }
 
 
-/*
- * Five fields behind an optional zone.  What stands in them is read by the
- * scheduler.
- */
-
 static bool
-dur_app_cron(dur_app_parser_t *ps, dur_str_t cron)
+dur_app_cron(dur_app_parser_t *ps, dur_str_t text)
 {
-    bool       blank;
-    size_t     n;
-    dur_str_t  zone;
+    char        err[160];
+    dur_cron_t  cron;
 
-    if (cron.len > DUR_APP_NAME_MAX) {
+    if (text.len > DUR_APP_NAME_MAX) {
         return dur_app_refuse(&ps->r, "triggers.cron is longer than %d bytes",
                               DUR_APP_NAME_MAX);
     }
 
-    if ((cron.len > 3 && memcmp(cron.data, "TZ=", 3) == 0)
-        || (cron.len > 8 && memcmp(cron.data, "CRON_TZ=", 8) == 0))
-    {
-        zone = dur_app_until(&cron, " ");
-
-        if (zone.data[zone.len - 1] == '=') {
-            return dur_app_refuse(&ps->r, "triggers.cron has no zone behind "
-                                  "its TZ=");
-        }
-    }
-
-    n = 0;
-    blank = true;
-
-    for (size_t i = 0; i < cron.len; i++) {
-
-        if (cron.data[i] == ' ' || cron.data[i] == '\t') {
-            blank = true;
-            continue;
-        }
-
-        n += blank;
-        blank = false;
-    }
-
-    if (n != DUR_APP_CRON_FIELDS) {
-        return dur_app_refuse(&ps->r, "triggers.cron \"%.*s\" must have five "
-                              "fields: minute hour day month weekday",
-                              (int) cron.len, cron.data);
+    if (dur_cron_parse(text, &cron, err) != DUR_OK) {
+        return dur_app_refuse(&ps->r, "invalid triggers.cron \"%.*s\": %s",
+                              (int) text.len, (const char *) text.data, err);
     }
 
     return true;
@@ -242,36 +209,6 @@ dur_app_jitter(dur_app_parser_t *ps, const json_t *v)
         return dur_app_refuse(&ps->r, "triggers.jitter must lie between 1s "
                               "and 5m");
     }
-
-    return true;
-}
-
-
-static bool
-dur_app_expression(dur_app_parser_t *ps, dur_str_t text)
-{
-    char         err[160];
-    dur_rc_t     rc;
-    dur_expr_t  *expr;
-
-    if (text.len == 0) {
-        return true;
-    }
-
-    rc = dur_expr_compile(text, &expr, err);
-
-    if (rc == DUR_EINVAL) {
-        return dur_app_refuse(&ps->r, "invalid trigger expression \"%.*s\": "
-                              "%s", (int) (text.len < 96 ? text.len : 96),
-                              text.data, err);
-    }
-
-    if (rc != DUR_OK) {
-        ps->r.nomem = true;
-        return false;
-    }
-
-    dur_expr_free(expr);
 
     return true;
 }
@@ -306,7 +243,8 @@ dur_app_trigger(dur_app_parser_t *ps, const json_t *v, dur_app_function_t *fn)
     }
 
     if ((cron.len && !dur_app_cron(ps, cron))
-        || !dur_app_expression(ps, expression))
+        || !dur_app_expression(&ps->r, "trigger", expression,
+                               DUR_APP_COMPILES))
     {
         return false;
     }

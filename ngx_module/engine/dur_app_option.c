@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 #include "engine/dur_app_option.h"
+#include "engine/dur_expr.h"
+#include "engine/dur_expr_policy.h"
 #include "engine/dur_json.h"
+#include "engine/dur_option.h"
 #include "engine/dur_time.h"
 
 #include <math.h>
 #include <stdio.h>
 
 
-#define DUR_OPTION_CANCEL_MAX       5
 #define DUR_OPTION_CONCURRENCY_MAX  2
 #define DUR_OPTION_PERIOD_MAX       DUR_TIME_DAY_MS
 #define DUR_OPTION_DEBOUNCE_MAX     (7 * DUR_TIME_DAY_MS)
@@ -159,6 +161,41 @@ dur_option_duration(dur_app_report_t *r, const json_t *object,
 }
 
 
+bool
+dur_app_expression(dur_app_report_t *r, const char *name, dur_str_t text,
+    dur_app_ask_t ask)
+{
+    char         err[160];
+    dur_rc_t     rc;
+    dur_expr_t  *expr;
+
+    if (text.len == 0) {
+        return true;
+    }
+
+    rc = ask == DUR_APP_PARSES ? dur_expr_parse(text, &expr, err)
+                               : dur_expr_compile(text, &expr, err);
+
+    if (rc == DUR_OK) {
+        if (ask == DUR_APP_COMPARES) {
+            rc = dur_expr_restricted(expr, err);
+        }
+
+        dur_expr_free(expr);
+    }
+
+    if (rc == DUR_EINVAL) {
+        return dur_app_refuse(r, "invalid %s expression \"%.*s\": %s", name,
+                              (int) (text.len < 96 ? text.len : 96),
+                              text.data, err);
+    }
+
+    r->nomem = r->nomem || rc != DUR_OK;
+
+    return rc == DUR_OK;
+}
+
+
 static bool
 dur_option_rate_limit(dur_app_report_t *r, const json_t *v, bool *set)
 {
@@ -168,18 +205,21 @@ dur_option_rate_limit(dur_app_report_t *r, const json_t *v, bool *set)
     if (!dur_option_object(r, v, "rateLimit")
         || !dur_app_integer(r, v, "rateLimit.limit", 0, &limit)
         || !dur_option_duration(r, v, "rateLimit.period", &period)
-        || !dur_app_string(r, v, "rateLimit.key", &key))
+        || !dur_app_string(r, v, "rateLimit.key", &key)
+        || !dur_app_expression(r, "rateLimit.key", key, DUR_APP_COMPILES))
     {
         return false;
     }
 
-    if (limit < 1) {
+    if (limit < 1 || limit > UINT32_MAX) {
         return dur_app_refuse(r, "rateLimit.limit must be at least 1");
     }
 
-    if (period <= 0 || period > DUR_OPTION_PERIOD_MAX) {
-        return dur_app_refuse(r, "rateLimit.period must be longer than 0 and "
-                              "at most 24h");
+    /* cut to whole seconds, less than one would be no limit */
+
+    if (period < 1000 || period > DUR_OPTION_PERIOD_MAX) {
+        return dur_app_refuse(r, "rateLimit.period must lie between 1s and "
+                              "24h");
     }
 
     *set = true;
@@ -198,7 +238,8 @@ dur_option_throttle(dur_app_report_t *r, const json_t *v, bool *set)
         || !dur_app_integer(r, v, "throttle.limit", 1, &limit)
         || !dur_app_integer(r, v, "throttle.burst", 0, &burst)
         || !dur_option_duration(r, v, "throttle.period", &period)
-        || !dur_app_string(r, v, "throttle.key", &key))
+        || !dur_app_string(r, v, "throttle.key", &key)
+        || !dur_app_expression(r, "throttle.key", key, DUR_APP_COMPILES))
     {
         return false;
     }
@@ -230,7 +271,8 @@ dur_option_debounce(dur_app_report_t *r, const json_t *v, bool *set)
     if (!dur_option_object(r, v, "debounce")
         || !dur_option_duration(r, v, "debounce.period", &period)
         || !dur_option_duration(r, v, "debounce.timeout", &timeout)
-        || !dur_app_string(r, v, "debounce.key", &key))
+        || !dur_app_string(r, v, "debounce.key", &key)
+        || !dur_app_expression(r, "debounce.key", key, DUR_APP_COMPILES))
     {
         return false;
     }
@@ -256,7 +298,9 @@ dur_option_batch(dur_app_report_t *r, const json_t *v, bool *set)
         || !dur_option_duration(r, v, "batchEvents.timeout", &timeout)
         || !dur_app_string(r, v, "batchEvents.timeout", &text)
         || !dur_app_string(r, v, "batchEvents.key", &key)
-        || !dur_app_string(r, v, "batchEvents.if", &expr))
+        || !dur_app_string(r, v, "batchEvents.if", &expr)
+        || !dur_app_expression(r, "batchEvents.key", key, DUR_APP_COMPILES)
+        || !dur_app_expression(r, "batchEvents.if", expr, DUR_APP_COMPILES))
     {
         return false;
     }
@@ -287,7 +331,8 @@ dur_option_priority(dur_app_report_t *r, const json_t *v, bool *set)
     dur_str_t  run;
 
     if (!dur_option_object(r, v, "priority")
-        || !dur_app_string(r, v, "priority.run", &run))
+        || !dur_app_string(r, v, "priority.run", &run)
+        || !dur_app_expression(r, "priority.run", run, DUR_APP_PARSES))
     {
         return false;
     }
@@ -305,7 +350,8 @@ dur_option_singleton(dur_app_report_t *r, const json_t *v, bool *set)
 
     if (!dur_option_object(r, v, "singleton")
         || !dur_app_string(r, v, "singleton.key", &key)
-        || !dur_app_string(r, v, "singleton.mode", &mode))
+        || !dur_app_string(r, v, "singleton.mode", &mode)
+        || !dur_app_expression(r, "singleton.key", key, DUR_APP_COMPILES))
     {
         return false;
     }
@@ -326,13 +372,16 @@ dur_option_singleton(dur_app_report_t *r, const json_t *v, bool *set)
 static bool
 dur_option_idempotency(dur_app_report_t *r, const json_t *v, bool *set)
 {
+    dur_str_t  key;
+
     if (!json_is_string(v)) {
         return dur_app_refuse(r, "idempotency must be a string");
     }
 
-    *set = json_string_length(v) != 0;
+    key = dur_str_make(json_string_value(v), json_string_length(v));
+    *set = key.len != 0;
 
-    return true;
+    return dur_app_expression(r, "idempotency", key, DUR_APP_COMPILES);
 }
 
 
@@ -363,7 +412,8 @@ dur_option_cancel_entry(dur_app_report_t *r, const json_t *v)
     if (!dur_option_object(r, v, "each entry of cancel")
         || !dur_app_string(r, v, "cancel.event", &event)
         || !dur_app_string(r, v, "cancel.if", &expr)
-        || !dur_app_string(r, v, "cancel.timeout", &timeout))
+        || !dur_app_string(r, v, "cancel.timeout", &timeout)
+        || !dur_app_expression(r, "cancel.if", expr, DUR_APP_COMPARES))
     {
         return false;
     }
@@ -396,9 +446,9 @@ dur_option_cancel(dur_app_report_t *r, const json_t *v, bool *set)
 
     n = json_array_size(v);
 
-    if (n > DUR_OPTION_CANCEL_MAX) {
+    if (n > DUR_OPTION_CANCELS) {
         return dur_app_refuse(r, "cancel has more than %d entries",
-                              DUR_OPTION_CANCEL_MAX);
+                              DUR_OPTION_CANCELS);
     }
 
     for (size_t i = 0; i < n; i++) {
@@ -424,7 +474,8 @@ dur_option_limit(dur_app_report_t *r, const json_t *v, bool *set)
     if (!dur_option_object(r, v, "each limit of concurrency")
         || !dur_app_integer(r, v, "concurrency.limit", 0, &limit)
         || !dur_app_string(r, v, "concurrency.key", &key)
-        || !dur_app_string(r, v, "concurrency.scope", &scope))
+        || !dur_app_string(r, v, "concurrency.scope", &scope)
+        || !dur_app_expression(r, "concurrency.key", key, DUR_APP_PARSES))
     {
         return false;
     }
@@ -516,6 +567,15 @@ dur_option_concurrency_new(dur_app_report_t *r, const json_t *fn,
 }
 
 
+/* There, and not an empty array, which says nothing. */
+
+static bool
+dur_option_is_list(const json_t *v)
+{
+    return v != NULL && !(json_is_array(v) && json_array_size(v) == 0);
+}
+
+
 static bool
 dur_option_concurrency(dur_app_report_t *r, const json_t *v, bool *set)
 {
@@ -531,7 +591,7 @@ dur_option_concurrency(dur_app_report_t *r, const json_t *v, bool *set)
         fn = dur_json_iget(v, "fn");
         step = dur_json_iget(v, "step");
 
-        if (fn != NULL || step != NULL) {
+        if (dur_option_is_list(fn) || dur_option_is_list(step)) {
             return dur_option_concurrency_new(r, fn, step, set);
         }
 
@@ -562,18 +622,19 @@ dur_app_options(dur_app_report_t *r, const json_t *function,
         const char     *name;
         dur_option_pt   check;
         bool            batch;          /* goes together with a batch */
+        bool            enforced;
     } options[] = {
-        { "batchEvents", dur_option_batch, true },
-        { "rateLimit", dur_option_rate_limit, true },
-        { "throttle", dur_option_throttle, true },
-        { "debounce", dur_option_debounce, false },
-        { "priority", dur_option_priority, false },
-        { "concurrency", dur_option_concurrency, true },
-        { "cancel", dur_option_cancel, false },
-        { "timeouts", dur_option_timeouts, true },
-        { "singleton", dur_option_singleton, false },
-        { "idempotency", dur_option_idempotency, true },
-        { NULL, NULL, false }
+        { "batchEvents", dur_option_batch, true, false },
+        { "rateLimit", dur_option_rate_limit, true, false },
+        { "throttle", dur_option_throttle, true, false },
+        { "debounce", dur_option_debounce, false, false },
+        { "priority", dur_option_priority, false, false },
+        { "concurrency", dur_option_concurrency, true, false },
+        { "cancel", dur_option_cancel, false, false },
+        { "timeouts", dur_option_timeouts, true, false },
+        { "singleton", dur_option_singleton, false, false },
+        { "idempotency", dur_option_idempotency, true, false },
+        { NULL, NULL, false, false }
     };
 
     batch = false;
@@ -600,6 +661,10 @@ dur_app_options(dur_app_report_t *r, const json_t *function,
         if (batch && !options[i].batch) {
             return dur_app_refuse(r, "batchEvents and %s are mutually "
                                   "exclusive", options[i].name);
+        }
+
+        if (options[i].enforced) {
+            continue;
         }
 
         if (names->len) {

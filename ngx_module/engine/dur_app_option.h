@@ -2,8 +2,8 @@
 
 /*
  * The options of a function that steer its flow (features 0.3 and section 5):
- * their shapes are checked here, so that a registration that is wrong is
- * refused today as it will be when the options are enforced.
+ * all of them are checked here, so that a registration that is wrong is
+ * refused and what is stored can be read (dur_option_load()).
  *
  * Used by dur_app.c only.
  */
@@ -37,8 +37,20 @@ bool dur_app_string(dur_app_report_t *r, const json_t *object,
 bool dur_app_integer(dur_app_report_t *r, const json_t *object,
     const char *name, int64_t missing, int64_t *value);
 
+/* How much is asked of an expression (features 0.3, 9.6). */
+typedef enum {
+    DUR_APP_PARSES = 0,         /* keys of concurrency, priorities */
+    DUR_APP_COMPILES,
+    DUR_APP_COMPARES            /* the restrictive policy: cancel.if */
+} dur_app_ask_t;
+
+/* False after a message when the text, unless it is empty, is not such an
+ * expression; `name` is for the message. */
+bool dur_app_expression(dur_app_report_t *r, const char *name, dur_str_t text,
+    dur_app_ask_t ask);
+
 /* Checks all options of a function; appends to `names` a comma list of those
- * that ask for something. */
+ * that ask for what is not enforced yet. */
 bool dur_app_options(dur_app_report_t *r, const json_t *function,
     dur_buf_t *names);
 

@@ -43,6 +43,9 @@ typedef struct {
 
     dur_singleton_t       singleton;
     dur_expr_t           *singleton_key;
+
+    unsigned              rows;         /* that starting a run writes more
+                                           than without options */
 } dur_option_t;
 
 /*

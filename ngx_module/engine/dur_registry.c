@@ -12,6 +12,7 @@
 #define DUR_APP_F_REMOVED       0x02
 #define DUR_FUNCTION_F_ARCHIVED 0x01
 #define DUR_FUNCTION_F_PAUSED   0x02
+#define DUR_FUNCTION_F_RESUMING 0x04
 
 
 static dur_str_t
@@ -105,7 +106,8 @@ dur_registry_function_put(dur_engine_t *e, const dur_function_t *fn)
     dur_enc_u32(&w, fn->app);
     dur_enc_u32(&w, fn->version);
     dur_enc_u16(&w, (fn->archived ? DUR_FUNCTION_F_ARCHIVED : 0)
-                    | (fn->paused ? DUR_FUNCTION_F_PAUSED : 0));
+                    | (fn->paused ? DUR_FUNCTION_F_PAUSED : 0)
+                    | (fn->resuming ? DUR_FUNCTION_F_RESUMING : 0));
     dur_enc_u16(&w, (uint16_t) fn->retries);
     dur_enc_u64(&w, (uint64_t) fn->created);
     dur_enc_u64(&w, (uint64_t) fn->archived_at);
@@ -159,6 +161,7 @@ dur_registry_function_head(dur_dec_t *r, dur_str_t key, dur_str_t row,
 
     fn->archived = (flags & DUR_FUNCTION_F_ARCHIVED) != 0;
     fn->paused = (flags & DUR_FUNCTION_F_PAUSED) != 0;
+    fn->resuming = (flags & DUR_FUNCTION_F_RESUMING) != 0;
     fn->slug = dur_dec_str(r);
     fn->name = dur_dec_str(r);
     fn->url = dur_dec_str(r);
@@ -209,13 +212,50 @@ dur_registry_load_app(dur_registry_t *r, dur_str_t key, dur_str_t row)
 
 
 static dur_rc_t
+dur_registry_load_trigger(dur_dec_t *d, dur_trigger_t *trigger)
+{
+    char      err[160];
+    dur_rc_t  rc;
+
+    trigger->event = dur_dec_str(d);
+    trigger->cron = dur_dec_str(d);
+    trigger->expression = dur_dec_str(d);
+
+    if (d->failed) {
+        return DUR_ECORRUPT;
+    }
+
+    if (trigger->expression.len == 0) {
+        return DUR_OK;
+    }
+
+    rc = dur_expr_compile(trigger->expression, &trigger->expr, err);
+
+    return rc == DUR_EINVAL ? DUR_ECORRUPT : rc;
+}
+
+
+static dur_rc_t
+dur_registry_load_options(dur_registry_t *r, dur_function_t *fn)
+{
+    dur_rc_t  rc;
+
+    rc = dur_option_load(fn->config, &r->arena, &fn->option);
+
+    /* the server starts all the same; the next registration is refused */
+
+    fn->unreadable = rc == DUR_ECORRUPT;
+
+    return fn->unreadable ? DUR_OK : rc;
+}
+
+
+static dur_rc_t
 dur_registry_load_function(dur_registry_t *r, dur_str_t key, dur_str_t row)
 {
-    char             err[160];
     unsigned         i;
     dur_rc_t         rc;
     dur_dec_t        d;
-    dur_trigger_t   *trigger;
     dur_function_t  *fn;
 
     fn = dur_arena_alloc(&r->arena, sizeof(*fn));
@@ -244,25 +284,17 @@ dur_registry_load_function(dur_registry_t *r, dur_str_t key, dur_str_t row)
     r->functions[fn->id - 1] = fn;
 
     for (i = 0; i < fn->ntriggers; i++) {
-        trigger = &fn->triggers[i];
-        trigger->event = dur_dec_str(&d);
-        trigger->cron = dur_dec_str(&d);
-        trigger->expression = dur_dec_str(&d);
-
-        if (trigger->expression.len
-            && dur_expr_compile(trigger->expression, &trigger->expr, err)
-               != DUR_OK)
-        {
-            return DUR_ECORRUPT;
+        rc = dur_registry_load_trigger(&d, &fn->triggers[i]);
+        if (rc != DUR_OK) {
+            return rc;
         }
 
-        if (trigger->event.len && !fn->archived) {
+        if (fn->triggers[i].event.len && !fn->archived) {
             r->nindex++;
         }
     }
 
-    return d.failed ? DUR_ECORRUPT
-                    : dur_option_load(fn->config, &r->arena, &fn->option);
+    return dur_registry_load_options(r, fn);
 }
 
 

@@ -32,6 +32,9 @@ typedef struct {
     uint32_t        version;
     bool            archived;
     bool            paused;
+    bool            resuming;       /* what waited is being put back */
+    bool            unreadable;     /* its options: an older version took
+                                       what this one refuses; none applies */
     unsigned        retries;
     int64_t         created;        /* ms, of the first registration */
     int64_t         archived_at;

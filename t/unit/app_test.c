@@ -20,6 +20,10 @@
     APP("{\"id\":\"myapp-f\",\"name\":\"F\"," STEP "," options "}")
 
 
+#define CANCEL(expression)                                                   \
+    WITH("\"cancel\":[{\"event\":\"a\",\"if\":\"" expression "\"}]")
+
+
 static char  err[512];
 
 
@@ -241,6 +245,12 @@ test_rules(void)
         { WITH("\"triggers\":[{\"cron\":\"TZ=UTC\"}]"), "five fields" },
         { WITH("\"triggers\":[{\"cron\":\"TZ= 0 0 * * *\"}]"), "no zone" },
         { WITH("\"triggers\":[{\"cron\":\"CRON_TZ=UTC 0 0 * * *\"}]"), NULL },
+        { WITH("\"triggers\":[{\"cron\":\"60 0 * * *\"}]"),
+          "invalid triggers.cron \"60 0 * * *\": the minute \"60\"" },
+        { WITH("\"triggers\":[{\"cron\":\"0 0 * * *\",\"jitter\":\"\"}]"),
+          NULL },
+        { WITH("\"triggers\":[{\"cron\":\"0 0 * * *\",\"jitter\":\"-5s\"}]"),
+          "jitter must lie between" },
         { WITH("\"triggers\":[{\"cron\":\"0 0 * * *\",\"jitter\":\"6m\"}]"),
           "jitter must lie between" },
         { WITH("\"triggers\":[{\"cron\":\"0 0 * * *\",\"jitter\":\"0.5s\"}]"),
@@ -271,6 +281,18 @@ test_rules(void)
           "rateLimit.limit must be at least 1" },
         { WITH("\"rateLimit\":{\"limit\":1}"), "rateLimit.period" },
         { WITH("\"rateLimit\":{\"limit\":1,\"period\":\"25h\"}"), "24h" },
+        { WITH("\"rateLimit\":{\"limit\":1,\"period\":\"0.5s\"}"),
+          "must lie between 1s and 24h" },
+        { WITH("\"rateLimit\":{\"limit\":4294967296,\"period\":\"1h\"}"),
+          "rateLimit.limit" },
+        { WITH("\"rateLimit\":{\"limit\":1,\"period\":\"1h\",\"key\":"
+               "\"event.data.a + 'x'\"}"), NULL },
+        { WITH("\"rateLimit\":{\"limit\":1,\"period\":\"1h\",\"key\":"
+               "\"data.a\"}"), "invalid rateLimit.key expression \"data.a\"" },
+        { WITH("\"rateLimit\":{\"limit\":1,\"period\":\"1h\",\"key\":"
+               "\"lowercase(1)\"}"), "does not take this type" },
+        { WITH("\"rateLimit\":{\"limit\":1,\"period\":\"1h\",\"key\":1}"),
+          "rateLimit.key must be a string" },
         { WITH("\"rateLimit\":{\"limit\":1,\"period\":\"soon\"}"),
           "must be a duration" },
         { WITH("\"rateLimit\":[]"), "rateLimit must be an object" },
@@ -278,6 +300,8 @@ test_rules(void)
         { WITH("\"throttle\":{\"limit\":0,\"period\":\"1s\"}"), NULL },
         { WITH("\"throttle\":{\"limit\":-1,\"period\":\"1s\"}"), "negative" },
         { WITH("\"throttle\":{\"limit\":1}"), "throttle.period" },
+        { WITH("\"throttle\":{\"limit\":1,\"period\":\"1s\",\"key\":"
+               "\"foo(event)\"}"), "invalid throttle.key expression" },
         { WITH("\"throttle\":{\"period\":\"1s\",\"burst\":-1}"), "burst" },
 
         { WITH("\"debounce\":{\"period\":\"1s\"}"), NULL },
@@ -286,6 +310,8 @@ test_rules(void)
         { WITH("\"debounce\":{\"period\":\"8d\"}"), "between 1s and 7d" },
         { WITH("\"debounce\":{\"period\":\"1s\",\"timeout\":\"x\"}"),
           "debounce.timeout must be a duration" },
+        { WITH("\"debounce\":{\"period\":\"1s\",\"key\":\"1.0 - 1\"}"),
+          "invalid debounce.key expression" },
 
         { WITH("\"batchEvents\":{\"maxSize\":2,\"timeout\":\"1s\"}"), NULL },
         { WITH("\"batchEvents\":{\"maxSize\":1,\"timeout\":\"1s\"}"),
@@ -295,6 +321,12 @@ test_rules(void)
         { WITH("\"batchEvents\":{\"maxSize\":2,\"timeout\":\"1d\"}"),
           "units up to h" },
         { WITH("\"batchEvents\":{\"maxSize\":2}"), "at least 1s" },
+        { WITH("\"batchEvents\":{\"maxSize\":2,\"timeout\":\"1s\","
+               "\"key\":\"event.data.\"}"),
+          "invalid batchEvents.key expression" },
+        { WITH("\"batchEvents\":{\"maxSize\":2,\"timeout\":\"1s\","
+               "\"if\":\"event.data.a && 'x'\"}"),
+          "invalid batchEvents.if expression" },
         { WITH("\"batchEvents\":{\"maxSize\":2,\"timeout\":\"1s\"},"
                "\"cancel\":[{\"event\":\"x\"}]"), "batchEvents and cancel" },
         { WITH("\"batchEvents\":{\"maxSize\":2,\"timeout\":\"1s\"},"
@@ -310,17 +342,49 @@ test_rules(void)
 
         { WITH("\"priority\":{}"), NULL },
         { WITH("\"priority\":{\"run\":1}"), "priority.run must be a string" },
+        { WITH("\"priority\":{\"run\":\"'a' && 1\"}"), NULL },
+        { WITH("\"priority\":{\"run\":\"'a' &&\"}"),
+          "invalid priority.run expression" },
         { WITH("\"singleton\":{\"mode\":\"cancel\"}"), NULL },
         { WITH("\"singleton\":{}"), "singleton.mode" },
         { WITH("\"singleton\":{\"mode\":\"Skip\"}"), "singleton.mode" },
+        { WITH("\"singleton\":{\"mode\":\"skip\",\"key\":\"event.data.k ==\""
+               "}"), "invalid singleton.key expression" },
         { WITH("\"idempotency\":1"), "idempotency must be a string" },
+        { WITH("\"idempotency\":\"event.data.id\""), NULL },
+        { WITH("\"idempotency\":\"data.id\""),
+          "invalid idempotency expression" },
         { WITH("\"timeouts\":{\"start\":\"1s\"}"), NULL },
+        { WITH("\"timeouts\":{\"start\":\"0\",\"finish\":null}"), NULL },
         { WITH("\"timeouts\":{\"finish\":\"-1s\"}"), "timeouts.finish" },
+        { WITH("\"timeouts\":{\"start\":\"1 hour\"}"), "timeouts.start" },
+        { WITH("\"timeouts\":\"1h\""), "timeouts must be an object" },
 
         { WITH("\"cancel\":{}"), "cancel must be an array" },
         { WITH("\"cancel\":[{}]"), "cancel.event" },
         { WITH("\"cancel\":[{\"event\":\"a\",\"timeout\":\"x\"}]"),
           "cancel.timeout" },
+        { CANCEL("event.data.id == async.data.id"), NULL },
+        { CANCEL("event.data.a in ['x', 'y'] && (async.data.n >= -5 || "
+                 "!event.data.t)"), NULL },
+        { CANCEL("async.data.t ? int(async.data.n) == 1 : "
+                 "async.data['n'] != 2.0"), NULL },
+        { CANCEL("uint(async.data.n) < 5u && double(async.data.n) > 1.0"),
+          NULL },
+        { CANCEL("has(async.data.a)"), "\"has\" is not allowed here" },
+        { CANCEL("async.data.a.exists(x, x == 1)"), "\"exists\" is not" },
+        { CANCEL("async.data.n + 1 == 2"), "\"+\" is not allowed here" },
+        { CANCEL("async.data.n - 1 == 2"), "\"-\" is not allowed here" },
+        { CANCEL("async.data.n * 2 == 2"), "\"*\" is not allowed here" },
+        { CANCEL("async.data.n / 2 == 2"), "\"/\" is not allowed here" },
+        { CANCEL("async.data.n % 2 == 0"), "\"%\" is not allowed here" },
+        { CANCEL("-async.data.n == 2"), "\"-\" is not allowed here" },
+        { CANCEL("size(async.data.a) == 2"), "\"size\" is not allowed" },
+        { CANCEL("async.data.a.contains('x')"), "\"contains\" is not" },
+        { CANCEL("string(async.data.a) == '1'"), "\"string\" is not" },
+        { CANCEL("date(async.data.a) > now()"), "is not allowed here" },
+        { CANCEL("async.data.a = 1"), "invalid cancel.if expression" },
+        { CANCEL("1 && 'a'"), "needs true or false" },
         { WITH("\"cancel\":[{\"event\":\"a\"},{\"event\":\"a\"},"
                "{\"event\":\"a\"},{\"event\":\"a\"},{\"event\":\"a\"},"
                "{\"event\":\"a\"}]"), "more than 5" },
@@ -347,6 +411,13 @@ test_rules(void)
           "concurrency.fn has more than 1 limit" },
         { WITH("\"concurrency\":{\"fn\":[{\"limit\":0}]}"),
           "concurrency.fn.limit" },
+        { WITH("\"concurrency\":{\"fn\":[],\"step\":[],\"limit\":-1}"),
+          "concurrency.limit must not be negative" },
+        { WITH("\"concurrency\":{\"fn\":[],\"step\":[{\"limit\":0}]}"), NULL },
+        { WITH("\"concurrency\":[{\"limit\":2,\"key\":\"event.data.\"}]"),
+          "invalid concurrency.key expression" },
+        { WITH("\"concurrency\":{\"limit\":1,\"scope\":\"env\",\"key\":"
+               "\"'all'\"}"), NULL },
         { WITH("\"concurrency\":{\"fn\":1}"), "must be an array" },
     };
 
