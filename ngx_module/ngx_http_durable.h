@@ -210,6 +210,10 @@ ngx_int_t ngx_http_durable_register_handler(ngx_http_request_t *r,
 ngx_int_t ngx_http_durable_remove_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 
+/* ngx_http_durable_checkpoint.c */
+ngx_int_t ngx_http_durable_checkpoint_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+
 /* ngx_http_durable_rest.c */
 ngx_int_t ngx_http_durable_batch_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);

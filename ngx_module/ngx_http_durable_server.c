@@ -23,7 +23,8 @@ static ngx_int_t ngx_http_durable_later_handler(ngx_http_request_t *r,
 
 #define NGX_HTTP_DURABLE_READS_BODY(h)                                        \
     ((h) == ngx_http_durable_event_handler                                    \
-     || (h) == ngx_http_durable_register_handler)
+     || (h) == ngx_http_durable_register_handler                              \
+     || (h) == ngx_http_durable_checkpoint_handler)
 
 
 /*
@@ -99,7 +100,7 @@ static const ngx_http_durable_route_t  ngx_http_durable_routes[] = {
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/checkpoint/*/async"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_checkpoint_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/checkpoint/*/output"),
       NGX_HTTP_DURABLE_OPEN, ngx_http_durable_later_handler },
@@ -111,7 +112,7 @@ static const ngx_http_durable_route_t  ngx_http_durable_routes[] = {
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/http/runs/*/async"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_checkpoint_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/http/runs/*/output"),
       NGX_HTTP_DURABLE_OPEN, ngx_http_durable_later_handler },

@@ -353,9 +353,9 @@ Access-Control-Max-Age: 3600
 --- pipelined_requests eval
 ["POST /invoke/shop-one\n{}", "POST /v0/connect/start\n", "POST /v0/connect/flush\n",
  "POST /v1/checkpoint\n{}", "POST /v1/checkpoint/x/steps\n{}",
- "POST /v1/checkpoint/x/async\n{}", "GET /v1/checkpoint/x/output",
+ "GET /v1/checkpoint/x/output",
  "POST /v1/http/runs\n{}", "POST /v1/http/runs/x/steps\n{}",
- "POST /v1/http/runs/x/async\n{}", "GET /v1/http/runs/x/output",
+ "GET /v1/http/runs/x/output",
  "POST /v1/signals\n{}", "GET /v1/runs/x/jobs", "POST /v1/runs/x/metadata\n{}",
  "GET /v1/cancellations", "POST /v1/cancellations\n{}",
  "DELETE /v1/cancellations/x", "POST /v1/realtime/token\n[]",
@@ -364,9 +364,9 @@ Access-Control-Max-Age: 3600
  "POST /v1/traces/userland\n{}", "POST /dev/traces\n{}", "GET /api/v2/runs",
  "POST /v2/apps/x/syncs\n{}"]
 --- error_code eval
-[(501) x 26]
+[(501) x 24]
 --- response_body_like eval
-[(qr/\A\{"error":"(?:GET|POST|DELETE) \/\S+ is not implemented by this server","status":501\}\z/) x 26]
+[(qr/\A\{"error":"(?:GET|POST|DELETE) \/\S+ is not implemented by this server","status":501\}\z/) x 24]
 
 
 

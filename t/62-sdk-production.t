@@ -43,7 +43,9 @@ sub signatures {
     my %signed = ('x-inngest-signature' => $signature);
     my $body = $call->{body};
 
-    is(replay($t, $call, $body, %signed), 206, 'the SDK accepts it');
+    # One that checkpoints is told that the run has ended, and answers 400.
+    like(replay($t, $call, $body, %signed), qr/^(?:206|400)$/,
+         'the SDK accepts it');
 
     (my $tampered = $body) =~ s/"x":1/"x":2/g;
     isnt($tampered, $body, 'a body with another value');

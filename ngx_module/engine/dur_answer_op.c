@@ -298,6 +298,22 @@ dur_answer_error_of(dur_arena_t *arena, const json_t *object, dur_str_t text,
 }
 
 
+/* {"a": begin, "b": duration}, both in nanoseconds (protocol 5.1). */
+static void
+dur_answer_timing(const json_t *timing, dur_answer_op_t *op)
+{
+    double  a, b;
+
+    a = json_number_value(json_object_get(timing, "a")) / 1e6;
+    b = json_number_value(json_object_get(timing, "b")) / 1e3;
+
+    if (a >= 1 && a < 1e15 && b >= 0 && b < 1e15) {
+        op->started = (int64_t) a;
+        op->duration = (int64_t) b;
+    }
+}
+
+
 /* -- ops ------------------------------------------------------------------ */
 
 /* NULL when the op is fine, else what is wrong with it. */
@@ -352,6 +368,8 @@ dur_answer_op(dur_arena_t *arena, const json_t *object, dur_str_t text,
     {
         return "has an \"id\" that is not 40 lower-case hex characters";
     }
+
+    dur_answer_timing(json_object_get(object, "timing"), op);
 
     opts = json_object_get(object, "opts");
     (void) dur_json_member(text, dur_str("opts"), &op->opts);

@@ -46,6 +46,8 @@ typedef struct {
     dur_str_t     error;        /* JSON as received, empty when absent */
     dur_str_t     message;      /* of the error, for people */
     dur_str_t     opts;         /* JSON as received, empty when absent */
+    int64_t       started;      /* ms, 0: not told; by the app's clock */
+    int64_t       duration;     /* us */
     int64_t       due;          /* Sleep: when it ends, waits and invokes: when
                                    they time out; ms, -1: beyond 366 days */
 } dur_answer_op_t;

@@ -211,18 +211,21 @@ dur_call_headers(const dur_call_state_t *s, const dur_call_options_t *options,
 static dur_rc_t
 dur_call_ctx(const dur_call_state_t *s, dur_call_t *call)
 {
+    char        fn_id[DUR_UUID_TEXT_LEN + 1];
     dur_rc_t    rc;
     dur_buf_t  *b = &call->body;
 
+    dur_uuid5("function", s->fn.slug, fn_id);
+
     dur_buf_addf(b, "{\"ctx\":{\"attempt\":%u,"
                  "\"disable_immediate_execution\":%s,\"env\":\"\","
-                 "\"generation_id\":%u,\"job_id\":\"%llu\","
+                 "\"fn_id\":\"%s\",\"generation_id\":%u,\"job_id\":\"%llu\","
                  "\"max_attempts\":%u,\"qi_id\":\"%llu\","
                  "\"request_id\":\"%llu-%u\",\"run_id\":\"%s\","
                  "\"stack\":{\"current\":%u,\"stack\":",
                  s->item.attempt,
                  (s->run.flags & DUR_RUN_F_FORCE_PLAN) ? "true" : "false",
-                 s->item.generation, (unsigned long long) s->item.id,
+                 fn_id, s->item.generation, (unsigned long long) s->item.id,
                  s->fn.retries + 1, (unsigned long long) s->item.id,
                  (unsigned long long) s->item.id, s->item.generation,
                  s->run_id, s->run.steps);

@@ -22,6 +22,8 @@ dur_history_outcome_name(uint8_t outcome)
         return "lost";
     case DUR_HISTORY_PARKED:
         return "parked";
+    case DUR_HISTORY_CHECKPOINT:
+        return "checkpoint";
     default:
         return "unknown";
     }

@@ -17,7 +17,9 @@ typedef enum {
     DUR_HISTORY_RETRY,          /* failed, tried again at `at` */
     DUR_HISTORY_FAILED,         /* failed, no attempts left or final */
     DUR_HISTORY_LOST,           /* the executor was lost meanwhile */
-    DUR_HISTORY_PARKED          /* no answer of a parked app: not counted */
+    DUR_HISTORY_PARKED,         /* no answer of a parked app: not counted */
+    DUR_HISTORY_CHECKPOINT      /* steps of a call that goes on; the first of
+                                   them is `step` */
 } dur_history_outcome_t;
 
 typedef struct {

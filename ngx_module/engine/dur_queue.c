@@ -320,6 +320,23 @@ dur_queue_lease_get(dur_engine_t *e, uint64_t id, dur_item_t *item)
 
 
 dur_rc_t
+dur_queue_renew(dur_engine_t *e, dur_item_t *item)
+{
+    uint8_t  key[8], row[DUR_ITEM_ROW];
+
+    if (item->attempt == 0 && item->losses == 0) {
+        return DUR_OK;
+    }
+
+    item->attempt = 0;
+    item->losses = 0;
+
+    return dur_txn_put(e->txn, DUR_T_LEASE, dur_lease_key(key, item->id),
+                       dur_item_encode(item, row));
+}
+
+
+dur_rc_t
 dur_queue_release(dur_engine_t *e, const dur_item_t *item)
 {
     uint8_t                key[8];

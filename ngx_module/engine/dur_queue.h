@@ -66,6 +66,10 @@ dur_rc_t dur_queue_dispatch(dur_engine_t *e, unsigned budget);
 /* DUR_ENOTFOUND when there is no such lease. */
 dur_rc_t dur_queue_lease_get(dur_engine_t *e, uint64_t id, dur_item_t *item);
 
+/* The call of a leased item made progress: its attempts and losses count
+ * from 0 again. */
+dur_rc_t dur_queue_renew(dur_engine_t *e, dur_item_t *item);
+
 /* Ends a lease; the item is nowhere afterwards. */
 dur_rc_t dur_queue_release(dur_engine_t *e, const dur_item_t *item);
 

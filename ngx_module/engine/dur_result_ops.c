@@ -35,6 +35,8 @@ dur_result_report(const dur_answer_op_t *op, dur_step_report_t *report)
     report->race = op->race;
     report->wrap = DUR_STEP_RAW;
     report->detail = op->target;
+    report->started = op->started;
+    report->duration = op->duration;
 }
 
 

@@ -157,16 +157,35 @@ dur_step_init(dur_engine_t *e, dur_run_t *run,
 }
 
 
+/* The times of a step that was not known before are those that the app tells,
+ * unless its clock is another one. */
+static void
+dur_step_times(dur_engine_t *e, const dur_run_t *run,
+    const dur_step_report_t *report, dur_step_t *step)
+{
+    int64_t  ended;
+
+    ended = report->started + report->duration / 1000;
+
+    if (report->started >= run->created && ended <= e->now) {
+        step->created = report->started;
+        step->ended = ended;
+    }
+}
+
+
 dur_rc_t
 dur_step_done(dur_engine_t *e, dur_run_t *run,
     const dur_step_report_t *report, unsigned attempt, bool *fresh)
 {
+    bool        known;
     dur_rc_t    rc;
     dur_step_t  step;
 
     *fresh = false;
 
     rc = dur_step_get(e->txn, &run->id, &report->id, &step);
+    known = rc == DUR_OK;
 
     if (rc == DUR_OK && step.state == DUR_STEP_DONE) {
         return DUR_OK;
@@ -223,6 +242,10 @@ dur_step_done(dur_engine_t *e, dur_run_t *run,
     step.item = 0;
     step.due = 0;
     step.flags &= (uint8_t) ~DUR_STEP_F_INPUT;
+
+    if (!known) {
+        dur_step_times(e, run, report, &step);
+    }
 
     rc = dur_payload_put(e->txn, &run->id, &run->payload_sequence,
                          report->output, 0, &step.output);

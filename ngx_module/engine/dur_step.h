@@ -75,6 +75,8 @@ typedef struct {
     dur_str_t   detail;
     dur_str_t   input;
     dur_ulid_t  child;
+    int64_t     started;                /* ms, as the app says; 0: not told */
+    int64_t     duration;               /* us */
 } dur_step_report_t;
 
 /*

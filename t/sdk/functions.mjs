@@ -171,12 +171,14 @@ export function functions(sdk) {
 
     define("once", async ({ run }) => run("only")),
 
-    define("large", async ({ run }) => {
+    // The sleep makes a second call, also of an SDK that checkpoints.
+    define("large", async ({ step, run }) => {
       let total = 0;
       for (let i = 0; i < 5; i++) {
         const part = await run(`part-${i}`, () => "x".repeat(1 << 20));
         total += part.length;
       }
+      await step.sleep("pause", "1s");
       return { total };
     }),
 
