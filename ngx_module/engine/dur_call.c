@@ -2,6 +2,7 @@
 
 #include "engine/dur_call.h"
 #include "engine/dur_config.h"
+#include "engine/dur_defer.h"
 #include "engine/dur_event.h"
 #include "engine/dur_gateway.h"
 #include "engine/dur_memo.h"
@@ -275,7 +276,14 @@ dur_call_body(dur_call_state_t *s, dur_call_t *call)
         return rc;
     }
 
-    dur_buf_addz(b, ",\"defers\":{},\"event\":");
+    dur_buf_addz(b, ",\"defers\":");
+
+    rc = dur_defer_write(s->txn, &s->run, b);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    dur_buf_addz(b, ",\"event\":");
     start = b->len;
 
     rc = dur_payload_get_canonical(s->txn, &s->run.event, &event.json, b,

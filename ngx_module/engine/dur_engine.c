@@ -489,6 +489,7 @@ dur_engine_decide(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
 static void
 dur_engine_seed(dur_engine_t *e, const uint8_t entropy[16])
 {
+    e->rows = DUR_OP_ROWS;
     e->random = dur_get64(entropy) ^ dur_get64(entropy + 8) * 31;
 }
 

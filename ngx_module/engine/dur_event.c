@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 #include "engine/dur_event.h"
+#include "engine/dur_invoke.h"
 #include "engine/dur_json.h"
 #include "engine/dur_match.h"
 #include "engine/dur_retention.h"
@@ -145,11 +146,12 @@ dur_event_route(dur_engine_t *e, const dur_run_event_t *event, uint32_t from,
     dur_rc_t          rc;
     dur_run_t         run;
     dur_start_t       start;
-    dur_function_t  **functions;
+    dur_function_t   *invoked, **functions;
     dur_match_key_t   key = { event->name, event->json, e->now };
 
     *next = 0;
     none = false;
+    invoked = dur_invoke_target(&e->registry, event->name, event->json);
 
     rc = dur_match_event(&e->registry, &key, e->arena, &functions, &n);
     if (rc != DUR_OK) {
@@ -162,6 +164,11 @@ dur_event_route(dur_engine_t *e, const dur_run_event_t *event, uint32_t from,
 
     for (i = 0; i < n; i++) {
         if (functions[i]->id < from) {
+            continue;
+        }
+
+        if (functions[i] == invoked) {
+            none = true;
             continue;
         }
 
@@ -396,12 +403,16 @@ dur_event_fan_out(dur_engine_t *e, const dur_ulid_t *id, uint32_t *cursor,
 dur_rc_t
 dur_event_emit(dur_engine_t *e, const dur_op_event_t *event, bool quiet)
 {
-    unsigned  rows;
     dur_rc_t  rc;
-
-    rows = DUR_OP_ROWS;
 
     rc = dur_event_put(e, event);
 
-    return rc == DUR_OK ? dur_event_accept(e, event, quiet, &rows) : rc;
+    return rc == DUR_OK ? dur_event_publish(e, event, quiet) : rc;
+}
+
+
+dur_rc_t
+dur_event_publish(dur_engine_t *e, const dur_op_event_t *event, bool quiet)
+{
+    return dur_event_accept(e, event, quiet, &e->rows);
 }

@@ -45,9 +45,14 @@ dur_rc_t dur_event_fan_out(dur_engine_t *e, const dur_ulid_t *id,
 dur_rc_t dur_event_emit(dur_engine_t *e, const dur_op_event_t *event,
     bool quiet);
 
-/* The same without routing: for the events of runs that are started by
- * name. */
+/*
+ * The two halves of it, for the events of runs that are started by name:
+ * stored, and then routed.  Routing inngest/function.invoked passes by the
+ * function that it was made for.
+ */
 dur_rc_t dur_event_put(dur_engine_t *e, const dur_op_event_t *event);
+dur_rc_t dur_event_publish(dur_engine_t *e, const dur_op_event_t *event,
+    bool quiet);
 
 /* An event that started nothing expires by itself. */
 dur_rc_t dur_event_delete(dur_engine_t *e, const dur_ulid_t *id,

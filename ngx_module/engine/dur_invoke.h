@@ -17,26 +17,30 @@
 #include "engine/dur_op.h"
 #include "engine/dur_run.h"
 
-/* What becomes of an InvokeFunction op. */
-typedef struct {
-    bool        started;        /* it waits for `child` */
-    dur_ulid_t  child;
-    dur_str_t   error;          /* the step fails with this error object (no
-                                   such function, rate limit); else empty */
-} dur_invoke_t;
+/* Runs that invoke each other, below the first. */
+#define DUR_INVOKE_DEPTH  20
 
 /*
  * Stores inngest/function.invoked and starts the function for the step of the
- * op.  Neither started nor an error: nothing was started that could answer
- * (skipped, known by its event id), the step will time out.
+ * op, which waits already.  The step has an error at once when there is no
+ * such function, the chain is too long or a rate limit says no.  When nothing
+ * was started that could answer (skipped), it will time out.
+ *
+ * Reads and writes the parent: nobody holds a copy of it meanwhile.  Nothing
+ * when it has ended.
  */
-dur_rc_t dur_invoke_step(dur_engine_t *e, const dur_run_t *parent,
-    const dur_answer_op_t *op, dur_invoke_t *invoke);
+dur_rc_t dur_invoke_step(dur_engine_t *e, const dur_ulid_t *parent,
+    const dur_answer_op_t *op);
 
 /* A run that was invoked has ended: the parent's step has its result.  Nothing
  * when the parent has ended or does not wait any more. */
 dur_rc_t dur_invoke_finished(dur_engine_t *e, const dur_run_t *child,
     dur_str_t output);
+
+/* The function that an inngest/function.invoked event was made for; NULL for
+ * events of other names. */
+dur_function_t *dur_invoke_target(const dur_registry_t *r, dur_str_t name,
+    dur_str_t json);
 
 /* The error of an invoke that timed out, an object. */
 dur_str_t dur_invoke_timeout(void);

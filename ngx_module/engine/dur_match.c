@@ -81,7 +81,9 @@ dur_match_patterns(dur_match_t *m, dur_str_t name)
     size_t   i;
     uint8_t  pattern[DUR_MATCH_NAME_MAX + 1];
 
-    dur_match_collect(m, name);
+    if (!dur_str_eq(name, dur_str("inngest/function.invoked"))) {
+        dur_match_collect(m, name);
+    }
 
     if (name.len > DUR_MATCH_NAME_MAX) {
         return;

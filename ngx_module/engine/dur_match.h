@@ -4,6 +4,9 @@
  * Which functions an event triggers (protocol 1.7, features 7): exact names
  * and the wildcards that end in "/" "*" or "." "*", then the expression of
  * the first trigger that passes.
+ *
+ * An exact trigger on inngest/function.invoked matches nothing: SDKs write it
+ * for functions that are only invoked, and the event is for the one it names.
  */
 
 #ifndef DUR_MATCH_H

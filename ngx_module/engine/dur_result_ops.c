@@ -196,13 +196,12 @@ dur_result_wait(dur_result_t *x, const dur_answer_op_t *op)
 }
 
 
+/* The step waits; what it waits for is started by dur_result_invokes(). */
 static dur_rc_t
 dur_result_invoke(dur_result_t *x, const dur_answer_op_t *op)
 {
-    bool               known, fresh;
+    bool               fresh;
     dur_rc_t           rc;
-    dur_invoke_t       invoke;
-    dur_answer_op_t    failed;
     dur_step_timer_t   timer = { DUR_STEP_WAITING, op->due, x->pending };
     dur_step_report_t  report;
 
@@ -210,30 +209,52 @@ dur_result_invoke(dur_result_t *x, const dur_answer_op_t *op)
         return dur_result_too_long(x);
     }
 
-    rc = dur_result_known(x, op, &known);
-    if (rc != DUR_OK) {
+    dur_result_report(op, &report);
+
+    rc = dur_step_timer(x->e, &x->run, &report, &timer, &fresh);
+    if (rc != DUR_OK || !fresh) {
         return rc;
     }
 
-    memset(&invoke, 0, sizeof(invoke));
-
-    if (!known) {
-        rc = dur_invoke_step(x->e, &x->run, op, &invoke);
-        if (rc != DUR_OK) {
-            return rc;
-        }
-
-        if (invoke.error.len) {
-            failed = *op;
-            failed.error = invoke.error;
-            return dur_result_memo(x, &failed, DUR_STEP_ERROR, invoke.error);
+    if (x->invokes == NULL) {
+        x->invokes = dur_arena_alloc(x->e->arena,
+                                     x->answer.nops * sizeof(*x->invokes));
+        if (x->invokes == NULL) {
+            return DUR_ENOMEM;
         }
     }
 
-    dur_result_report(op, &report);
-    report.child = invoke.child;
+    x->invokes[x->ninvokes++] = op;
 
-    return dur_step_timer(x->e, &x->run, &report, &timer, &fresh);
+    return DUR_OK;
+}
+
+
+/*
+ * Starting a function may reach any run, also this one: a singleton that
+ * cancels, somebody who waits for the event.  So it is stored before that and
+ * read again after it.
+ */
+static dur_rc_t
+dur_result_invokes(dur_result_t *x)
+{
+    size_t      i;
+    dur_rc_t    rc;
+    dur_ulid_t  id;
+
+    if (x->ninvokes == 0 || x->run.status != DUR_RUN_LIVE) {
+        return DUR_OK;
+    }
+
+    rc = dur_run_put(x->e, &x->run);
+
+    for (i = 0; rc == DUR_OK && i < x->ninvokes; i++) {
+        rc = dur_invoke_step(x->e, &x->run.id, x->invokes[i]);
+    }
+
+    id = x->run.id;
+
+    return rc == DUR_OK ? dur_run_get(x->e->txn, &id, &x->run) : rc;
 }
 
 
@@ -555,8 +576,8 @@ dur_result_oversize(dur_result_t *x, const dur_answer_op_t *op)
 }
 
 
-dur_rc_t
-dur_result_ops(dur_result_t *x)
+static dur_rc_t
+dur_result_all(dur_result_t *x)
 {
     dur_rc_t                rc;
     const dur_answer_op_t  *op;
@@ -596,4 +617,15 @@ dur_result_ops(dur_result_t *x)
     }
 
     return dur_result_next(x);
+}
+
+
+dur_rc_t
+dur_result_ops(dur_result_t *x)
+{
+    dur_rc_t  rc;
+
+    rc = dur_result_all(x);
+
+    return rc == DUR_OK ? dur_result_invokes(x) : rc;
 }

@@ -32,9 +32,14 @@ typedef struct {
     bool              discover;         /* a discovery was asked for */
 
     dur_answer_t      answer;
+
+    /* ops that invoke, to be done when the run is stored */
+    size_t                   ninvokes;
+    const dur_answer_op_t  **invokes;
 } dur_result_t;
 
-/* Applies the ops of x->answer and asks for what comes next. */
+/* Applies the ops of x->answer and asks for what comes next.  The caller
+ * writes x->run while it lives. */
 dur_rc_t dur_result_ops(dur_result_t *x);
 
 /* An error of the function, not of a step: x->answer has it. */

@@ -415,6 +415,7 @@ dur_run_start(dur_engine_t *e, const dur_function_t *fn,
     run->event = event->id;
     run->parent = event->parent;
     run->parent_step = event->parent_step;
+    run->depth = event->depth;
 
     rc = dur_flow_limit(e, fn, event, start);
     if (rc != DUR_OK || *start != DUR_START_RUN) {

@@ -96,6 +96,7 @@ typedef struct {
     bool         invoked;               /* parent and parent_step wait */
     dur_ulid_t   parent;
     dur_hash_t   parent_step;
+    uint8_t      depth;                 /* of invokes */
 } dur_run_event_t;
 
 /* What became of it. */

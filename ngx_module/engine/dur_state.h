@@ -48,6 +48,9 @@ struct dur_engine_s {
     uint8_t             store_id[16];
     uint8_t             instance[16];   /* of the sidecar last seen */
 
+    /* rows that events the engine makes may still write in this op */
+    unsigned            rows;
+
     /* credits a RESULT passes on to the next call of its run */
     unsigned            credits;
 

@@ -458,6 +458,26 @@ dur_step_reschedule(dur_engine_t *e, const dur_ulid_t *run,
 
 
 dur_rc_t
+dur_step_child(dur_engine_t *e, const dur_ulid_t *run, const dur_hash_t *id,
+    const dur_ulid_t *child)
+{
+    dur_rc_t    rc;
+    dur_step_t  step;
+
+    rc = dur_step_get(e->txn, run, id, &step);
+    if (rc != DUR_OK) {
+        return rc == DUR_ENOTFOUND ? DUR_EINTERNAL : rc;
+    }
+
+    dur_step_keep(e, &step);
+    step.output.bytes = dur_arena_copy(e->arena, step.output.bytes);
+    step.child = *child;
+
+    return dur_step_put(e, run, id, &step);
+}
+
+
+dur_rc_t
 dur_step_orphan(dur_engine_t *e, const dur_ulid_t *run, const dur_hash_t *id,
     uint64_t item)
 {

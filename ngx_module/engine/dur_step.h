@@ -113,6 +113,10 @@ dur_rc_t dur_step_put(dur_engine_t *e, const dur_ulid_t *run,
 dur_rc_t dur_step_reschedule(dur_engine_t *e, const dur_ulid_t *run,
     const dur_hash_t *id, uint64_t item, int64_t due, unsigned attempt);
 
+/* The row learns which run the step invoked. */
+dur_rc_t dur_step_child(dur_engine_t *e, const dur_ulid_t *run,
+    const dur_hash_t *id, const dur_ulid_t *child);
+
 /*
  * The item of a planned step ended without saying anything about the step: it
  * has no item now and may be planned again.  Nothing when the step is done.

@@ -220,6 +220,20 @@ dur_unhex(dur_str_t text, uint8_t *p, size_t n)
 
 
 void
+dur_ulid_derive(dur_ulid_t *u, int64_t ms, const dur_ulid_t *run,
+    const dur_hash_t *step)
+{
+    uint8_t  text[DUR_ULID_LEN + DUR_HASH_LEN], digest[20];
+
+    memcpy(text, run->b, DUR_ULID_LEN);
+    memcpy(text + DUR_ULID_LEN, step->b, DUR_HASH_LEN);
+
+    dur_sha1(dur_str_make(text, sizeof(text)), digest);
+    dur_ulid_make(u, (uint64_t) ms, digest);
+}
+
+
+void
 dur_hash_text(const dur_hash_t *h, char text[DUR_HASH_TEXT_LEN + 1])
 {
     dur_hex(h->b, DUR_HASH_LEN, text);

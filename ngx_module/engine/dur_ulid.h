@@ -33,6 +33,10 @@ dur_rc_t dur_ulid_seed_parse(dur_str_t header, uint64_t *ms,
 void dur_ulid_from_seed(dur_ulid_t *u, uint64_t ms, const uint8_t entropy[10],
     uint32_t index);
 
+/* An id that a run and a step always give, for the events they cause. */
+void dur_ulid_derive(dur_ulid_t *u, int64_t ms, const dur_ulid_t *run,
+    const dur_hash_t *step);
+
 /* 40 lower-case hex characters and a zero; parse: DUR_EINVAL otherwise. */
 void dur_hash_text(const dur_hash_t *h, char text[DUR_HASH_TEXT_LEN + 1]);
 dur_rc_t dur_hash_parse(dur_str_t text, dur_hash_t *h);

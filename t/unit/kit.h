@@ -51,6 +51,17 @@ static struct {
     dur_effect_t   effects[KIT_EFFECTS_MAX];
 } kit;
 
+typedef struct {
+    uint64_t  item;
+    uint32_t  generation;
+} kit_attempt_t;
+
+/* Calls that are out and were not answered yet, see kit_take(). */
+static struct {
+    size_t         n;
+    kit_attempt_t  out[KIT_EFFECTS_MAX];
+} kit_out;
+
 
 __attribute__((unused))
 static bool
@@ -211,6 +222,7 @@ kit_fresh(void)
 {
     dur_engine_close(kit.engine);
     kit_remove_store();
+    kit_out.n = 0;
 
     if (mkdir(kit.path, 0700) == -1 || !kit_open() || !kit_configure()) {
         exit(2);
@@ -241,6 +253,56 @@ kit_register(const char *name, unsigned retries)
     op.body = dur_str_c(text);
 
     return kit_op(&op) && kit.reply.rc == DUR_OK && kit.reply.status == 200;
+}
+
+
+/* A function for kit_app(): what follows its id may name more options. */
+#define KIT_FN(id, triggers, more)                                           \
+    "{\"id\":\"" id "\",\"name\":\"" id "\",\"triggers\":[" triggers "]"      \
+    ",\"steps\":{\"step\":{\"id\":\"step\",\"name\":\"step\","                \
+    "\"runtime\":{\"type\":\"http\",\"url\":\"http://127.0.0.1/?fnId=" id     \
+    "&stepId=step\"},\"retries\":{\"attempts\":0}}}" more "}"
+#define KIT_ON(event)  "{\"event\":\"" event "\"}"
+#define KIT_IF(event, expression)                                            \
+    "{\"event\":\"" event "\",\"expression\":\"" expression "\"}"
+
+/* An app by its name, with a list of KIT_FN(). */
+__attribute__((unused))
+static bool
+kit_app(const char *app, const char *functions)
+{
+    bool       done;
+    dur_op_t   op;
+    dur_buf_t  b;
+
+    dur_buf_init(&b, 1 << 20);
+    dur_buf_addf(&b, "{\"url\":\"http://127.0.0.1/%s\",\"deployType\":"
+                 "\"ping\",\"framework\":\"nodejs\",\"appName\":\"%s\","
+                 "\"sdk\":\"js:v4.24.0\",\"v\":\"0.1\",\"functions\":[%s]}",
+                 app, app, functions);
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_REGISTER;
+    op.body = dur_buf_str(&b);
+    done = kit_op(&op);
+
+    dur_buf_deinit(&b);
+
+    return ok(done && kit.reply.rc == DUR_OK && kit.reply.status == 200,
+              "the app %s is registered", app);
+}
+
+
+/* The engine ends and opens its store again. */
+__attribute__((unused))
+static void
+kit_reopen(void)
+{
+    dur_engine_close(kit.engine);
+
+    if (!kit_open() || !kit_configure()) {
+        exit(2);
+    }
 }
 
 
@@ -341,11 +403,6 @@ kit_dispatch(void)
 
 
 /* The n-th CALL of the last op, its attempt; a zero item when there is none */
-typedef struct {
-    uint64_t  item;
-    uint32_t  generation;
-} kit_attempt_t;
-
 __attribute__((unused))
 static kit_attempt_t
 kit_attempt(size_t n)
@@ -524,6 +581,129 @@ kit_run_id(const dur_ulid_t *event)
 }
 
 
+/*
+ * Several functions at once: the calls that are out, answered by the slug of
+ * their function, the oldest first.
+ */
+/* Remembers the calls of the last op. */
+__attribute__((unused))
+static void
+kit_gather(void)
+{
+    size_t  i, n;
+
+    n = kit_calls();
+
+    for (i = 0; i < n && kit_out.n < KIT_EFFECTS_MAX; i++) {
+        kit_out.out[kit_out.n++] = kit_attempt(i);
+    }
+
+    kit.n = 0;
+}
+
+
+/* The oldest call of the function, built; a zero item when there is none. */
+__attribute__((unused))
+static kit_attempt_t
+kit_take(const char *slug)
+{
+    char           want[128];
+    size_t         i;
+    kit_attempt_t  a = { 0, 0 };
+
+    kit_gather();
+    kit_dispatch();
+    kit_gather();
+
+    snprintf(want, sizeof(want), "fnId=%s&", slug);
+
+    for (i = 0; i < kit_out.n; i++) {
+        if (kit_build(kit_out.out[i]) == DUR_OK
+            && memmem(kit.call.url.data, kit.call.url.len, want,
+                      strlen(want)) != NULL)
+        {
+            a = kit_out.out[i];
+            kit_out.n--;
+            memmove(&kit_out.out[i], &kit_out.out[i + 1],
+                    (kit_out.n - i) * sizeof(a));
+            return a;
+        }
+    }
+
+    json_decref(kit.body);
+    kit.body = NULL;
+
+    return a;
+}
+
+
+/* Answers it; kit.body is what it was asked with. */
+__attribute__((unused))
+static bool
+kit_answer(const char *slug, unsigned status, const char *body)
+{
+    kit_attempt_t  a;
+
+    a = kit_take(slug);
+
+    if (a.item == 0) {
+        return ok(false, "%s is called", slug);
+    }
+
+    return kit_result(a, status, status < 300
+                      ? KIT_SDK : KIT_SDK "x-inngest-no-retry: true\n",
+                      body);
+}
+
+
+/* The events of a name as the API shows them, newest first; a new
+ * reference. */
+__attribute__((unused))
+static json_t *
+kit_events(const char *name)
+{
+    json_t              *list;
+    dur_buf_t            b;
+    dur_query_events_t   want;
+
+    memset(&want, 0, sizeof(want));
+    want.limit = 1000;
+    want.before_ms = INT64_MAX;
+    want.name = dur_str_c(name);
+
+    dur_buf_init(&b, 64 << 20);
+    (void) dur_query_events(dur_engine_store(kit.engine), &want, &b);
+    list = json_loadb((char *) b.data, b.len, 0, NULL);
+    dur_buf_deinit(&b);
+
+    return list;
+}
+
+
+/* Whether a value is what the text says. */
+__attribute__((unused))
+static bool
+kit_is(const json_t *got, const char *want)
+{
+    bool     same;
+    char    *text;
+    json_t  *value;
+
+    value = json_loads(want, JSON_DECODE_ANY, NULL);
+    same = value != NULL && json_equal(got, value);
+
+    if (!same) {
+        text = json_dumps(got, JSON_ENCODE_ANY | JSON_SORT_KEYS);
+        printf("# got %s\n# not %s\n", text ? text : "nothing", want);
+        free(text);
+    }
+
+    json_decref(value);
+
+    return same;
+}
+
+
 #define KIT_RUN(id, name, data)                                              \
     "{\"op\":\"StepRun\",\"id\":\"" id "\",\"name\":\"" name                 \
     "\",\"displayName\":\"" name "\",\"opts\":{},\"data\":" data "}"
@@ -536,6 +716,10 @@ kit_run_id(const dur_ulid_t *event)
 #define KIT_SLEEP(id, name, time)                                            \
     "{\"op\":\"Sleep\",\"id\":\"" id "\",\"name\":\"" time                   \
     "\",\"displayName\":\"" name "\",\"opts\":{}}"
+#define KIT_INVOKE(id, name, function, more)                                 \
+    "{\"op\":\"InvokeFunction\",\"id\":\"" id "\",\"displayName\":\"" name    \
+    "\",\"opts\":{\"function_id\":\"" function "\",\"payload\":{"             \
+    "\"data\":{\"q\":1}}" more "}}"
 #define KIT_ERROR(op, id, name)                                              \
     "{\"op\":\"" op "\",\"id\":\"" id "\",\"name\":\"" name                  \
     "\",\"displayName\":\"" name "\",\"opts\":{},\"error\":{\"name\":"       \
