@@ -197,6 +197,40 @@ subtest 'redirects repeat the request' => sub {
         qr/within 300 ms/, 'the timeout is for all of it', TIMEOUT => 300);
 };
 
+subtest 'a URL of a step is followed as browsers do' => sub {
+    my @fetch = (FOLLOW => 1, body => 'b',
+        HEADERS => "Content-Type: text/x\nX-Api-Key: s3cret\n");
+    my %expected = (
+        POST => { 301 => 'GET', 302 => 'GET', 303 => 'GET', 307 => 'POST',
+                  308 => 'POST' },
+        PUT => { 301 => 'PUT', 302 => 'PUT', 303 => 'GET', 307 => 'PUT' });
+
+    for my $method (sort keys %expected) {
+        for my $status (sort keys %{ $expected{$method} }) {
+            my $then = $expected{$method}{$status};
+            my $at = "/echo/$method-$status";
+            my $r = run("$url/redirect/$status/" . $at =~ s{/}{%2F}gr
+                . '?key=1', @fetch, METHOD => $method);
+            my $h = seen($target, $at);
+            is($r->{headers}{'x-method'}, $then,
+                "$method is $then after $status");
+            is($r->{body}, $then eq 'GET' ? '' : 'b', 'with its body or none');
+            is($h->{'content-type'}, $then eq 'GET' ? undef : 'text/x',
+                'and its type');
+            is($h->{'x-api-key'}, 's3cret', 'and its key');
+            is($r->{headers}{'x-uri'}, $at, 'but not its query');
+        }
+    }
+
+    my $there = $elsewhere->{url} . '/redirect/307/' . "$url/echo/back"
+        =~ s{([:/%])}{sprintf '%%%02X', ord $1}ger;
+    $there =~ s{([:/%])}{sprintf '%%%02X', ord $1}ge;
+    is(run("$url/redirect/307/$there", @fetch)->{STATUS}, 200,
+        'a stranger may lead back');
+    ok(!exists seen($target, '/echo/back')->{'x-api-key'},
+        'but not with the key');
+};
+
 subtest 'secrets stay with their host' => sub {
     my $headers = join '', map { "$_: s3cret\n" } 'X-Inngest-Signature',
         'Authorization', 'Cookie', 'X-Hub-Signature-256', 'X-Api-Key',
@@ -307,6 +341,8 @@ http {
         ssl_certificate $dir/one.pem;
         ssl_certificate_key $dir/one.key;
         location / { return 200 "\$server_protocol \$request_method"; }
+        location /down { return 307 http://127.0.0.1:1/; }
+        location /side { return 307 https://127.0.0.1:$port/; }
     }
 }
 CONF
@@ -340,6 +376,12 @@ subtest 'TLS is verified, HTTP/2 is spoken' => sub {
     my $on = DurableFrame->hello($other->{path});
     is(run("$tls->{url}/", on => $on, body => 'b')->{body}, 'HTTP/2.0 POST',
         'with --ca it is known');
+
+    is(run("$tls->{url}/side", on => $on)->{STATUS}, 200,
+        'a redirect may stay with TLS');
+    fails("$tls->{url}/down", 'POLICY',
+        qr/^a redirect from https: to http: is not allowed$/,
+        'one that leaves it is refused', on => $on);
 
     my @ids = map { attempt(++$item) } 1 .. 50;
     $on->call($_, "$tls->{url}/") for @ids;

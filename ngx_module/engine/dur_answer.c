@@ -8,8 +8,9 @@
 #include <stdio.h>
 
 
-#define DUR_ANSWER_TEXT_MAX  (8 * 1024)
-#define DUR_ANSWER_BODY_MAX  (16 * 1024 * 1024)
+/* Of what an app says went wrong: a stack, a message. */
+#define DUR_ANSWER_TEXT_MAX   (8 * 1024)
+#define DUR_ANSWER_ERROR_MAX  (16 * 1024 * 1024)
 
 
 /* -- headers -------------------------------------------------------------- */
@@ -63,6 +64,17 @@ dur_headers_get(dur_str_t headers, const char *name)
 /* -- errors --------------------------------------------------------------- */
 
 static dur_str_t
+dur_answer_cut(dur_str_t s)
+{
+    if (s.len > DUR_ANSWER_TEXT_MAX) {
+        s.len = DUR_ANSWER_TEXT_MAX;
+    }
+
+    return s;
+}
+
+
+static dur_str_t
 dur_answer_copy(dur_arena_t *arena, dur_buf_t *b)
 {
     dur_str_t  s;
@@ -80,11 +92,10 @@ dur_answer_error(dur_arena_t *arena, dur_answer_t *answer, const char *name,
 {
     dur_buf_t  b;
 
-    if (stack.len > DUR_ANSWER_TEXT_MAX) {
-        stack.len = DUR_ANSWER_TEXT_MAX;
-    }
+    stack = dur_answer_cut(stack);
+    message = dur_answer_cut(message);
 
-    dur_buf_init(&b, DUR_ANSWER_BODY_MAX);
+    dur_buf_init(&b, DUR_ANSWER_ERROR_MAX);
 
     dur_buf_addz(&b, "{\"error\":");
     dur_json_write_string(&b, message);
@@ -143,7 +154,9 @@ dur_answer_sdk_error(dur_arena_t *arena, dur_answer_t *answer,
         text = dur_str("Function execution error");
     }
 
-    dur_buf_init(&b, DUR_ANSWER_BODY_MAX);
+    text = dur_answer_cut(text);
+
+    dur_buf_init(&b, DUR_ANSWER_ERROR_MAX);
     dur_buf_addc(&b, '{');
 
     dur_answer_member(&b, "cause", json_object_get(body, "cause"));
@@ -167,6 +180,12 @@ dur_answer_sdk_error(dur_arena_t *arena, dur_answer_t *answer,
 
     dur_answer_member(&b, "stack", json_object_get(body, "stack"));
     dur_buf_addc(&b, '}');
+
+    if (b.failed) {
+        /* larger than anybody will read */
+        dur_buf_deinit(&b);
+        return dur_answer_error(arena, answer, "Error", text, dur_str_null);
+    }
 
     answer->kind = DUR_ANSWER_ERROR;
     answer->message = dur_arena_copy(arena, text);
@@ -201,7 +220,7 @@ dur_answer_done(dur_arena_t *arena, dur_answer_t *answer, dur_str_t body)
         return DUR_OK;
     }
 
-    dur_buf_init(&b, DUR_ANSWER_BODY_MAX);
+    dur_buf_init(&b, 6 * body.len + 2);
     dur_json_write_string(&b, body);
     answer->output = dur_answer_copy(arena, &b);
 
@@ -249,6 +268,8 @@ dur_answer_http(dur_arena_t *arena, dur_answer_t *answer, unsigned status,
                               json_is_string(value)
                               ? dur_str_make(json_string_value(value),
                                              json_string_length(value))
+                              : json_is_null(value)
+                              ? dur_str("Function execution error")
                               : body, dur_str_null);
     }
 
@@ -318,18 +339,42 @@ dur_answer_transport(dur_arena_t *arena, dur_answer_t *answer,
 }
 
 
+/* The inner headers of a streamed reply, those of Go among them. */
+static void
+dur_answer_inner_headers(const json_t *reply, dur_buf_t *b)
+{
+    json_t      *v;
+    const char  *key;
+
+    json_object_foreach(json_object_get(reply, "headers"), key, v) {
+        if (json_is_string(v)) {
+            dur_buf_addf(b, "%s: %s\n", key, json_string_value(v));
+        }
+    }
+
+    if (json_is_true(json_object_get(reply, "noRetry"))) {
+        dur_buf_addz(b, "x-inngest-no-retry: true\n");
+    }
+
+    v = json_object_get(reply, "retryAt");
+
+    if (json_is_string(v)) {
+        dur_buf_addf(b, "retry-after: %s\n", json_string_value(v));
+    }
+}
+
+
 /*
  * A streamed reply: the real status, headers and body stand in the body
- * (protocol 4.2).  *inner borrows from the arena.
+ * (protocol 4.2), or what went wrong with it.  *inner borrows from the arena.
  */
 static dur_rc_t
 dur_answer_unwrap(dur_arena_t *arena, const dur_op_result_t *outer,
     dur_op_result_t *inner, bool *ok)
 {
-    json_t            *value, *body, *headers, *v;
+    json_t            *value, *body, *error;
     int64_t            status;
     dur_buf_t          b;
-    const char        *key;
     dur_json_error_t   err;
 
     *ok = false;
@@ -347,6 +392,13 @@ dur_answer_unwrap(dur_arena_t *arena, const dur_op_result_t *outer,
 
     inner->status = (uint16_t) status;
     body = json_object_get(value, "body");
+    error = json_object_get(value, "error");
+
+    if (json_is_string(error) && json_string_length(error) > 0) {
+        inner->error = dur_arena_copy(arena,
+                           dur_str_make(json_string_value(error),
+                                        json_string_length(error)));
+    }
 
     if (json_is_string(body)) {
         inner->body = dur_arena_copy(arena,
@@ -359,24 +411,8 @@ dur_answer_unwrap(dur_arena_t *arena, const dur_op_result_t *outer,
         inner->body = dur_str_null;
     }
 
-    dur_buf_init(&b, DUR_ANSWER_TEXT_MAX * 8);
-    headers = json_object_get(value, "headers");
-
-    json_object_foreach(headers, key, v) {
-        if (json_is_string(v)) {
-            dur_buf_addf(&b, "%s: %s\n", key, json_string_value(v));
-        }
-    }
-
-    if (json_is_true(json_object_get(value, "noRetry"))) {
-        dur_buf_addz(&b, "x-inngest-no-retry: true\n");
-    }
-
-    if (json_is_string(json_object_get(value, "retryAt"))) {
-        dur_buf_addf(&b, "retry-after: %s\n",
-                     json_string_value(json_object_get(value, "retryAt")));
-    }
-
+    dur_buf_init(&b, 4 * outer->body.len + outer->headers.len + 1024);
+    dur_answer_inner_headers(value, &b);
     dur_buf_adds(&b, outer->headers);   /* the inner ones are found first */
     json_decref(value);
 
@@ -442,6 +478,11 @@ dur_answer_parse(const dur_op_result_t *result, int64_t now_ms,
     }
 
     dur_answer_flags(result, now_ms, answer);
+
+    if (result->error.len) {
+        return dur_answer_error(arena, answer, "Error", result->error,
+                                dur_str_null);
+    }
 
     sdk = dur_headers_get(result->headers, "x-inngest-sdk").len > 0;
 

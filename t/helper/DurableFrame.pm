@@ -32,7 +32,7 @@ my @tags = ([VERSION => 4], [STORE_ID => 0], [EPOCH => 8], [INSTANCE => 0],
     [URL => 0], [HEADERS => 0], [TIMEOUT => 8], [APP => 4], [MAX_BODY => 8],
     [LENGTH => 8], [STATUS => 2], [ERROR => 0], [ERROR_KIND => 1],
     [STARTED => 8], [DURATION => 8], [LEVEL => 1], [ROLE => 1], [CODEC => 1],
-    [FORMAT => 4], [ID => 8], [TOPIC => 0], [SEQUENCE => 8]);
+    [FORMAT => 4], [ID => 8], [TOPIC => 0], [SEQUENCE => 8], [FOLLOW => 1]);
 our %TAG = map { $tags[$_][0] => [$_ + 1, $tags[$_][1]] } 0 .. $#tags;
 my %TAG_NAME = map { $_ + 1 => $tags[$_][0] } 0 .. $#tags;
 my %PACK = (1 => 'C', 2 => 'n', 4 => 'N', 8 => 'Q>');

@@ -83,6 +83,85 @@ test_request(void)
 
 
 static void
+test_trace(void)
+{
+    char           first[128], again[128], *p;
+    const char    *run;
+    dur_ulid_t     id;
+    kit_attempt_t  a;
+
+    a = start();
+    kit_build(a);
+    run = json_string_value(kit_get("ctx", "run_id"));
+    (void) dur_ulid_parse(dur_str_c(run), &id);
+
+    p = first + sprintf(first, "traceparent: 00-");
+    for (unsigned i = 0; i < DUR_ULID_LEN; i++) {
+        p += sprintf(p, "%02x", id.b[i]);
+    }
+
+    strcpy(again, first);
+    sprintf(p, "-%04x%012x-01\n", 1, (unsigned) a.item);
+    sprintf(again + strlen(again), "-%04x%012x-01\n", 2, (unsigned) a.item);
+
+    ok(header_is(first), "the trace is the run, the span the attempt");
+
+    kit_result(a, 500, KIT_SDK, "{}");
+    kit_timers();
+    kit_dispatch();
+    kit_build(kit_attempt(0));
+    ok(header_is(again), "another attempt is another span");
+    is_str(dur_buf_str(&kit.call.method), "POST", "calls are posted");
+    is_int((int64_t) kit.call.max_body, 8 << 20,
+           "their answers may have 8 MiB");
+    ok(!kit.call.gateway, "redirects repeat them");
+}
+
+
+static void
+test_large_event(void)
+{
+    char            *json;
+    size_t           n;
+    dur_op_t         op;
+    dur_op_event_t   e;
+
+    kit_fresh();
+    kit_register("f", 2);
+
+    n = 5 << 19;
+    json = malloc(n + 256);
+    memset(json, 'x', n + 255);
+    json[sprintf(json, "{\"data\":{\"x\":\"")] = 'x';
+    strcpy(json + n, "\"},\"id\":\"i\",\"name\":\"t/f\",\"ts\":1,"
+           "\"user\":{}}");
+
+    memset(&e, 0, sizeof(e));
+    e.id = kit_ulid(7);
+    e.flags = DUR_EVENT_F_CANONICAL;
+    e.ts = kit.now;
+    e.name = dur_str("t/f");
+    e.json = dur_str_c(json);
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_EVENTS;
+    op.nevents = 1;
+    op.events = &e;
+    kit_op(&op);
+    kit_dispatch();
+
+    is_int(kit_build(kit_attempt(0)), DUR_OK,
+           "a call with a large event can be built");
+    ok(json_is_true(kit_get("use_api", NULL)), "the SDK fetches the list");
+    is_int(json_array_size(kit_get("events", NULL)), 0,
+           "which is not in the call");
+    ok(json_is_object(kit_get("event", NULL)), "but the event itself is");
+    ok(kit.call.body.len < 4 << 20, "so that it fits");
+    free(json);
+}
+
+
+static void
 test_signature(void)
 {
     dur_str_t            line;
@@ -194,9 +273,11 @@ main(void)
     }
 
     test_request();
+    test_trace();
     test_signature();
     test_targeted();
     test_large_state();
+    test_large_event();
 
     return kit_done();
 }
