@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Cancellations (features 8): many runs of a function at once, by when they
- * began and by an expression over their event, in pieces.
+ * Cancellations as people ask for them (protocol 8.1): many runs of a function
+ * at once, by when they were created and by an expression over their event.
+ * What they do then is dur_cancellation_rule.h.
  */
 
 #ifndef DUR_CANCELLATION_H
@@ -10,6 +11,7 @@
 
 #include "engine/dur_base.h"
 #include "engine/dur_op.h"
+#include "engine/dur_store.h"
 
 typedef struct dur_engine_s  dur_engine_t;
 
@@ -17,8 +19,8 @@ typedef struct dur_engine_s  dur_engine_t;
 dur_rc_t dur_cancellation_apply(dur_engine_t *e, const dur_op_t *op,
     dur_reply_t *reply);
 
-/* One piece of its work: some hundreds of runs are looked at. */
-dur_rc_t dur_cancellation_more(dur_engine_t *e, const dur_ulid_t *id,
-    bool *done);
+/* Array of all of them, newest first, as JSON; a read side, see dur_query.h.
+ * On an error `out` is as it was. */
+dur_rc_t dur_cancellation_list(dur_store_t *s, dur_buf_t *out);
 
 #endif /* DUR_CANCELLATION_H */

@@ -137,6 +137,9 @@ dur_engine_load(dur_engine_t *e)
         rc = dur_registry_load(&e->registry, e->txn);
     }
     if (rc == DUR_OK) {
+        rc = dur_cancellation_load(e);
+    }
+    if (rc == DUR_OK) {
         e->has_tasks = dur_txn_count(e->txn, DUR_T_TASK) > 0;
         e->stat.leases = dur_txn_count(e->txn, DUR_T_LEASE);
         rc = dur_timer_next(e);
@@ -256,6 +259,7 @@ dur_engine_close(dur_engine_t *e)
 
     dur_txn_abort(e->txn);
     dur_registry_unload(&e->registry);
+    dur_cancellation_unload(e);
     dur_store_close(e->store);
     free(e);
 }

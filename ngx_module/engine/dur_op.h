@@ -92,8 +92,9 @@ typedef enum {
      * such run or step), 409 (nothing to run). */
     DUR_OP_RERUN,
 
-    /* Cancel many.  id; body: POST /v1/cancellations, checked; url: empty, or
-     * the id of the one to delete.  Replies the cancellation. */
+    /* Cancel many.  id; body: POST /v1/cancellations as received; url: empty,
+     * or the id of the one to delete.  Replies the cancellation, or
+     * {"ok":true}; 400, 404, 409 (there are too many). */
     DUR_OP_CANCELLATION,
 
     /* Pause or resume a function.  url: slug; generation: 1 pauses. */

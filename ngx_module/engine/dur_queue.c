@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 #include "engine/dur_queue.h"
+#include "engine/dur_cancellation_rule.h"
 #include "engine/dur_frame.h"
 #include "engine/dur_result.h"
 #include "engine/dur_state.h"
@@ -156,7 +157,8 @@ dur_queue_push(dur_engine_t *e, dur_item_t *item)
     app = dur_registry_app(&e->registry, item->app);
 
     if (e->credits > 0 && app != NULL && app->target.parked == 0
-        && dur_registry_may_call(app, &e->conf))
+        && dur_registry_may_call(app, &e->conf)
+        && !dur_cancellation_concerns(e, item))
     {
         e->credits--;
         return dur_queue_lease(e, item, app);
@@ -215,6 +217,7 @@ static dur_rc_t
 dur_queue_dispatch_one(dur_engine_t *e, dur_cursor_t *c,
     dur_registered_app_t *app, bool *leased)
 {
+    bool        stopped;
     dur_rc_t    rc;
     dur_item_t  item;
 
@@ -238,6 +241,11 @@ dur_queue_dispatch_one(dur_engine_t *e, dur_cursor_t *c,
     }
 
     *leased = true;
+
+    rc = dur_cancellation_stops(e, &item, &stopped);
+    if (rc != DUR_OK || stopped) {
+        return rc;
+    }
 
     /* a gateway says nothing of the app */
 

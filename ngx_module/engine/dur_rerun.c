@@ -28,19 +28,6 @@ typedef struct {
 
 /* -- what is asked for ---------------------------------------------------- */
 
-static dur_rc_t
-dur_rerun_refuse(dur_engine_t *e, dur_reply_t *reply, uint16_t status,
-    const char *text)
-{
-    reply->rc = DUR_EINVAL;
-    reply->status = status;
-    reply->body = dur_str_c(dur_arena_printf(e->arena, "{\"error\":\"%s\","
-                                             "\"status\":%u}", text, status));
-
-    return reply->body.data ? DUR_OK : DUR_ENOMEM;
-}
-
-
 /* The step by its hash, or by the id that the code gave it. */
 static dur_rc_t
 dur_rerun_find(dur_engine_t *e, dur_rerun_t *x, dur_str_t id,
@@ -97,7 +84,7 @@ dur_rerun_body(dur_engine_t *e, dur_rerun_t *x, dur_str_t body,
 
     root = dur_json_parse(body, &err);
 
-    *text = "from_step must be an object with the string \\\"stepID\\\"";
+    *text = "from_step must be an object with the string \"stepID\"";
 
     value = dur_json_iget(root, "stepID");
     if (value == NULL) {
@@ -491,14 +478,14 @@ dur_rerun_apply(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
     rc = dur_run_get(e->txn, &op->run, &x.old);
 
     if (rc == DUR_ENOTFOUND) {
-        return dur_rerun_refuse(e, reply, 404, "there is no such run");
+        return dur_state_refuse(e, reply, 404, "there is no such run");
     }
     if (rc != DUR_OK) {
         return rc;
     }
 
     if (x.old.flags & DUR_RUN_F_ENDPOINT) {
-        return dur_rerun_refuse(e, reply, 409, "a durable endpoint runs for "
+        return dur_state_refuse(e, reply, 409, "a durable endpoint runs for "
                                 "the request of its client: it cannot be run "
                                 "again");
     }
@@ -506,7 +493,7 @@ dur_rerun_apply(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
     fn = dur_registry_function(&e->registry, x.old.function);
 
     if (fn == NULL || fn->archived) {
-        return dur_rerun_refuse(e, reply, 409, "the function of the run is "
+        return dur_state_refuse(e, reply, 409, "the function of the run is "
                                 "archived: no app has it any more");
     }
 
@@ -514,10 +501,10 @@ dur_rerun_apply(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
         rc = dur_rerun_body(e, &x, op->body, &text);
 
         if (rc == DUR_EINVAL) {
-            return dur_rerun_refuse(e, reply, 400, text);
+            return dur_state_refuse(e, reply, 400, "%s", text);
         }
         if (rc == DUR_ENOTFOUND) {
-            return dur_rerun_refuse(e, reply, 404, "the run has no such "
+            return dur_state_refuse(e, reply, 404, "the run has no such "
                                     "step");
         }
         if (rc != DUR_OK) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 #include "engine/dur_state.h"
+#include "engine/dur_json.h"
 #include "engine/dur_ulid.h"
 
 #include <stdarg.h>
@@ -42,6 +43,34 @@ dur_state_log(dur_engine_t *e, unsigned level, const char *fmt, ...)
         effect->level = (uint8_t) level;
         effect->text = dur_arena_copy(e->arena, dur_str_c(text));
     }
+}
+
+
+dur_rc_t
+dur_state_refuse(dur_engine_t *e, dur_reply_t *reply, unsigned status,
+    const char *fmt, ...)
+{
+    char       text[1024];
+    va_list    ap;
+    dur_buf_t  b;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+
+    dur_buf_init(&b, 8 * sizeof(text));
+    dur_buf_addz(&b, "{\"error\":");
+    dur_json_write_string(&b, dur_str_c(text));
+    dur_buf_addf(&b, ",\"status\":%u}", status);
+
+    reply->rc = DUR_EINVAL;
+    reply->status = (uint16_t) status;
+    reply->body = b.failed ? dur_str_null
+                           : dur_arena_copy(e->arena, dur_buf_str(&b));
+
+    dur_buf_deinit(&b);
+
+    return reply->body.data ? DUR_OK : DUR_ENOMEM;
 }
 
 

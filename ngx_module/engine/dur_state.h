@@ -13,6 +13,7 @@
 #define DUR_STATE_H
 
 #include "engine/dur_base.h"
+#include "engine/dur_cancellation_rule.h"
 #include "engine/dur_codec.h"
 #include "engine/dur_config.h"
 #include "engine/dur_engine.h"
@@ -43,6 +44,7 @@ struct dur_engine_s {
     dur_config_t        conf;
     dur_registry_t      registry;
     dur_counters_t      counters;
+    dur_cancellations_t cancellations;
 
     uint64_t            epoch;
     uint8_t             store_id[16];
@@ -75,6 +77,11 @@ dur_effect_t *dur_state_effect(dur_engine_t *e, dur_effect_type_t type);
 /* A line for the log; the text is formatted into the batch's arena. */
 void dur_state_log(dur_engine_t *e, unsigned level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The op is refused: {"error": text, "status": status} and rc DUR_EINVAL. */
+dur_rc_t dur_state_refuse(dur_engine_t *e, dur_reply_t *reply,
+    unsigned status, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* The op's pseudo-random sequence: deterministic, seeded by its entropy. */
 uint64_t dur_state_random(dur_engine_t *e);

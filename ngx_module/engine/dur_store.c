@@ -64,6 +64,7 @@ static const struct {
     [DUR_T_FLOW] =      { "flow", 0 },
     [DUR_T_TARGET] =    { "target", 0 },
     [DUR_T_UPLOAD] =    { "upload", 0 },
+    [DUR_T_CANCELLATION] = { "cancellation", 0 },
 };
 
 

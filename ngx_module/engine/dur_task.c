@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 #include "engine/dur_task.h"
-#include "engine/dur_cancellation.h"
+#include "engine/dur_cancellation_rule.h"
 #include "engine/dur_event.h"
 #include "engine/dur_rerun.h"
 #include "engine/dur_retention.h"
