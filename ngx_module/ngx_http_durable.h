@@ -42,6 +42,8 @@ typedef struct ngx_http_durable_route_s  ngx_http_durable_route_t;
 
 typedef ngx_int_t (*ngx_http_durable_handler_pt)(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
+typedef dur_rc_t (*ngx_http_durable_query_pt)(dur_store_t *s,
+    const dur_ulid_t *id, dur_buf_t *out);
 typedef void (*ngx_http_durable_reply_pt)(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_rc_t rc, dur_reply_t *reply);
 
@@ -82,6 +84,8 @@ typedef struct {
     ngx_str_t                      kind;    /* "dev" or "cloud" */
     ngx_http_durable_scratch_t     scratch;
     unsigned                       warned:1;
+    unsigned                       realtime:1;  /* said once that nobody
+                                                   listens */
 } ngx_http_durable_main_conf_t;
 
 
@@ -137,6 +141,7 @@ struct ngx_http_durable_ctx_s {
     unsigned                       replace:1;
     unsigned                       replaced:1;
     unsigned                       events:1;    /* errors have "ids" */
+    unsigned                       v2:1;        /* the words of 8.5 */
     unsigned                       seeded:1;
     unsigned                       unseeded:1;
 };
@@ -169,6 +174,10 @@ ngx_int_t ngx_http_durable_secret(ngx_conf_t *cf, ngx_str_t *value,
 /* ngx_http_durable_server.c */
 ngx_int_t ngx_http_durable_server_handler(ngx_http_request_t *r);
 ngx_http_durable_ctx_t *ngx_http_durable_ctx(ngx_http_request_t *r);
+ngx_uint_t ngx_http_durable_match(ngx_str_t *pattern, ngx_str_t *uri,
+    ngx_str_t *args);
+ngx_int_t ngx_http_durable_no_route(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, ngx_uint_t allowed);
 
 /* ngx_http_durable_auth.c */
 ngx_int_t ngx_http_durable_auth(ngx_http_request_t *r,
@@ -219,8 +228,6 @@ ngx_int_t ngx_http_durable_batch_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 ngx_int_t ngx_http_durable_actions_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
-ngx_int_t ngx_http_durable_events_handler(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx);
 ngx_int_t ngx_http_durable_one_event_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 ngx_int_t ngx_http_durable_event_runs_handler(ngx_http_request_t *r,
@@ -229,13 +236,55 @@ ngx_int_t ngx_http_durable_run_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 ngx_int_t ngx_http_durable_history_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
-ngx_int_t ngx_http_durable_arg(ngx_http_request_t *r, const char *name,
-    ngx_str_t *value);
-ngx_int_t ngx_http_durable_functions_handler(ngx_http_request_t *r,
+ngx_int_t ngx_http_durable_tree_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_jobs_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_step_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 ngx_int_t ngx_http_durable_cancel_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 ngx_int_t ngx_http_durable_cancel_v0_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_cancel(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, ngx_http_durable_reply_pt reply);
+ngx_int_t ngx_http_durable_by_id(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, const char *what, ngx_uint_t envelope,
+    ngx_http_durable_query_pt query);
+ngx_int_t ngx_http_durable_id(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_ulid_t *id);
+dur_buf_t *ngx_http_durable_answer(ngx_http_durable_ctx_t *ctx,
+    ngx_uint_t envelope);
+ngx_int_t ngx_http_durable_found(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_rc_t rc, const dur_query_page_t *page,
+    ngx_uint_t envelope);
+
+/* ngx_http_durable_list.c */
+ngx_int_t ngx_http_durable_arg(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value);
+ngx_int_t ngx_http_durable_events_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_runs_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_list_runs(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_query_list_t *want);
+ngx_int_t ngx_http_durable_app_functions_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_functions_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_apps_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+
+/* ngx_http_durable_accept.c */
+ngx_int_t ngx_http_durable_traces_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_publish_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_metadata_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+
+/* ngx_http_durable_v2.c */
+ngx_int_t ngx_http_durable_v2_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 
 /* ngx_http_durable_status.c */
@@ -257,6 +306,7 @@ ngx_int_t ngx_http_durable_send_copy(ngx_http_request_t *r,
 ngx_int_t ngx_http_durable_error(ngx_http_request_t *r, ngx_uint_t status,
     const char *fmt, ...);
 ngx_int_t ngx_http_durable_unavailable(ngx_http_request_t *r);
+const char *ngx_http_durable_error_code(ngx_uint_t status);
 ngx_int_t ngx_http_durable_error_rc(ngx_http_request_t *r, dur_rc_t rc);
 ngx_int_t ngx_http_durable_header(ngx_http_request_t *r, const char *name,
     ngx_str_t *value);

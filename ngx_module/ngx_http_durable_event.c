@@ -13,6 +13,8 @@ static void ngx_http_durable_event_reply(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_rc_t rc, dur_reply_t *reply);
 static ngx_int_t ngx_http_durable_event_ids(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
+static ngx_int_t ngx_http_durable_event_ids_v2(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
 
 
 /* POST /e/{key} */
@@ -106,6 +108,10 @@ ngx_http_durable_event_ids(ngx_http_request_t *r,
     ngx_str_t    body;
     ngx_uint_t   i;
 
+    if (ctx->v2) {
+        return ngx_http_durable_event_ids_v2(r, ctx);
+    }
+
     p = ngx_pnalloc(r->pool, sizeof("{\"ids\":[],\"status\":200}")
                              + ctx->nids * (DUR_ULID_TEXT_LEN + 3));
     if (p == NULL) {
@@ -135,4 +141,29 @@ ngx_http_durable_event_ids(ngx_http_request_t *r,
     body.len = p - body.data;
 
     return ngx_http_durable_send(r, NGX_HTTP_OK, &body);
+}
+
+
+/* {"data":{"ids":["<ulid>",...]},"metadata":...} */
+
+static ngx_int_t
+ngx_http_durable_event_ids_v2(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx)
+{
+    char         id[DUR_ULID_TEXT_LEN + 1];
+    dur_buf_t   *b;
+    ngx_uint_t   i;
+
+    b = ngx_http_durable_answer(ctx, 1);
+
+    dur_buf_addz(b, "{\"ids\":[");
+
+    for (i = 0; i < ctx->nids; i++) {
+        dur_ulid_text(&ctx->ids[i], id);
+        dur_buf_addf(b, i ? ",\"%s\"" : "\"%s\"", id);
+    }
+
+    dur_buf_addz(b, "]}");
+
+    return ngx_http_durable_found(r, ctx, DUR_OK, NULL, 1);
 }

@@ -122,6 +122,7 @@ static ngx_int_t
 ngx_http_durable_replace(ngx_http_request_t *r)
 {
     u_char                   *p;
+    const char               *code;
     ngx_http_durable_ctx_t   *ctx;
     ngx_http_durable_page_t  *page;
 
@@ -133,17 +134,27 @@ ngx_http_durable_replace(ngx_http_request_t *r)
         }
     }
 
-    p = ngx_pnalloc(r->pool, ngx_strlen(page->text)
-                             + sizeof("{\"error\":\"\",\"status\":}")
+    code = ngx_http_durable_error_code(r->headers_out.status);
+
+    p = ngx_pnalloc(r->pool, sizeof("{\"errors\":[{\"code\":\"\",\"message\":"
+                                    "\"\"}]}")
+                             + ngx_strlen(page->text) + ngx_strlen(code)
                              + NGX_INT_T_LEN);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     ctx->error.data = p;
-    ctx->error.len = ngx_sprintf(p, "{\"error\":\"%s\",\"status\":%ui}",
-                                 page->text, r->headers_out.status)
-                     - p;
+
+    if (ctx->v2) {
+        p = ngx_sprintf(p, "{\"errors\":[{\"code\":\"%s\",\"message\":\"%s\""
+                           "}]}", code, page->text);
+    } else {
+        p = ngx_sprintf(p, "{\"error\":\"%s\",\"status\":%ui}",
+                        page->text, r->headers_out.status);
+    }
+
+    ctx->error.len = p - ctx->error.data;
     ctx->replace = 1;
 
     if (page->retry

@@ -113,7 +113,7 @@ ngx_http_durable_send_typed(ngx_http_request_t *r, ngx_uint_t status,
 }
 
 
-/* The standard error body (protocol 0); for events that of protocol 1.6. */
+/* The standard error body (protocol 0), or that of protocol 1.6 or 8.5. */
 
 ngx_int_t
 ngx_http_durable_error(ngx_http_request_t *r, ngx_uint_t status,
@@ -169,6 +169,12 @@ ngx_http_durable_error_body(ngx_http_request_t *r,
         dur_json_write_string(b, dur_str_make(text->data, text->len));
         dur_buf_addz(b, "}");
 
+    } else if (ctx->v2) {
+        dur_buf_addf(b, "{\"errors\":[{\"code\":\"%s\",\"message\":",
+                     ngx_http_durable_error_code(status));
+        dur_json_write_string(b, dur_str_make(text->data, text->len));
+        dur_buf_addz(b, "}]}");
+
     } else {
         dur_buf_addz(b, "{\"error\":");
         dur_json_write_string(b, dur_str_make(text->data, text->len));
@@ -188,6 +194,44 @@ ngx_http_durable_error_body(ngx_http_request_t *r,
     ngx_memcpy(body->data, b->data, b->len);
 
     return NGX_OK;
+}
+
+
+/* The word for a status (protocol 8.5). */
+
+const char *
+ngx_http_durable_error_code(ngx_uint_t status)
+{
+    switch (status) {
+
+    case NGX_HTTP_UNAUTHORIZED:
+        return "unauthorized";
+
+    case NGX_HTTP_FORBIDDEN:
+        return "forbidden";
+
+    case NGX_HTTP_NOT_FOUND:
+        return "not_found";
+
+    case NGX_HTTP_NOT_ALLOWED:
+        return "method_not_allowed";
+
+    case NGX_HTTP_CONFLICT:
+        return "conflict";
+
+    case NGX_HTTP_REQUEST_ENTITY_TOO_LARGE:
+        return "too_large";
+
+    case NGX_HTTP_NOT_IMPLEMENTED:
+        return "not_implemented";
+
+    case NGX_HTTP_SERVICE_UNAVAILABLE:
+        return "unavailable";
+
+    default:
+        return status < NGX_HTTP_INTERNAL_SERVER_ERROR ? "invalid_request"
+                                                       : "internal_error";
+    }
 }
 
 

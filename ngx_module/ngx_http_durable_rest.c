@@ -5,35 +5,19 @@
 
 
 /*
- * What can be read (protocol 2.4, 4.7, 8.1): a short read transaction each,
- * its JSON in the scratch buffer, and the envelope around it.
+ * What can be read by its id (protocol 4.7, 8.1): a short read transaction
+ * each, its JSON in the scratch buffer, and the envelope around it.
  */
 
 
 #include "ngx_http_durable.h"
 
 
-#define NGX_HTTP_DURABLE_GONE       410
-#define NGX_HTTP_DURABLE_LIMIT      20
-#define NGX_HTTP_DURABLE_LIMIT_MAX  51
+#define NGX_HTTP_DURABLE_GONE  410
 
 
-typedef dur_rc_t (*ngx_http_durable_query_pt)(dur_store_t *s,
-    const dur_ulid_t *id, dur_buf_t *out);
-
-
-static ngx_int_t ngx_http_durable_by_id(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx, const char *what, ngx_uint_t envelope,
-    ngx_http_durable_query_pt query);
-static ngx_int_t ngx_http_durable_id(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx, dur_ulid_t *id);
-static void ngx_http_durable_envelope_end(dur_buf_t *b);
-static ngx_int_t ngx_http_durable_found(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx, dur_rc_t rc, ngx_uint_t envelope);
-static ngx_int_t ngx_http_durable_arg_time(ngx_http_request_t *r,
-    const char *name, int64_t *ms);
-static ngx_int_t ngx_http_durable_cancel(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx, ngx_http_durable_reply_pt reply);
+static void ngx_http_durable_metadata(dur_buf_t *b, ngx_uint_t v2,
+    const dur_query_page_t *page);
 static void ngx_http_durable_cancel_reply(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_rc_t rc, dur_reply_t *reply);
 
@@ -109,9 +93,74 @@ ngx_http_durable_history_handler(ngx_http_request_t *r,
 }
 
 
+/* GET /v1/runs/{id}/tree */
+
+ngx_int_t
+ngx_http_durable_tree_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx)
+{
+    return ngx_http_durable_by_id(r, ctx, "run", 1, dur_query_tree);
+}
+
+
+/* GET /v1/runs/{id}/jobs */
+
+ngx_int_t
+ngx_http_durable_jobs_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx)
+{
+    return ngx_http_durable_by_id(r, ctx, "run", 1, dur_query_jobs);
+}
+
+
+/* GET /v1/runs/{id}/steps/{hash} */
+
+ngx_int_t
+ngx_http_durable_step_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx)
+{
+    dur_rc_t      rc;
+    dur_buf_t    *b;
+    dur_ulid_t    id;
+    dur_hash_t    step;
+    dur_store_t  *store;
+
+    if (ngx_http_durable_id(r, ctx, &id) != NGX_OK) {
+        return ngx_http_durable_error(r, NGX_HTTP_BAD_REQUEST,
+                                      "\"%V\" is not a ULID", &ctx->args[0]);
+    }
+
+    if (dur_hash_parse(dur_str_make(ctx->args[1].data, ctx->args[1].len),
+                       &step)
+        != DUR_OK)
+    {
+        return ngx_http_durable_error(r, NGX_HTTP_BAD_REQUEST,
+                                      "\"%V\" is not the hashed id of a step",
+                                      &ctx->args[1]);
+    }
+
+    store = ngx_durable_store();
+
+    if (store == NULL) {
+        return ngx_http_durable_unavailable(r);
+    }
+
+    b = ngx_http_durable_answer(ctx, 1);
+    rc = dur_query_step(store, &id, &step, b);
+
+    if (rc == DUR_ENOTFOUND) {
+        return ngx_http_durable_error(r, NGX_HTTP_NOT_FOUND,
+                                      "there is no step %V of a run %V",
+                                      &ctx->args[1], &ctx->args[0]);
+    }
+
+    return ngx_http_durable_found(r, ctx, rc, NULL, 1);
+}
+
+
 /* `what` is what a 404 names; without it a run that is gone is a 410. */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_durable_by_id(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
     const char *what, ngx_uint_t envelope, ngx_http_durable_query_pt query)
 {
@@ -131,17 +180,11 @@ ngx_http_durable_by_id(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
         return ngx_http_durable_unavailable(r);
     }
 
-    b = &ctx->conf->scratch.text;
-    dur_buf_reset(b);
-
-    if (envelope) {
-        dur_buf_addz(b, "{\"data\":");
-    }
-
+    b = ngx_http_durable_answer(ctx, envelope);
     rc = query(store, &id, b);
 
     if (rc != DUR_ENOTFOUND) {
-        return ngx_http_durable_found(r, ctx, rc, envelope);
+        return ngx_http_durable_found(r, ctx, rc, NULL, envelope);
     }
 
     if (what == NULL) {
@@ -155,7 +198,7 @@ ngx_http_durable_by_id(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_durable_id(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
     dur_ulid_t *id)
 {
@@ -169,20 +212,46 @@ ngx_http_durable_id(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
 }
 
 
-static ngx_int_t
-ngx_http_durable_found(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
-    dur_rc_t rc, ngx_uint_t envelope)
+/* The buffer of an answer, with the beginning of its envelope. */
+
+dur_buf_t *
+ngx_http_durable_answer(ngx_http_durable_ctx_t *ctx, ngx_uint_t envelope)
 {
     dur_buf_t  *b;
 
     b = &ctx->conf->scratch.text;
+    dur_buf_reset(b);
+
+    if (envelope) {
+        dur_buf_addz(b, "{\"data\":");
+    }
+
+    return b;
+}
+
+
+/* Ends the answer and sends it, or what the query said instead. */
+
+ngx_int_t
+ngx_http_durable_found(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
+    dur_rc_t rc, const dur_query_page_t *page, ngx_uint_t envelope)
+{
+    dur_buf_t  *b;
+
+    b = &ctx->conf->scratch.text;
+
+    if (rc == DUR_ETOOBIG) {
+        return ngx_http_durable_error(r, NGX_HTTP_INTERNAL_SERVER_ERROR,
+                                      "the answer is larger than this server "
+                                      "can give");
+    }
 
     if (rc != DUR_OK) {
         return ngx_http_durable_error_rc(r, rc);
     }
 
     if (envelope) {
-        ngx_http_durable_envelope_end(b);
+        ngx_http_durable_metadata(b, ctx->v2, page);
     }
 
     if (b->failed) {
@@ -193,197 +262,56 @@ ngx_http_durable_found(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
 }
 
 
+/* What follows the data (protocol 0, 8.5). */
+
 static void
-ngx_http_durable_envelope_end(dur_buf_t *b)
+ngx_http_durable_metadata(dur_buf_t *b, ngx_uint_t v2,
+    const dur_query_page_t *page)
 {
-    char        text[32];
+    char        text[32], cursor[DUR_ULID_TEXT_LEN + 3];
     ngx_time_t  *tp;
 
     tp = ngx_timeofday();
 
     dur_rfc3339_text((int64_t) tp->sec * 1000 + tp->msec, text);
 
-    dur_buf_addf(b, ",\"metadata\":{\"fetched_at\":\"%s\"}}", text);
-}
+    dur_buf_addf(b, v2 ? ",\"metadata\":{\"fetchedAt\":\"%s\","
+                         "\"cachedUntil\":null"
+                       : ",\"metadata\":{\"fetched_at\":\"%s\"", text);
 
-
-/* GET /v1/events?limit=&cursor=&received_after=&received_before=&name= */
-
-ngx_int_t
-ngx_http_durable_events_handler(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx)
-{
-    dur_buf_t           *b;
-    ngx_int_t            n;
-    ngx_str_t            value;
-    dur_ulid_t           cursor;
-    dur_store_t         *store;
-    dur_query_events_t   query;
-
-    ngx_memzero(&query, sizeof(dur_query_events_t));
-
-    query.limit = NGX_HTTP_DURABLE_LIMIT;
-    query.before_ms = INT64_MAX;
-
-    if (ngx_http_durable_arg(r, "limit", &value) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (page == NULL) {
+        dur_buf_addz(b, "}}");
+        return;
     }
 
-    if (value.len) {
-        n = ngx_atoi(value.data, value.len);
+    ngx_memcpy(cursor, "null", 5);
 
-        if (n == NGX_ERROR || n < 1 || n > NGX_HTTP_DURABLE_LIMIT_MAX) {
-            return ngx_http_durable_error(r, NGX_HTTP_BAD_REQUEST,
-                                          "limit must be a number from 1 to "
-                                          "%d", NGX_HTTP_DURABLE_LIMIT_MAX);
-        }
-
-        query.limit = n;
+    if (page->more) {
+        dur_ulid_text(&page->cursor, cursor + 1);
+        cursor[0] = '"';
+        cursor[DUR_ULID_TEXT_LEN + 1] = '"';
+        cursor[DUR_ULID_TEXT_LEN + 2] = '\0';
     }
 
-    if (ngx_http_durable_arg(r, "cursor", &value) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (v2) {
+        dur_buf_addf(b, "},\"page\":{\"cursor\":%s,\"hasMore\":%s,"
+                        "\"limit\":%u}}",
+                     cursor, page->more ? "true" : "false", page->limit);
+        return;
     }
 
-    if (value.len) {
-        if (dur_ulid_parse(dur_str_make(value.data, value.len), &cursor)
-            != DUR_OK)
-        {
-            return ngx_http_durable_error(r, NGX_HTTP_BAD_REQUEST,
-                                          "cursor must be a ULID");
-        }
+    dur_buf_addf(b, ",\"cursor\":%s,\"scanned\":{\"rows\":%u,\"newest\":",
+                 cursor, page->scanned);
 
-        query.cursor = &cursor;
+    if (page->scanned) {
+        dur_rfc3339_text(page->newest, text);
+        dur_buf_addf(b, "\"%s\",\"oldest\":", text);
+        dur_rfc3339_text(page->oldest, text);
+        dur_buf_addf(b, "\"%s\"}}}", text);
+
+    } else {
+        dur_buf_addz(b, "null,\"oldest\":null}}}");
     }
-
-    if (ngx_http_durable_arg_time(r, "received_after", &query.after_ms)
-        != NGX_OK)
-    {
-        return ngx_http_durable_error(r, NGX_HTTP_BAD_REQUEST,
-                                      "received_after must be an RFC 3339 "
-                                      "time");
-    }
-
-    if (ngx_http_durable_arg_time(r, "received_before", &query.before_ms)
-        != NGX_OK)
-    {
-        return ngx_http_durable_error(r, NGX_HTTP_BAD_REQUEST,
-                                      "received_before must be an RFC 3339 "
-                                      "time");
-    }
-
-    if (ngx_http_durable_arg(r, "name", &value) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    query.name = dur_str_make(value.data, value.len);
-
-    store = ngx_durable_store();
-
-    if (store == NULL) {
-        return ngx_http_durable_unavailable(r);
-    }
-
-    b = &ctx->conf->scratch.text;
-    dur_buf_reset(b);
-
-    dur_buf_addz(b, "{\"data\":");
-
-    return ngx_http_durable_found(r, ctx, dur_query_events(store, &query, b),
-                                  1);
-}
-
-
-/* The value of an argument, decoded; empty when it is not there. */
-
-ngx_int_t
-ngx_http_durable_arg(ngx_http_request_t *r, const char *name,
-    ngx_str_t *value)
-{
-    u_char     *dst, *src;
-    ngx_str_t   raw;
-
-    ngx_str_null(value);
-
-    if (ngx_http_arg(r, (u_char *) name, ngx_strlen(name), &raw) != NGX_OK
-        || raw.len == 0)
-    {
-        return NGX_OK;
-    }
-
-    value->data = ngx_pnalloc(r->pool, raw.len);
-    if (value->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    dst = value->data;
-    src = raw.data;
-
-    ngx_unescape_uri(&dst, &src, raw.len, 0);
-
-    value->len = dst - value->data;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_durable_arg_time(ngx_http_request_t *r, const char *name,
-    int64_t *ms)
-{
-    ngx_str_t  value;
-
-    if (ngx_http_durable_arg(r, name, &value) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (value.len == 0) {
-        return NGX_OK;
-    }
-
-    if (dur_rfc3339_parse(dur_str_make(value.data, value.len), ms) != DUR_OK) {
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
-/* GET /v1/apps/{name}/functions */
-
-ngx_int_t
-ngx_http_durable_functions_handler(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx)
-{
-    dur_rc_t      rc;
-    dur_buf_t    *b;
-    ngx_str_t    *app;
-    dur_store_t  *store;
-
-    app = &ctx->args[0];
-
-    if (app->len == 0) {
-        return ngx_http_durable_error(r, NGX_HTTP_BAD_REQUEST,
-                                      "the name of the app is empty");
-    }
-
-    store = ngx_durable_store();
-
-    if (store == NULL) {
-        return ngx_http_durable_unavailable(r);
-    }
-
-    b = &ctx->conf->scratch.text;
-    dur_buf_reset(b);
-
-    rc = dur_query_functions(store, dur_str_make(app->data, app->len), b);
-
-    if (rc == DUR_ENOTFOUND) {
-        return ngx_http_durable_error(r, NGX_HTTP_NOT_FOUND,
-                                      "there is no app \"%V\"", app);
-    }
-
-    return ngx_http_durable_found(r, ctx, rc, 0);
 }
 
 
@@ -407,7 +335,7 @@ ngx_http_durable_cancel_v0_handler(ngx_http_request_t *r,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_durable_cancel(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
     ngx_http_durable_reply_pt reply)
 {

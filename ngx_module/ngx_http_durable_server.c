@@ -9,10 +9,6 @@
 
 static ngx_int_t ngx_http_durable_dispatch(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
-static ngx_uint_t ngx_http_durable_match(ngx_str_t *pattern, ngx_str_t *uri,
-    ngx_str_t *args);
-static ngx_int_t ngx_http_durable_no_route(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx, ngx_uint_t allowed);
 static ngx_int_t ngx_http_durable_options(ngx_http_request_t *r,
     ngx_uint_t allowed);
 static ngx_int_t ngx_http_durable_methods(ngx_http_request_t *r,
@@ -24,7 +20,9 @@ static ngx_int_t ngx_http_durable_later_handler(ngx_http_request_t *r,
 #define NGX_HTTP_DURABLE_READS_BODY(h)                                        \
     ((h) == ngx_http_durable_event_handler                                    \
      || (h) == ngx_http_durable_register_handler                              \
-     || (h) == ngx_http_durable_checkpoint_handler)
+     || (h) == ngx_http_durable_checkpoint_handler                            \
+     || (h) == ngx_http_durable_metadata_handler                              \
+     || (h) == ngx_http_durable_v2_handler)
 
 
 /*
@@ -79,8 +77,49 @@ static const ngx_http_durable_route_t  ngx_http_durable_routes[] = {
     { NGX_HTTP_GET, ngx_string("/v1/runs/*/history"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_history_handler },
 
+    { NGX_HTTP_GET, ngx_string("/v1/runs"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_runs_handler },
+
+    { NGX_HTTP_GET, ngx_string("/v1/runs/*/tree"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_tree_handler },
+
+    { NGX_HTTP_GET, ngx_string("/v1/runs/*/steps/*"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_step_handler },
+
+    { NGX_HTTP_GET, ngx_string("/v1/runs/*/jobs"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_jobs_handler },
+
+    { NGX_HTTP_POST, ngx_string("/v1/runs/*/metadata"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_metadata_handler },
+
+    { NGX_HTTP_GET, ngx_string("/v1/apps"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_apps_handler },
+
     { NGX_HTTP_GET, ngx_string("/v1/apps/*/functions"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_app_functions_handler },
+
+    { NGX_HTTP_GET, ngx_string("/v1/functions"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_functions_handler },
+
+    { NGX_HTTP_POST, ngx_string("/v1/realtime/publish"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_publish_handler },
+
+    { NGX_HTTP_POST, ngx_string("/v1/realtime/publish/tee"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_publish_handler },
+
+    { NGX_HTTP_POST, ngx_string("/v1/traces/userland"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_traces_handler },
+
+    { NGX_HTTP_POST, ngx_string("/dev/traces"),
+      NGX_HTTP_DURABLE_OPEN, ngx_http_durable_traces_handler },
+
+    { NGX_HTTP_GET|NGX_HTTP_POST|NGX_HTTP_PUT|NGX_HTTP_PATCH|NGX_HTTP_DELETE,
+      ngx_string("/api/v2/**"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_v2_handler },
+
+    { NGX_HTTP_GET|NGX_HTTP_POST|NGX_HTTP_PUT|NGX_HTTP_PATCH|NGX_HTTP_DELETE,
+      ngx_string("/v2/**"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_v2_handler },
 
     /* known, and answered with 501 until they are there */
 
@@ -120,12 +159,6 @@ static const ngx_http_durable_route_t  ngx_http_durable_routes[] = {
     { NGX_HTTP_POST, ngx_string("/v1/signals"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },
 
-    { NGX_HTTP_GET, ngx_string("/v1/runs/*/jobs"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },
-
-    { NGX_HTTP_POST, ngx_string("/v1/runs/*/metadata"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },
-
     { NGX_HTTP_GET|NGX_HTTP_POST, ngx_string("/v1/cancellations"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },
 
@@ -135,31 +168,11 @@ static const ngx_http_durable_route_t  ngx_http_durable_routes[] = {
     { NGX_HTTP_POST, ngx_string("/v1/realtime/token"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },
 
-    { NGX_HTTP_POST, ngx_string("/v1/realtime/publish"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },
-
-    { NGX_HTTP_POST, ngx_string("/v1/realtime/publish/tee"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },
-
     { NGX_HTTP_GET, ngx_string("/v1/realtime/connect"),
       NGX_HTTP_DURABLE_OPEN, ngx_http_durable_later_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/realtime/sse"),
       NGX_HTTP_DURABLE_OPEN, ngx_http_durable_later_handler },
-
-    { NGX_HTTP_POST, ngx_string("/v1/traces/userland"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },
-
-    { NGX_HTTP_POST, ngx_string("/dev/traces"),
-      NGX_HTTP_DURABLE_OPEN, ngx_http_durable_later_handler },
-
-    { NGX_HTTP_GET|NGX_HTTP_POST|NGX_HTTP_PUT|NGX_HTTP_PATCH|NGX_HTTP_DELETE,
-      ngx_string("/api/v2/**"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },
-
-    { NGX_HTTP_GET|NGX_HTTP_POST|NGX_HTTP_PUT|NGX_HTTP_PATCH|NGX_HTTP_DELETE,
-      ngx_string("/v2/**"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },
 
     { 0, ngx_null_string, NGX_HTTP_DURABLE_OPEN, NULL }
 };
@@ -278,6 +291,8 @@ ngx_http_durable_ctx(ngx_http_request_t *r)
 
         ctx->request = r;
         ctx->conf = ngx_http_get_module_main_conf(r, ngx_http_durable_module);
+        ctx->v2 = ngx_strncmp(r->uri.data, "/v2/", 4) == 0
+                  || ngx_strncmp(r->uri.data, "/api/v2/", 8) == 0;
 
         ngx_http_set_ctx(r, ctx, ngx_http_durable_module);
     }
@@ -286,7 +301,7 @@ ngx_http_durable_ctx(ngx_http_request_t *r)
 }
 
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_durable_match(ngx_str_t *pattern, ngx_str_t *uri, ngx_str_t *args)
 {
     u_char  *p, *u, *pe, *ue;
@@ -327,7 +342,7 @@ ngx_http_durable_match(ngx_str_t *pattern, ngx_str_t *uri, ngx_str_t *args)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_durable_no_route(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
     ngx_uint_t allowed)
 {

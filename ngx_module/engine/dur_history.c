@@ -91,6 +91,7 @@ dur_history_add(dur_engine_t *e, dur_run_t *run, const dur_history_t *h)
     dur_enc_u64(&w, h->duration);
     dur_enc_u64(&w, (uint64_t) h->at);
     dur_enc_raw(&w, h->step.b, DUR_HASH_LEN);
+    dur_enc_raw(&w, h->reported.b, DUR_HASH_LEN);
     dur_enc_end(&w);
 
     dur_enc_str(&w, error);
@@ -119,6 +120,7 @@ dur_history_decode(dur_str_t row, dur_history_t *h)
     h->duration = dur_dec_u64(&r);
     h->at = (int64_t) dur_dec_u64(&r);
     dur_dec_raw(&r, h->step.b, DUR_HASH_LEN);
+    dur_dec_raw(&r, h->reported.b, DUR_HASH_LEN);
     dur_dec_end(&r);
 
     h->error = dur_dec_str(&r);

@@ -33,6 +33,8 @@ typedef struct {
     uint64_t    duration;       /* us */
     int64_t     at;             /* RETRY: when */
     dur_hash_t  step;
+    dur_hash_t  reported;       /* the last step that the answer brought a
+                                   result of, or zero */
     dur_str_t   error;          /* first bytes of it */
 } dur_history_t;
 

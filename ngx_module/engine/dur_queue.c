@@ -398,6 +398,37 @@ dur_queue_remove(dur_engine_t *e, uint32_t app, int64_t score, uint64_t id,
 }
 
 
+dur_table_t
+dur_queue_find(dur_txn_t *t, dur_item_t *item)
+{
+    uint8_t    key[DUR_READY_KEY];
+    dur_str_t  row;
+
+    if (dur_txn_get(t, DUR_T_LEASE, dur_lease_key(key, item->id), &row)
+        == DUR_OK)
+    {
+        return dur_item_decode(row, item) == DUR_OK ? DUR_T_LEASE : DUR_T_MAX;
+    }
+
+    if (dur_txn_get(t, DUR_T_READY,
+                    dur_ready_key(key, item->app, item->score, item->id),
+                    &row)
+        == DUR_OK)
+    {
+        return dur_item_decode(row, item) == DUR_OK ? DUR_T_READY : DUR_T_MAX;
+    }
+
+    dur_put64(key, (uint64_t) item->due);
+    dur_put64(key + 8, item->id);
+
+    if (dur_txn_get(t, DUR_T_TIMER, dur_str_make(key, 16), &row) == DUR_OK) {
+        return dur_item_decode(row, item) == DUR_OK ? DUR_T_TIMER : DUR_T_MAX;
+    }
+
+    return DUR_T_MAX;
+}
+
+
 /* -- inventory ------------------------------------------------------------ */
 
 static bool

@@ -78,6 +78,13 @@ dur_rc_t dur_queue_release(dur_engine_t *e, const dur_item_t *item);
 dur_rc_t dur_queue_remove(dur_engine_t *e, uint32_t app, int64_t score,
     uint64_t id, int64_t due);
 
+/*
+ * Reads an item wherever it is, for people: app, score, id and due (where its
+ * timer may stand) of *item say which.  DUR_T_READY, DUR_T_LEASE or
+ * DUR_T_TIMER and *item is filled; DUR_T_MAX: it is nowhere.
+ */
+dur_table_t dur_queue_find(dur_txn_t *t, dur_item_t *item);
+
 /* The op INVENTORY (design section 5): adopts what the executor holds, sends
  * or leases again what it does not, cancels what nobody knows. */
 dur_rc_t dur_queue_inventory(dur_engine_t *e, const uint8_t instance[16],

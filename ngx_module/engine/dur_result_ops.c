@@ -48,6 +48,8 @@ dur_result_memo(dur_result_t *x, const dur_answer_op_t *op, uint8_t wrap,
     dur_rc_t           rc;
     dur_step_report_t  report;
 
+    x->history.reported = op->id;
+
     dur_result_report(op, &report);
     report.wrap = wrap;
     report.output = output.len ? output : dur_str("null");
@@ -94,6 +96,8 @@ dur_result_step_error(dur_result_t *x, const dur_answer_op_t *op)
 {
     bool      exhausted;
     dur_rc_t  rc;
+
+    x->history.reported = op->id;
 
     if (!x->retry) {
         rc = dur_result_retry(x, op->name, op->message, &exhausted);

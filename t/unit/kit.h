@@ -662,9 +662,10 @@ __attribute__((unused))
 static json_t *
 kit_events(const char *name)
 {
-    json_t              *list;
-    dur_buf_t            b;
-    dur_query_events_t   want;
+    json_t            *list;
+    dur_buf_t          b;
+    dur_query_list_t   want;
+    dur_query_page_t   page;
 
     memset(&want, 0, sizeof(want));
     want.limit = 1000;
@@ -672,7 +673,8 @@ kit_events(const char *name)
     want.name = dur_str_c(name);
 
     dur_buf_init(&b, 64 << 20);
-    (void) dur_query_events(dur_engine_store(kit.engine), &want, &b);
+    (void) dur_query_events(dur_engine_store(kit.engine), &want, &page,
+                            &b);
     list = json_loadb((char *) b.data, b.len, 0, NULL);
     dur_buf_deinit(&b);
 

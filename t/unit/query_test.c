@@ -124,7 +124,8 @@ test_events(void)
     unsigned             i;
     dur_ulid_t           ids[5];
     dur_store_t         *s;
-    dur_query_events_t   q;
+    dur_query_list_t     q;
+    dur_query_page_t     page;
 
     kit_fresh();
     s = dur_engine_store(kit.engine);
@@ -138,7 +139,7 @@ test_events(void)
     q.limit = 3;
     q.before_ms = INT64_MAX;
 
-    v = parsed(dur_query_events(s, &q, &out));
+    v = parsed(dur_query_events(s, &q, &page, &out));
     is_int(json_array_size(v), 3, "a page has as many events as asked");
     dur_ulid_text(&ids[4], id);
     is_str(dur_str_c(text(json_array_get(v, 0), "internal_id")), id,
@@ -146,7 +147,7 @@ test_events(void)
     json_decref(v);
 
     q.cursor = &ids[2];
-    v = parsed(dur_query_events(s, &q, &out));
+    v = parsed(dur_query_events(s, &q, &page, &out));
     is_int(json_array_size(v), 2, "the next page begins before the cursor");
     dur_ulid_text(&ids[1], id);
     is_str(dur_str_c(text(json_array_get(v, 0), "internal_id")), id,
@@ -155,14 +156,14 @@ test_events(void)
 
     q.cursor = NULL;
     q.name = dur_str("t/other");
-    v = parsed(dur_query_events(s, &q, &out));
+    v = parsed(dur_query_events(s, &q, &page, &out));
     is_int(json_array_size(v), 1, "a name picks its events");
     json_decref(v);
 
     q.name = dur_str_null;
     q.limit = 50;
     q.after_ms = kit.now - 1500;
-    v = parsed(dur_query_events(s, &q, &out));
+    v = parsed(dur_query_events(s, &q, &page, &out));
     is_int(json_array_size(v), 2, "a time picks the later ones");
     json_decref(v);
 
