@@ -12,7 +12,10 @@
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/sha.h>
+#include <openssl/x509.h>
 
 
 #define DUR_HMAC_BLOCK  64
@@ -52,45 +55,195 @@ dur_sha256(dur_str_t s, uint8_t digest[32])
 }
 
 
-/* RFC 2104 */
+void
+dur_sha256_parts(const dur_str_t *parts, size_t n, uint8_t digest[32])
+{
+    SHA256_CTX  ctx;
+
+    SHA256_Init(&ctx);
+
+    for (size_t i = 0; i < n; i++) {
+        SHA256_Update(&ctx, parts[i].data, parts[i].len);
+    }
+
+    SHA256_Final(digest, &ctx);
+    OPENSSL_cleanse(&ctx, sizeof(ctx));
+}
+
+
+/* -- HMAC, RFC 2104 ------------------------------------------------------- */
+
+typedef union {
+    SHA_CTX     sha1;
+    SHA256_CTX  sha256;
+} dur_hash_ctx_t;
+
+
+static void
+dur_hash_begin(dur_hash_ctx_t *ctx, bool sha256)
+{
+    if (sha256) {
+        SHA256_Init(&ctx->sha256);
+    } else {
+        SHA1_Init(&ctx->sha1);
+    }
+}
+
+
+static void
+dur_hash_add(dur_hash_ctx_t *ctx, bool sha256, const void *p, size_t n)
+{
+    if (sha256) {
+        SHA256_Update(&ctx->sha256, p, n);
+    } else {
+        SHA1_Update(&ctx->sha1, p, n);
+    }
+}
+
+
+static void
+dur_hash_end(dur_hash_ctx_t *ctx, bool sha256, uint8_t digest[32])
+{
+    if (sha256) {
+        SHA256_Final(digest, &ctx->sha256);
+    } else {
+        SHA1_Final(digest, &ctx->sha1);
+    }
+}
+
+
+/* The key as one block, each byte exclusive-or'ed. */
+static void
+dur_hmac_pad(dur_hash_ctx_t *ctx, bool sha256,
+    const uint8_t block[DUR_HMAC_BLOCK], uint8_t with)
+{
+    uint8_t  pad[DUR_HMAC_BLOCK];
+
+    for (size_t i = 0; i < sizeof(pad); i++) {
+        pad[i] = block[i] ^ with;
+    }
+
+    dur_hash_begin(ctx, sha256);
+    dur_hash_add(ctx, sha256, pad, sizeof(pad));
+    OPENSSL_cleanse(pad, sizeof(pad));
+}
+
 
 void
-dur_hmac_sha256(dur_str_t key, dur_str_t a, dur_str_t b, uint8_t digest[32])
+dur_hmac_parts(bool sha256, dur_str_t key, const dur_str_t *parts, size_t n,
+    uint8_t digest[32])
 {
-    uint8_t     pad[DUR_HMAC_BLOCK], block[DUR_HMAC_BLOCK];
-    SHA256_CTX  ctx;
+    uint8_t         block[DUR_HMAC_BLOCK];
+    dur_hash_ctx_t  ctx;
 
     memset(block, 0, sizeof(block));
 
     if (key.len > sizeof(block)) {
-        dur_sha256(key, block);
+        dur_hash_begin(&ctx, sha256);
+        dur_hash_add(&ctx, sha256, key.data, key.len);
+        dur_hash_end(&ctx, sha256, block);
 
     } else if (key.len) {
         memcpy(block, key.data, key.len);
     }
 
-    for (size_t i = 0; i < sizeof(block); i++) {
-        pad[i] = block[i] ^ 0x36;
+    dur_hmac_pad(&ctx, sha256, block, 0x36);
+
+    for (size_t i = 0; i < n; i++) {
+        dur_hash_add(&ctx, sha256, parts[i].data, parts[i].len);
     }
 
-    SHA256_Init(&ctx);
-    SHA256_Update(&ctx, pad, sizeof(pad));
-    SHA256_Update(&ctx, a.data, a.len);
-    SHA256_Update(&ctx, b.data, b.len);
-    SHA256_Final(digest, &ctx);
+    dur_hash_end(&ctx, sha256, digest);
 
-    for (size_t i = 0; i < sizeof(block); i++) {
-        pad[i] = block[i] ^ 0x5c;
-    }
-
-    SHA256_Init(&ctx);
-    SHA256_Update(&ctx, pad, sizeof(pad));
-    SHA256_Update(&ctx, digest, 32);
-    SHA256_Final(digest, &ctx);
+    dur_hmac_pad(&ctx, sha256, block, 0x5c);
+    dur_hash_add(&ctx, sha256, digest, sha256 ? 32 : 20);
+    dur_hash_end(&ctx, sha256, digest);
 
     OPENSSL_cleanse(block, sizeof(block));
-    OPENSSL_cleanse(pad, sizeof(pad));
     OPENSSL_cleanse(&ctx, sizeof(ctx));
+}
+
+
+void
+dur_hmac_sha256(dur_str_t key, dur_str_t a, dur_str_t b, uint8_t digest[32])
+{
+    dur_str_t  parts[2] = { a, b };
+
+    dur_hmac_parts(true, key, parts, 2, digest);
+}
+
+
+/* -- public keys ---------------------------------------------------------- */
+
+dur_rc_t
+dur_ed25519_verify(dur_str_t key, dur_str_t message, dur_str_t signature)
+{
+    dur_rc_t     rc;
+    EVP_PKEY    *pkey;
+    EVP_MD_CTX  *ctx;
+
+    pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key.data,
+                                       key.len);
+    ctx = EVP_MD_CTX_new();
+
+    if (pkey == NULL) {
+        rc = DUR_EINVAL;
+
+    } else if (ctx == NULL
+               || EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, pkey) != 1)
+    {
+        rc = DUR_ENOMEM;
+
+    } else {
+        rc = EVP_DigestVerify(ctx, signature.data, signature.len,
+                              message.data, message.len) == 1
+             ? DUR_OK : DUR_EACCES;
+    }
+
+    EVP_MD_CTX_free(ctx);
+    EVP_PKEY_free(pkey);
+    ERR_clear_error();
+
+    return rc;
+}
+
+
+dur_rc_t
+dur_ecdsa_verify(dur_str_t key, const dur_str_t *parts, size_t n,
+    dur_str_t signature)
+{
+    size_t          i;
+    dur_rc_t        rc;
+    EVP_PKEY       *pkey;
+    EVP_MD_CTX     *ctx;
+    const uint8_t  *p = key.data;
+
+    pkey = d2i_PUBKEY(NULL, &p, (long) key.len);
+    ctx = EVP_MD_CTX_new();
+
+    if (pkey == NULL || EVP_PKEY_base_id(pkey) != EVP_PKEY_EC) {
+        rc = DUR_EINVAL;
+
+    } else if (ctx == NULL
+               || EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, pkey)
+                  != 1)
+    {
+        rc = DUR_ENOMEM;
+
+    } else {
+        for (i = 0; i < n; i++) {
+            EVP_DigestVerifyUpdate(ctx, parts[i].data, parts[i].len);
+        }
+
+        rc = EVP_DigestVerifyFinal(ctx, signature.data, signature.len) == 1
+             ? DUR_OK : DUR_EACCES;
+    }
+
+    EVP_MD_CTX_free(ctx);
+    EVP_PKEY_free(pkey);
+    ERR_clear_error();
+
+    return rc;
 }
 
 

@@ -18,6 +18,22 @@ void dur_sha256(dur_str_t s, uint8_t digest[32]);
 void dur_hmac_sha256(dur_str_t key, dur_str_t a, dur_str_t b,
     uint8_t digest[32]);            /* over a || b */
 
+/* HMAC over the parts as if they were one string; sha1 or sha256. */
+void dur_hmac_parts(bool sha256, dur_str_t key, const dur_str_t *parts,
+    size_t n, uint8_t digest[32]);
+/* SHA-256 over the parts. */
+void dur_sha256_parts(const dur_str_t *parts, size_t n, uint8_t digest[32]);
+
+/*
+ * Signatures with a public key: Ed25519 (32 raw bytes), ECDSA with SHA-256
+ * (key and signature in DER).  DUR_OK; DUR_EACCES: it is another's;
+ * DUR_EINVAL: the key is none; DUR_ENOMEM.
+ */
+dur_rc_t dur_ed25519_verify(dur_str_t key, dur_str_t message,
+    dur_str_t signature);
+dur_rc_t dur_ecdsa_verify(dur_str_t key, const dur_str_t *parts, size_t n,
+    dur_str_t signature);
+
 /* Takes the same time whatever differs; false when the lengths differ. */
 bool dur_const_eq(dur_str_t a, dur_str_t b);
 

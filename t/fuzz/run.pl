@@ -56,7 +56,8 @@ sub start {
     make_path("$work/corpus", "$work/found");
     unpack_corpus($name, "$work/corpus");
 
-    system "FUZZ_SEEDS=$work/corpus $target -runs=0 >$work/log 2>&1";
+    system "FUZZ_SEEDS=$work/corpus $target -runs=0"
+        . " -artifact_prefix=$work/found/ >$work/log 2>&1";
 
     my $pid = fork // die "fork: $!\n";
     return $pid if $pid;
@@ -93,7 +94,8 @@ sub report {
 
     $failed++;
     print "not ok $n - $name\n";
-    print "# $_\n" for (split /\n/, $log)[-40 .. -1];
+    my @lines = split /\n/, $log;
+    print "# $_\n" for @lines > 40 ? @lines[-40 .. -1] : @lines;
     print "# replay: $target $_\n" for @found;
 }
 
