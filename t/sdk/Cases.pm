@@ -20,8 +20,6 @@ my %unsupported = (
     'op-wait'   => 'WaitForEvent',
     'op-invoke' => 'InvokeFunction',
     'op-signal' => 'WaitForSignal',
-    'op-infer'  => 'AIGateway',
-    'op-fetch'  => 'Gateway',
 );
 
 my @cases = (
@@ -193,6 +191,22 @@ my @cases = (
 
         is($run->{output}, $large, 'its size');
     },
+
+    'fetch', 'step.fetch has the response, or an error to catch', sub {
+        my ($t, $run) = @_;
+
+        is($run->{output}{text}, "plain\n", 'the body');
+        is($run->{output}{status}, 404, 'any status');
+        like($run->{output}{error}, qr/connection refused/, 'no response');
+        expect_steps($t, $run, 'text');
+    },
+
+    'infer', 'step.ai.infer has what the model says', sub {
+        my ($t, $run) = @_;
+
+        is($run->{output}{answer}, 'hello', 'its answer');
+        like($run->{output}{error}, qr/HTTP 429/, 'or its error');
+    },
 );
 
 
@@ -203,8 +217,9 @@ sub case_all {
     my %event;
 
     for (my $i = 0; $i < @cases; $i += 3) {
-        my $data = $cases[$i] eq 'large-event'
-            ? { text => 'y' x $large } : { x => 1 };
+        my $data = $cases[$i] eq 'large-event' ? { text => 'y' x $large }
+            : $cases[$i] =~ /^(?:fetch|infer)$/ ? { target => $t->url }
+            : { x => 1 };
         $event{$cases[$i]} = $t->fire("sdk/$cases[$i]", $data);
     }
 

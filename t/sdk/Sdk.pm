@@ -46,7 +46,8 @@ sub new {
     my ($class, %option) = @_;
 
     my $self = $class->SUPER::new(retry_interval => '300ms', patience => 30,
-                                  log_level => 'info', %option);
+                                  log_level => 'info', server => model(),
+                                  %option);
 
     $self->{app_port} = free_port();
     $self->{app_client} = HttpClient->new(port => $self->{app_port});
@@ -60,6 +61,22 @@ sub new {
     }
 
     return $self;
+}
+
+
+# A model that says hello, and one that is busy, for step.ai.infer.
+sub model {
+    return <<'CONF';
+        location = /ai/v1/chat/completions {
+            default_type application/json;
+            return 200 '{"choices":[{"message":{"content":"hello"}}]}';
+        }
+
+        location = /ai-wrong/v1/chat/completions {
+            default_type application/json;
+            return 429 '{"error":{"message":"busy"}}';
+        }
+CONF
 }
 
 

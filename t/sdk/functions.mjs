@@ -204,6 +204,30 @@ export function functions(sdk) {
       await run("after");
       return "slept";
     }),
+
+    define("fetch", async ({ event, step, run }) => {
+      const [good, missing] = await Promise.all([
+        step.fetch(`${event.data.target}/plain`),
+        step.fetch(`${event.data.target}/plain/not`, { method: "PUT" }),
+      ]);
+      const text = await run("text", () => good.text());
+      const error = await step.fetch("http://127.0.0.1:9/nothing")
+        .catch((err) => err.message);
+      return { text, status: missing.status, error };
+    }, { retries: 0 }),
+
+    define("infer", async ({ event, step }) => {
+      const ask = (id, path) => step.ai.infer(id, {
+        model: step.ai.models.openai({
+          model: "m", apiKey: "k", baseUrl: event.data.target + path,
+        }),
+        body: { messages: [{ role: "user", content: "hi" }] },
+      });
+      const error = await ask("wrong", "/ai-wrong/v1/")
+        .catch((err) => err.message);
+      const { choices } = await ask("right", "/ai/v1/");
+      return { answer: choices[0].message.content, error };
+    }, { retries: 0 }),
   ];
 
   // Each stops at a step that the server does not know yet.
@@ -214,13 +238,6 @@ export function functions(sdk) {
       step.invoke("i", { function: supported[0], data: { x: 1 } })),
     define("op-signal", ({ step }) =>
       step.waitForSignal("s", { signal: "sig", timeout: "1h" })),
-    define("op-infer", ({ step }) =>
-      step.ai.infer("ai", {
-        model: step.ai.models.openai({ model: "m", apiKey: "k" }),
-        body: { messages: [] },
-      })),
-    define("op-fetch", ({ step }) =>
-      step.fetch("http://127.0.0.1:9/nothing")),
   ];
 
   return [...supported, ...unsupported];
