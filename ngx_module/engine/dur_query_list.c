@@ -26,6 +26,8 @@ typedef struct dur_query_scan_s  dur_query_scan_t;
 
 struct dur_query_scan_s {
     const dur_query_list_t  *want;
+    dur_ulid_t               cursor;    /* a copy: the caller may have it in
+                                           the page */
     dur_query_page_t        *page;
     dur_table_t              table;
     uint32_t                 app;       /* runs: of this one, 0: any */
@@ -42,11 +44,10 @@ static dur_rc_t
 dur_query_first(dur_query_scan_t *scan, dur_cursor_t *c, dur_str_t *k,
     dur_str_t *v)
 {
-    int64_t           ms;
-    uint8_t           zero[10] = { 0 };
-    dur_rc_t          rc;
-    dur_ulid_t        bound;
-    const dur_ulid_t *cursor = scan->want->cursor;
+    int64_t     ms;
+    uint8_t     zero[10] = { 0 };
+    dur_rc_t    rc;
+    dur_ulid_t  bound;
 
     ms = scan->want->before_ms;
     ms = (ms > DUR_QUERY_MS_MAX - DUR_QUERY_SLACK) ? DUR_QUERY_MS_MAX
@@ -54,8 +55,10 @@ dur_query_first(dur_query_scan_t *scan, dur_cursor_t *c, dur_str_t *k,
 
     dur_ulid_make(&bound, (uint64_t) (ms < 0 ? 0 : ms), zero);
 
-    if (cursor != NULL && memcmp(cursor->b, bound.b, DUR_ULID_LEN) < 0) {
-        bound = *cursor;
+    if (scan->want->cursor != NULL
+        && memcmp(scan->cursor.b, bound.b, DUR_ULID_LEN) < 0)
+    {
+        bound = scan->cursor;
     }
 
     rc = dur_cursor_seek(c, dur_str_make(bound.b, DUR_ULID_LEN), k, v);
@@ -104,6 +107,10 @@ dur_query_page(dur_query_t *q, dur_query_scan_t *scan)
     dur_str_t          k, v;
     dur_cursor_t      *c;
     dur_query_page_t  *page = scan->page;
+
+    if (scan->want->cursor != NULL) {
+        scan->cursor = *scan->want->cursor;
+    }
 
     memset(page, 0, sizeof(*page));
     page->limit = scan->want->limit;

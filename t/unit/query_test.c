@@ -173,6 +173,183 @@ test_events(void)
 }
 
 
+/* The ids of a page, oldest last, as the numbers of ids[]; 9: another. */
+static const char *
+page_of(const dur_query_list_t *q, dur_query_page_t *page,
+    const dur_ulid_t *ids, size_t n)
+{
+    char          id[DUR_ULID_TEXT_LEN + 1];
+    json_t       *v;
+    size_t        i, j;
+    dur_store_t  *s = dur_engine_store(kit.engine);
+    static char   list[32];
+
+    v = parsed(dur_query_runs(s, q, page, &out));
+    memset(list, 0, sizeof(list));
+
+    for (i = 0; i < json_array_size(v) && i < sizeof(list) - 1; i++) {
+        list[i] = '9';
+
+        for (j = 0; j < n; j++) {
+            dur_ulid_text(&ids[j], id);
+
+            if (strcmp(text(json_array_get(v, i), "run_id"), id) == 0) {
+                list[i] = (char) ('0' + j);
+            }
+        }
+    }
+
+    json_decref(v);
+
+    return list;
+}
+
+
+static void
+forget_run(const dur_ulid_t *id)
+{
+    dur_txn_t    *t;
+    dur_store_t  *s = dur_engine_store(kit.engine);
+
+    if (dur_txn_begin(s, true, &t) != DUR_OK
+        || dur_txn_del(t, DUR_T_RUN, dur_str_make(id->b, DUR_ULID_LEN))
+           != DUR_OK
+        || dur_txn_commit(t) != DUR_OK)
+    {
+        exit(2);
+    }
+}
+
+
+static void
+test_runs(void)
+{
+    unsigned             i;
+    dur_ulid_t           ids[6], event;
+    dur_query_list_t     q;
+    dur_query_page_t     page;
+
+    kit_fresh();
+    kit_app("app", KIT_FN("app-f", KIT_ON("t/f"), "") ","
+            KIT_FN("app-g", KIT_ON("t/g"), ""));
+
+    for (i = 0; i < 6; i++) {
+        kit.now += 60 * 60 * 1000;
+        event = kit_event(i == 2 ? "g" : "f");
+        ids[i] = kit_run_id(&event);
+    }
+
+    memset(&q, 0, sizeof(q));
+    q.limit = 2;
+    q.before_ms = INT64_MAX;
+
+    is_str(dur_str_c(page_of(&q, &page, ids, 6)), "54",
+           "runs are listed newest first");
+    ok(page.more, "there are more");
+
+    kit.now += 1000;
+    kit_event("f");
+    q.cursor = &page.cursor;
+    is_str(dur_str_c(page_of(&q, &page, ids, 6)), "32",
+           "a cursor goes on where it was while runs are added");
+
+    forget_run(&ids[2]);
+    is_str(dur_str_c(page_of(&q, &page, ids, 6)), "10",
+           "and when its run was deleted");
+    ok(!page.more, "until there are no more");
+
+    q.cursor = NULL;
+    q.limit = 50;
+    q.function = dur_str("app-f");
+    is_str(dur_str_c(page_of(&q, &page, ids, 6)), "954310",
+           "a function picks its runs");
+    q.function = dur_str("nobody");
+    is_int(dur_query_runs(dur_engine_store(kit.engine), &q, &page, &out),
+           DUR_ENOTFOUND, "one that is not there is not found");
+    q.function = dur_str_null;
+    q.app = dur_str("nobody");
+    is_int(dur_query_runs(dur_engine_store(kit.engine), &q, &page, &out),
+           DUR_ENOTFOUND, "nor is an app");
+    q.app = dur_str("app");
+
+    q.after_ms = kit.now - 2 * 60 * 60 * 1000 - 1000;
+    is_str(dur_str_c(page_of(&q, &page, ids, 6)), "9543", "a time those after");
+    ok(page.scanned == 4, "without a look at the others");
+    q.before_ms = kit.now - 1000;
+    is_str(dur_str_c(page_of(&q, &page, ids, 6)), "43", "and those before");
+
+    q.after_ms = 0;
+    q.before_ms = INT64_MAX;
+    kit_dispatch();
+    kit_result(kit_attempt(0), 200, KIT_SDK, "1");
+    q.statuses = dur_query_status_mask(dur_str("COMPLETED"));
+    is_str(dur_str_c(page_of(&q, &page, ids, 6)), "0", "a status");
+    q.statuses |= dur_query_status_mask(dur_str("Running"));
+    is_str(dur_str_c(page_of(&q, &page, ids, 6)), "954310",
+           "and several of them");
+    is_int(dur_query_status_mask(dur_str("odd")), 0, "which have a name");
+
+    q.statuses = dur_query_status_mask(dur_str("Completed"));
+    q.scan = 4;
+    is_str(dur_str_c(page_of(&q, &page, ids, 6)), "",
+           "a page that found nothing in its time");
+    ok(page.more && page.scanned == 4, "says how far it came");
+    q.cursor = &page.cursor;
+    is_str(dur_str_c(page_of(&q, &page, ids, 6)), "0", "and can go on");
+}
+
+
+static void
+test_v2(void)
+{
+    json_t             *v;
+    dur_str_t           app = dur_str("app");
+    dur_store_t        *s;
+    dur_ulid_t          event;
+    dur_query_list_t    q;
+    dur_query_page_t    page;
+
+    kit_fresh();
+    s = dur_engine_store(kit.engine);
+    kit_register("f", 1);
+    event = kit_event("f");
+
+    v = parsed(dur_query_apps_v2(s, app, &out));
+    is_str(dur_str_c(text(v, "id")), "app", "an app of v2 has its own id");
+    is_int(json_integer_value(json_object_get(v, "functionCount")), 1,
+           "and counts its functions");
+    is_int(dur_query_apps_v2(s, dur_str("ap"), &out), DUR_ENOTFOUND,
+           "the beginning of an id is none");
+    is_int(dur_query_apps_v2(s, dur_str_c(text(v, "internalId")), &out),
+           DUR_OK, "its UUID is as good");
+    json_decref(v);
+    dur_buf_reset(&out);
+
+    v = parsed(dur_query_functions_v2(s, app, dur_str("f"), &out));
+    is_str(dur_str_c(text(v, "slug")), "app-f",
+           "a function is found without the app's name before it");
+    json_decref(v);
+    is_int(dur_query_functions_v2(s, app, dur_str("g"), &out), DUR_ENOTFOUND,
+           "but not another");
+    v = parsed(dur_query_functions_v2(s, app, dur_str_null, &out));
+    is_int(json_array_size(v), 1, "without a name they all are");
+    json_decref(v);
+
+    memset(&q, 0, sizeof(q));
+    q.limit = 5;
+    q.before_ms = INT64_MAX;
+    q.shape = DUR_QUERY_V2;
+    v = parsed(dur_query_runs(s, &q, &page, &out));
+    is_str(dur_str_c(text(json_array_get(v, 0), "status")), "SCHEDULED",
+           "its statuses are upper case");
+    json_decref(v);
+    v = parsed(dur_query_event_runs_v2(s, &event, &out));
+    is_str(dur_str_c(text(json_array_get(v, 0), "functionId")), "app-f",
+           "the runs of an event too");
+    json_decref(v);
+}
+
+
 static void
 test_registry(void)
 {
@@ -213,6 +390,8 @@ main(void)
     test_run();
     test_unknown();
     test_events();
+    test_runs();
+    test_v2();
     test_registry();
 
     dur_buf_deinit(&out);
