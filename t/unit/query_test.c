@@ -273,7 +273,8 @@ test_runs(void)
     q.app = dur_str("app");
 
     q.after_ms = kit.now - 2 * 60 * 60 * 1000 - 1000;
-    is_str(dur_str_c(page_of(&q, &page, ids, 6)), "9543", "a time those after");
+    is_str(dur_str_c(page_of(&q, &page, ids, 6)), "9543",
+           "a time those after");
     ok(page.scanned == 4, "without a look at the others");
     q.before_ms = kit.now - 1000;
     is_str(dur_str_c(page_of(&q, &page, ids, 6)), "43", "and those before");
