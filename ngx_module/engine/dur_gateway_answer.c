@@ -120,11 +120,14 @@ dur_gateway_too_large(const dur_gateway_t *g, dur_arena_t *arena,
 
 /* -- what came back ------------------------------------------------------ */
 
-/* libcurl unpacked the body: what says otherwise would mislead. */
+/* libcurl unpacked the body: what says otherwise would mislead.  A key of
+ * JSON holds no zero. */
 static bool
 dur_gateway_hides(dur_str_t headers, dur_str_t name)
 {
-    if (dur_str_eq(name, dur_str("content-encoding"))) {
+    if (dur_str_eq(name, dur_str("content-encoding"))
+        || (name.len && memchr(name.data, '\0', name.len) != NULL))
+    {
         return true;
     }
 
