@@ -45,6 +45,7 @@ ngx_int_t
 ngx_http_durable_publish_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx)
 {
+    ngx_int_t  rc;
     ngx_str_t  channel, answer;
 
     if (ngx_http_durable_arg(r, "channel", &channel) != NGX_OK) {
@@ -52,6 +53,13 @@ ngx_http_durable_publish_handler(ngx_http_request_t *r,
     }
 
     if (channel.len == 0) {
+
+        rc = ngx_http_discard_request_body(r);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
         return ngx_http_durable_error(r, NGX_HTTP_BAD_REQUEST,
                                       "the argument \"channel\" is missing");
     }
@@ -79,7 +87,23 @@ ngx_http_durable_publish_handler(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_durable_discard(ngx_http_request_t *r, off_t max, ngx_str_t *answer)
 {
-    if (r->headers_in.content_length_n > max) {
+    off_t      length;
+    ngx_int_t  rc;
+
+    length = r->headers_in.content_length_n;
+
+    if (length > max) {
+        r->expect_tested = 1;
+        r->keepalive = 0;
+    }
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (length > max) {
         return ngx_http_durable_error(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
                                       "the request body is larger than %O "
                                       "bytes", max);

@@ -22,6 +22,8 @@ static ngx_int_t ngx_http_durable_later_handler(ngx_http_request_t *r,
      || (h) == ngx_http_durable_register_handler                              \
      || (h) == ngx_http_durable_checkpoint_handler                            \
      || (h) == ngx_http_durable_metadata_handler                              \
+     || (h) == ngx_http_durable_publish_handler                               \
+     || (h) == ngx_http_durable_traces_handler                                \
      || (h) == ngx_http_durable_v2_handler)
 
 

@@ -104,7 +104,7 @@ ngx_http_durable_v2_signing_keys(ngx_http_request_t *r,
     dur_buf_addc(b, '[');
     ngx_http_durable_v2_key(b, &conf->signing_key, "durable_signing_key");
     ngx_http_durable_v2_key(b, &conf->signing_key_fallback,
-                            "durable_signing_key_fallback");
+                            "durable_signing_key, fallback");
     dur_buf_addc(b, ']');
 
     return ngx_http_durable_found(r, ctx, DUR_OK, NULL, 1);
@@ -204,7 +204,8 @@ ngx_http_durable_v2_cancelled(ngx_http_request_t *r,
     ngx_int_t   n;
 
     if (rc != DUR_OK || reply->status != NGX_HTTP_OK) {
-        n = (rc == DUR_OK && reply->status == NGX_HTTP_NOT_FOUND)
+        n = (rc == DUR_ENOTFOUND
+             || (rc == DUR_OK && reply->status == NGX_HTTP_NOT_FOUND))
             ? ngx_http_durable_error(r, NGX_HTTP_NOT_FOUND,
                                      "there is no run %V", &ctx->args[0])
             : ngx_http_durable_reply(r, ctx, rc, reply);

@@ -211,6 +211,124 @@ qr/\A\{"data":\[\],"metadata":\{"fetched_at":"[^"]+","cursor":null,"scanned":\{"
 
 
 
+=== runs are listed, with a cursor and how far it was looked
+--- pipelined_requests eval
+[main::function(), qq(POST /e/k\n[{"name":"t/one"},{"name":"t/one"}]),
+ "GET /v1/runs?limit=1", "GET /v1/runs?app=shop&function=shop-one&status=failed",
+ "GET /v1/runs?after=2020-01-01T00:00:00Z&before=2020-01-02T00:00:00Z"]
+--- response_body_like eval
+[qr/"ok":true/, qr/"ids"/,
+ qr/\A\{"data":\[\{"run_id":"\w{26}",[^\]]*"function":"shop-one",[^\]]*"app":"shop","output_bytes":0\}\],"metadata":\{"fetched_at":"[^"]+","cursor":"\w{26}","scanned":\{"rows":1,"newest":"[^"]+","oldest":"[^"]+"\}\}\}\z/,
+ qr/\A\{"data":\[\],.*"cursor":null,"scanned":\{"rows":2,/,
+ qr/\A\{"data":\[\],.*"rows":0,/]
+
+
+
+=== wrong arguments of a list of runs
+--- pipelined_requests eval
+["GET /v1/runs?limit=52", "GET /v1/runs?cursor=x", "GET /v1/runs?after=x",
+ "GET /v1/runs?before=x", "GET /v1/runs?status=Odd", "GET /v1/runs?status=,",
+ "GET /v1/runs?app=nobody", "GET /v1/runs?function=nobody"]
+--- error_code eval
+[(400) x 6, 404, 404]
+--- response_body_like eval
+[qr/limit must/, qr/cursor must/, qr/after must/, qr/before must/,
+ (qr/status must be a list of/) x 2, (qr/there is no such app or function/) x 2]
+
+
+
+=== apps and functions are listed
+--- pipelined_requests eval
+[main::function(), "GET /v1/apps", "GET /v1/functions", "GET /v1/functions?app=shop",
+ "GET /v1/functions?app=nobody"]
+--- error_code eval
+[200, 200, 200, 200, 404]
+--- response_body_like eval
+[qr/"ok":true/, qr/\A\{"data":\[\{"id":"[0-9a-f-]{36}",.*"name":"shop"/,
+ (qr/\A\{"data":\[\{.*"id":"shop-one".*"app":"shop".*"paused":false/) x 2,
+ qr/there is no app/]
+
+
+
+=== the tree and the jobs of a run that is not there, and steps that are none
+--- pipelined_requests eval
+["GET /v1/runs/$::Nobody/tree", "GET /v1/runs/$::Nobody/jobs",
+ "GET /v1/runs/$::Nobody/steps/" . 'a' x 40, "GET /v1/runs/$::Nobody/steps/x",
+ "GET /v1/runs/x/steps/" . 'a' x 40, "GET /v1/runs/x/tree", "GET /v1/runs/x/jobs"]
+--- error_code eval
+[404, 404, 404, (400) x 4]
+--- response_body_like eval
+[(qr/"there is no run $::Nobody"/) x 2, qr/"there is no step a{40} of a run /,
+ qr/is not the hashed id of a step/, (qr/is not a ULID/) x 3]
+
+
+
+=== metadata of a run is checked
+--- pipelined_requests eval
+my $path = "POST /v1/runs/$::Nobody/metadata\n";
+["${path}{", "${path}\[]", "$path\{}", $path . '{"metadata":[{"kind":"a"}]}',
+ $path . '{"metadata":[{"kind":"a","op":"set","values":1}]}',
+ $path . '{"target":{"run_id":"x"},"metadata":[]}', $path . '{"target":1}',
+ $path . '{"metadata":[{"kind":"a","op":"set","values":{}}]}',
+ "POST /v1/runs/x/metadata\n" . '{"metadata":[]}',
+ $path . '{"metadata":[],"x":"' . 'x' x 65536 . '"}']
+--- error_code eval
+[(400) x 7, 404, 400, 413]
+
+
+
+=== spans are taken and thrown away
+--- pipelined_requests eval
+["POST /v1/traces/userland\n{\"resourceSpans\":[]}", "POST /dev/traces\n\x0a\x00"]
+--- response_body eval
+["{}", "{}"]
+
+
+
+=== too many of them are not
+--- request eval
+"POST /v1/traces/userland\n" . 'x' x (8 * 1024 * 1024 + 1)
+--- config
+location / { durable_server; client_max_body_size 16m; }
+--- error_code: 413
+--- response_body chomp
+{"error":"the request body is larger than 8388608 bytes","status":413}
+
+
+
+=== realtime messages are dropped, which is said once
+--- pipelined_requests eval
+["POST /v1/realtime/publish?channel=c&topic=t\n{}",
+ "POST /v1/realtime/publish/tee?channel=c\nraw"]
+--- response_body eval
+["", ""]
+--- grep_error_log: realtime channel "c": this server delivers no
+--- grep_error_log_out eval
+[("realtime channel \"c\": this server delivers no\n") x 2]
+
+
+
+=== a message without a channel is a mistake
+--- request
+POST /v1/realtime/publish?topic=t
+{}
+--- error_code: 400
+--- response_body chomp
+{"error":"the argument \"channel\" is missing","status":400}
+
+
+
+=== every answer may be read by browsers
+--- pipelined_requests eval
+["GET /health", "GET /unknown", "PUT /health\n", "GET /v1/runs/x", "POST /e/k\n{",
+ "OPTIONS /v1/runs", "HEAD /v1/runs"]
+--- error_code eval
+[200, 404, 405, 400, 400, 204, 200]
+--- response_headers eval
+[("Access-Control-Allow-Origin: *\nX-Inngest-Server-Kind: dev") x 7]
+
+
+
 === an event that is not there
 --- request eval
 "GET /v1/events/$::Nobody"

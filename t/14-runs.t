@@ -62,6 +62,43 @@ $r = $d->http('GET', "/v1/runs/$first/history");
 is($r->{status}, 200, 'its history can be read');
 is_deeply($r->{json}{data}, [], 'and has no attempt yet');
 
+$r = $d->http('GET', "/v1/runs/$first/tree");
+
+is($r->{status}, 200, 'its tree can be read');
+is($r->{json}{data}{function}, 'shop-one', 'with its function');
+is_deeply($r->{json}{data}{event_ids}, [$event], 'its event');
+is_deeply($r->{json}{data}{steps}, [], 'its steps, none yet');
+like($r->{json}{data}{waits}{for}, qr/\A(?:queue|call|parked)\z/,
+     'and why it waits');
+
+$r = $d->http('GET', "/v1/runs/$first/jobs");
+
+is($r->{status}, 200, 'its jobs can be read');
+is(scalar @{$r->{json}{data}}, 1, 'the first call is one');
+is($r->{json}{data}[0]{kind}, 'discovery', 'of this kind');
+
+$r = $d->http('POST', "/v1/runs/$first/metadata", {
+    target => { run_id => $first },
+    metadata => [{ kind => 'note', op => 'set', values => { a => 1 } }],
+});
+
+is($r->{status}, 200, 'metadata of it is taken');
+
+$r = $d->http('GET', "/v2/runs/$first/trace");
+
+is($r->{status}, 200, 'its trace can be read');
+is($r->{json}{data}{rootSpan}{spanId}, $first, 'with the run at its root');
+is($d->http('GET', "/v2/runs/$first")->{json}{data}{id}, $first,
+   'and the run itself in the words of the second API');
+is($d->http('GET', "/v2/events/$event/runs")->{json}{data}[0]{id}, $first,
+   'also by its event');
+
+my $page = $d->http('GET', '/v1/runs?limit=1')->{json};
+
+is($page->{data}[0]{run_id}, $second, 'runs are listed newest first');
+is($d->http('GET', "/v1/runs?cursor=$page->{metadata}{cursor}")
+     ->{json}{data}[0]{run_id}, $first, 'and the cursor goes on');
+
 # ---- cancelling
 
 $r = $d->http('DELETE', "/v1/runs/$first");
@@ -85,6 +122,16 @@ $r = $d->http('DELETE', "/v1/runs/$second");
 is($r->{status}, 200, 'cancelling again is no mistake');
 is($d->http('GET', "/v1/runs/$second")->{json}{data}{ended_at}, $ended,
    'and changes nothing');
+
+my ($third) = started({ n => 3 });
+
+$r = $d->http('POST', "/v2/runs/$third/cancel", {});
+
+is($r->{status}, 200, 'the second API cancels too');
+is($r->{json}{data}{runId}, $third, 'names the run');
+ok(!$r->{json}{data}{ended}, 'and says that it had not ended');
+is($d->http('GET', "/v2/runs/$third")->{json}{data}{status}, 'CANCELLED',
+   'as it has now');
 
 is($d->alerts, '', 'the log is clean');
 unlike($d->error_log, qr/\[error\]/, 'the mistakes of clients are no errors');
