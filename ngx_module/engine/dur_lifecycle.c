@@ -20,19 +20,35 @@ typedef struct {
 } dur_lifecycle_t;
 
 
-/* The whole event, keys in JCS order. */
+/* -- the event ------------------------------------------------------------ */
+
 static void
-dur_lifecycle_write(dur_engine_t *e, const dur_lifecycle_t *l,
-    const char *name, const char *id, dur_buf_t *b)
+dur_lifecycle_correlation(const dur_run_t *run, dur_buf_t *b)
+{
+    char  parent[DUR_ULID_TEXT_LEN + 1], step[DUR_HASH_TEXT_LEN + 1];
+
+    dur_ulid_text(&run->parent, parent);
+    dur_hash_text(&run->parent_step, step);
+
+    dur_buf_addf(b, ",\"correlation_id\":\"%s.%s\"", parent, step);
+}
+
+
+/* Its data, keys in JCS order.  What a run that failed put out is the error:
+ * it stands for the result as well. */
+static void
+dur_lifecycle_data(const dur_lifecycle_t *l, dur_buf_t *b)
 {
     char  run[DUR_ULID_TEXT_LEN + 1];
 
-    dur_ulid_text(&l->run->id, run);
-
-    dur_buf_addf(b, "{\"data\":{\"_inngest\":{\"status\":\"%s\"}",
+    dur_buf_addf(b, "{\"_inngest\":{\"status\":\"%s\"}",
                  dur_run_status_name(l->run));
 
-    if (l->run->status != DUR_RUN_COMPLETED) {
+    if (l->run->flags & DUR_RUN_F_INVOKED) {
+        dur_lifecycle_correlation(l->run, b);
+    }
+
+    if (l->run->status == DUR_RUN_FAILED) {
         dur_buf_addz(b, ",\"error\":");
         dur_buf_adds(b, l->output);
     }
@@ -44,54 +60,100 @@ dur_lifecycle_write(dur_engine_t *e, const dur_lifecycle_t *l,
     dur_buf_addz(b, "],\"function_id\":");
     dur_json_write_string(b, l->fn->slug);
 
-    if (l->run->status == DUR_RUN_COMPLETED) {
+    if (l->run->status != DUR_RUN_CANCELLED) {
         dur_buf_addz(b, ",\"result\":");
-        if (l->output.len) {
-            dur_buf_adds(b, l->output);
-        } else {
-            dur_buf_addz(b, "null");
-        }
+        dur_buf_adds(b, l->output);
     }
 
-    dur_buf_addf(b, ",\"run_id\":\"%s\"},\"id\":\"%s\",\"name\":\"%s\","
-                 "\"ts\":%lld,\"user\":{}}", run, id, name,
+    dur_ulid_text(&l->run->id, run);
+    dur_buf_addf(b, ",\"run_id\":\"%s\"}", run);
+}
+
+
+static void
+dur_lifecycle_write(dur_engine_t *e, const dur_lifecycle_t *l,
+    const char *name, const dur_ulid_t *id, dur_buf_t *b)
+{
+    char       text[DUR_ULID_TEXT_LEN + 1];
+    dur_str_t  meta;
+
+    dur_ulid_text(id, text);
+
+    dur_buf_addz(b, "{\"data\":");
+    dur_lifecycle_data(l, b);
+    dur_buf_addf(b, ",\"id\":\"%s\"", text);
+
+    if (dur_json_member(l->event, dur_str("meta"), &meta) == DUR_OK) {
+        dur_buf_addz(b, ",\"meta\":");
+        dur_buf_adds(b, meta);
+    }
+
+    dur_buf_addf(b, ",\"name\":\"%s\",\"ts\":%lld,\"user\":{}}", name,
                  (long long) e->now);
 }
 
 
+/* -- who gets it ---------------------------------------------------------- */
+
+static bool
+dur_lifecycle_named(dur_engine_t *e, const char *name)
+{
+    return dur_match_any(&e->registry, dur_str_c(name))
+           || dur_wait_any(e, dur_str_c(name));
+}
+
+
+/* The event of this end besides function.finished, or NULL. */
+static const char *
+dur_lifecycle_name(const dur_run_t *run)
+{
+    switch (run->status) {
+    case DUR_RUN_FAILED:
+        return "inngest/function.failed";
+    case DUR_RUN_CANCELLED:
+        return "inngest/function.cancelled";
+    default:
+        return NULL;
+    }
+}
+
+
+static dur_rc_t
+dur_lifecycle_too_large(dur_engine_t *e, const char *name)
+{
+    dur_state_log(e, 1, "the event %s of a run is larger than %d bytes and is "
+                  "not sent", name, DUR_LIFECYCLE_MAX);
+
+    return DUR_OK;
+}
+
+
+/* The id that its readers see is the run's, or its own. */
 static dur_rc_t
 dur_lifecycle_emit(dur_engine_t *e, const dur_lifecycle_t *l,
-    const char *name, bool run_id)
+    const char *name, const dur_ulid_t *id)
 {
-    char            id[DUR_ULID_TEXT_LEN + 1];
     dur_rc_t        rc;
     dur_buf_t       b;
     dur_op_event_t  event;
 
-    if (!dur_match_any(&e->registry, dur_str_c(name))) {
+    if (name == NULL || !dur_lifecycle_named(e, name)) {
         return DUR_OK;
     }
 
     memset(&event, 0, sizeof(event));
     dur_state_ulid(e, &event.id);
-    dur_ulid_text(run_id ? &l->run->id : &event.id, id);
 
     dur_buf_init(&b, DUR_LIFECYCLE_MAX);
-    dur_lifecycle_write(e, l, name, id, &b);
-
-    if (b.failed) {
-        dur_buf_deinit(&b);
-        dur_state_log(e, 0, "the event %s of a run is larger than %d bytes "
-                      "and is not sent", name, DUR_LIFECYCLE_MAX);
-        return DUR_OK;
-    }
+    dur_lifecycle_write(e, l, name, id ? id : &event.id, &b);
 
     event.flags = DUR_EVENT_F_CANONICAL;
     event.ts = e->now;
     event.name = dur_str_c(name);
     event.json = dur_buf_str(&b);
 
-    rc = dur_event_emit(e, &event, true);
+    rc = b.failed ? dur_lifecycle_too_large(e, name)
+                  : dur_event_emit(e, &event, true);
 
     dur_buf_deinit(&b);
 
@@ -99,39 +161,53 @@ dur_lifecycle_emit(dur_engine_t *e, const dur_lifecycle_t *l,
 }
 
 
+/* -- the end of a run ----------------------------------------------------- */
+
+/*
+ * Canonical copies of what the event quotes.  DUR_ENOTFOUND, DUR_ECORRUPT: the
+ * run's own event cannot be read; DUR_ETOOBIG.
+ */
 static dur_rc_t
-dur_lifecycle_emit_all(dur_engine_t *e, const dur_lifecycle_t *l)
+dur_lifecycle_quote(dur_engine_t *e, const dur_run_t *run, dur_str_t output,
+    dur_buf_t *event, dur_buf_t *result)
 {
-    dur_rc_t  rc;
+    dur_rc_t     rc;
+    dur_buf_t    scratch;
+    dur_event_t  row;
 
-    rc = dur_lifecycle_emit(e, l, "inngest/function.finished", false);
+    rc = dur_event_get(e->txn, &run->event, &row);
 
-    if (rc == DUR_OK && l->run->status == DUR_RUN_FAILED) {
-        rc = dur_lifecycle_emit(e, l, "inngest/function.failed", true);
+    if (rc == DUR_OK) {
+        dur_buf_init(&scratch, DUR_LIFECYCLE_MAX);
+        rc = dur_payload_get_canonical(e->txn, &run->event, &row.json, event,
+                                       &scratch);
+        dur_buf_deinit(&scratch);
     }
 
-    if (rc == DUR_OK && l->run->status == DUR_RUN_CANCELLED) {
-        rc = dur_lifecycle_emit(e, l, "inngest/function.cancelled", true);
+    if (rc == DUR_OK) {
+        rc = dur_json_canonicalize(result, output.len ? output
+                                                      : dur_str("null"));
     }
 
     return rc;
 }
 
 
-static bool
-dur_lifecycle_wanted(dur_engine_t *e, const dur_run_t *run)
+/* It must not keep the run from ending: then nothing would. */
+static dur_rc_t
+dur_lifecycle_unreadable(dur_engine_t *e, const dur_run_t *run, dur_rc_t rc)
 {
-    const dur_registry_t  *r = &e->registry;
+    char  id[DUR_ULID_TEXT_LEN + 1];
 
-    if (run->flags & DUR_RUN_F_QUIET) {
-        return false;
+    if (rc != DUR_ENOTFOUND && rc != DUR_ECORRUPT && rc != DUR_EINVAL) {
+        return rc;
     }
 
-    return dur_match_any(r, dur_str("inngest/function.finished"))
-           || (run->status == DUR_RUN_FAILED
-               && dur_match_any(r, dur_str("inngest/function.failed")))
-           || (run->status == DUR_RUN_CANCELLED
-               && dur_match_any(r, dur_str("inngest/function.cancelled")));
+    dur_ulid_text(&run->id, id);
+    dur_state_log(e, 0, "the event of run %s cannot be read (%s): no event "
+                  "says that the run has ended", id, dur_strerror(rc));
+
+    return DUR_OK;
 }
 
 
@@ -139,45 +215,46 @@ dur_rc_t
 dur_lifecycle_ended(dur_engine_t *e, const dur_run_t *run, dur_str_t output)
 {
     dur_rc_t         rc;
-    dur_buf_t        event, canonical, scratch;
-    dur_event_t      row;
+    dur_buf_t        event, result;
+    const char      *name, *finished;
     dur_lifecycle_t  l;
 
-    if (!dur_lifecycle_wanted(e, run)) {
-        return DUR_OK;
-    }
+    name = dur_lifecycle_name(run);
+    finished = "inngest/function.finished";
 
     l.run = run;
     l.fn = dur_registry_function(&e->registry, run->function);
 
-    if (l.fn == NULL) {
+    if ((run->flags & DUR_RUN_F_QUIET) || l.fn == NULL
+        || (!dur_lifecycle_named(e, finished)
+            && (name == NULL || !dur_lifecycle_named(e, name))))
+    {
         return DUR_OK;
     }
 
     dur_buf_init(&event, DUR_LIFECYCLE_MAX);
-    dur_buf_init(&canonical, DUR_LIFECYCLE_MAX);
-    dur_buf_init(&scratch, DUR_LIFECYCLE_MAX);
+    dur_buf_init(&result, DUR_LIFECYCLE_MAX);
 
-    rc = dur_event_get(e->txn, &run->event, &row);
-
-    if (rc == DUR_OK) {
-        rc = dur_payload_get_canonical(e->txn, &run->event, &row.json, &event,
-                                       &scratch);
-    }
-
-    if (rc == DUR_OK && output.len) {
-        rc = dur_json_canonicalize(&canonical, output);
-    }
+    rc = dur_lifecycle_quote(e, run, output, &event, &result);
 
     if (rc == DUR_OK) {
         l.event = dur_buf_str(&event);
-        l.output = dur_buf_str(&canonical);
-        rc = dur_lifecycle_emit_all(e, &l);
+        l.output = dur_buf_str(&result);
+
+        rc = dur_lifecycle_emit(e, &l, finished, NULL);
+        if (rc == DUR_OK) {
+            rc = dur_lifecycle_emit(e, &l, name, &run->id);
+        }
+
+    } else if (rc == DUR_ETOOBIG) {
+        rc = dur_lifecycle_too_large(e, finished);
+
+    } else {
+        rc = dur_lifecycle_unreadable(e, run, rc);
     }
 
     dur_buf_deinit(&event);
-    dur_buf_deinit(&canonical);
-    dur_buf_deinit(&scratch);
+    dur_buf_deinit(&result);
 
     return rc;
 }

@@ -3,7 +3,7 @@
 /*
  * Events about runs: inngest/function.finished, .failed and .cancelled
  * (protocol 1.9).  Written only when a trigger or a wait names them, in the
- * transaction that ends the run.
+ * transaction that ends the run; the runs that they start make none.
  */
 
 #ifndef DUR_LIFECYCLE_H
@@ -12,7 +12,8 @@
 #include "engine/dur_base.h"
 #include "engine/dur_run.h"
 
-/* The run has ended; its output is a result, or an error object. */
+/* The run has ended and is stored; its output is a result, or an error
+ * object. */
 dur_rc_t dur_lifecycle_ended(dur_engine_t *e, const dur_run_t *run,
     dur_str_t output);
 

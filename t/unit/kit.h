@@ -293,19 +293,6 @@ kit_app(const char *app, const char *functions)
 }
 
 
-/* The engine ends and opens its store again. */
-__attribute__((unused))
-static void
-kit_reopen(void)
-{
-    dur_engine_close(kit.engine);
-
-    if (!kit_open() || !kit_configure()) {
-        exit(2);
-    }
-}
-
-
 __attribute__((unused))
 static dur_ulid_t
 kit_ulid(uint64_t n)
@@ -599,6 +586,20 @@ kit_gather(void)
     }
 
     kit.n = 0;
+}
+
+
+/* The engine ends and opens its store again. */
+__attribute__((unused))
+static void
+kit_reopen(void)
+{
+    kit_gather();
+    dur_engine_close(kit.engine);
+
+    if (!kit_open() || !kit_configure()) {
+        exit(2);
+    }
 }
 
 
