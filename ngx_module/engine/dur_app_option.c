@@ -625,15 +625,15 @@ dur_app_options(dur_app_report_t *r, const json_t *function,
         bool            enforced;
     } options[] = {
         { "batchEvents", dur_option_batch, true, false },
-        { "rateLimit", dur_option_rate_limit, true, false },
+        { "rateLimit", dur_option_rate_limit, true, true },
         { "throttle", dur_option_throttle, true, false },
         { "debounce", dur_option_debounce, false, false },
         { "priority", dur_option_priority, false, false },
         { "concurrency", dur_option_concurrency, true, false },
         { "cancel", dur_option_cancel, false, false },
-        { "timeouts", dur_option_timeouts, true, false },
-        { "singleton", dur_option_singleton, false, false },
-        { "idempotency", dur_option_idempotency, true, false },
+        { "timeouts", dur_option_timeouts, true, true },
+        { "singleton", dur_option_singleton, false, true },
+        { "idempotency", dur_option_idempotency, true, true },
         { NULL, NULL, false, false }
     };
 

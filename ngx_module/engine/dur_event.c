@@ -133,18 +133,41 @@ dur_event_delete(dur_engine_t *e, const dur_ulid_t *id, unsigned *budget)
 
 /* -- routing -------------------------------------------------------------- */
 
+/* The event parsed, once for all functions whose options look into it; NULL
+ * when none does, or when it cannot be read: they find out. */
+static json_t *
+dur_event_root(dur_function_t **functions, size_t n, dur_str_t json)
+{
+    size_t               i;
+    const dur_option_t  *o;
+
+    for (i = 0; i < n; i++) {
+        o = &functions[i]->option;
+
+        if (o->limit_key != NULL || o->singleton_key != NULL
+            || o->ncancels > 0)
+        {
+            return dur_json_parse(json, NULL);
+        }
+    }
+
+    return NULL;
+}
+
+
 /*
  * Starts the runs of the functions with an id of at least `from`; stops when
  * *rows is used up, *next is then the function to go on with, else 0.
  */
 static dur_rc_t
-dur_event_route(dur_engine_t *e, const dur_run_event_t *event, uint32_t from,
+dur_event_route(dur_engine_t *e, dur_run_event_t *event, uint32_t from,
     unsigned *rows, uint32_t *next)
 {
     bool              none;
     size_t            i, n;
     dur_rc_t          rc;
     dur_run_t         run;
+    unsigned          cost;
     dur_start_t       start;
     dur_function_t   *invoked, **functions;
     dur_match_key_t   key = { event->name, event->json, e->now };
@@ -162,6 +185,8 @@ dur_event_route(dur_engine_t *e, const dur_run_event_t *event, uint32_t from,
         return dur_retention_event(e, &event->id);
     }
 
+    event->root = dur_event_root(functions, n, event->json);
+
     for (i = 0; i < n; i++) {
         if (functions[i]->id < from) {
             continue;
@@ -172,24 +197,30 @@ dur_event_route(dur_engine_t *e, const dur_run_event_t *event, uint32_t from,
             continue;
         }
 
-        if (*rows < DUR_EVENT_RUN_ROWS) {
+        cost = DUR_EVENT_RUN_ROWS + functions[i]->option.rows;
+
+        if (*rows < cost) {
             *next = functions[i]->id;
-            return DUR_OK;
+            none = false;
+            break;
         }
 
-        *rows -= DUR_EVENT_RUN_ROWS;
+        *rows -= cost;
 
         rc = dur_run_start(e, functions[i], event, &run, &start);
         if (rc != DUR_OK) {
-            return rc;
+            break;
         }
 
         none |= start == DUR_START_KNOWN || start == DUR_START_LIMITED;
     }
 
+    json_decref((json_t *) event->root);
+    event->root = NULL;
+
     /* a client's id or a rate limit may have kept all of them from starting */
 
-    return none ? dur_retention_unused(e, &event->id) : DUR_OK;
+    return (rc == DUR_OK && none) ? dur_retention_unused(e, &event->id) : rc;
 }
 
 

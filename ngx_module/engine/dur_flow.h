@@ -3,7 +3,12 @@
 /*
  * Flow control: what decides whether, and when, an event may start a run
  * (features 0.4 and section 5).  Keyed state lives in DUR_T_FLOW and is
- * dropped when it says nothing any more.
+ * dropped when it says nothing any more: a row that goes idle has an entry in
+ * an index by time, so dropping never looks at what is in use.
+ *
+ *     dur_flow          keys, their values, the index
+ *     dur_flow_limit    rateLimit and idempotency
+ *     dur_flow_lock     singleton
  */
 
 #ifndef DUR_FLOW_H
@@ -12,23 +17,57 @@
 #include "engine/dur_base.h"
 #include "engine/dur_run.h"
 
-/* rateLimit and idempotency, before anything else.  *start stays
- * DUR_START_RUN, or becomes DUR_START_LIMITED. */
+/* rateLimit and idempotency, before anything else.  *start becomes
+ * DUR_START_RUN or DUR_START_LIMITED. */
 dur_rc_t dur_flow_limit(dur_engine_t *e, const dur_function_t *fn,
     const dur_run_event_t *event, dur_start_t *start);
 
 /*
  * Singleton: takes the lock of the key for `run` (which learns lock_hash and
- * DUR_RUN_F_LOCKED); mode cancel ends the present holder first.  *reason is
- * NULL, or why the run is skipped.
+ * DUR_RUN_F_LOCKED); mode cancel ends the present holder first.
+ * skip->reason is NULL, or why the run is skipped.
  */
 dur_rc_t dur_flow_lock(dur_engine_t *e, const dur_function_t *fn,
-    const dur_run_event_t *event, dur_run_t *run, const char **reason);
+    const dur_run_event_t *event, dur_run_t *run, dur_run_skip_t *skip);
 
 /* Gives the lock back; nothing when the run holds none. */
 dur_rc_t dur_flow_unlock(dur_engine_t *e, dur_run_t *run);
 
 /* Drops idle state within *budget; *next is when there may be more (ms). */
 dur_rc_t dur_flow_expire(dur_engine_t *e, unsigned *budget, int64_t *next);
+
+
+/* -- for the units of flow control ---------------------------------------- */
+
+#define DUR_FLOW_KEY   (1 + 4 + 16)
+#define DUR_FLOW_HASH  16
+
+/* Kinds of rows; the first byte of a key. */
+typedef enum {
+    DUR_FLOW_EVENT = 'e',       /* a client's event id was counted */
+    DUR_FLOW_LIMIT = 'l',
+    DUR_FLOW_LOCK = 's',
+    DUR_FLOW_INDEX = 'x'        /* + due ms u64 + the key of a row */
+} dur_flow_kind_t;
+
+dur_str_t dur_flow_key(uint8_t key[DUR_FLOW_KEY], dur_flow_kind_t kind,
+    uint32_t function, const uint8_t hash[DUR_FLOW_HASH]);
+
+/* What a key expression says of an event. */
+typedef struct {
+    bool     none;              /* false: the option does not apply */
+    uint8_t  hash[DUR_FLOW_HASH];
+    char     err[160];
+} dur_flow_value_t;
+
+/* expr may be NULL: one value for all.  DUR_EINVAL and a sentence: it has
+ * none.  DUR_ENOMEM. */
+dur_rc_t dur_flow_value(dur_engine_t *e, const dur_run_event_t *event,
+    const dur_expr_t *expr, dur_flow_value_t *value);
+
+/* Rows that go idle: an instant in nanoseconds, until when they count. */
+dur_rc_t dur_flow_until_get(dur_engine_t *e, dur_str_t key, int64_t *ns);
+dur_rc_t dur_flow_until_put(dur_engine_t *e, dur_str_t key, int64_t ns,
+    bool fresh);
 
 #endif /* DUR_FLOW_H */

@@ -192,6 +192,21 @@ dur_idem_take(dur_engine_t *e, dur_run_t *run, dur_str_t client_id)
 
 
 dur_rc_t
+dur_idem_forget(dur_engine_t *e, dur_run_t *run)
+{
+    uint8_t   key[DUR_IDEM_KEY];
+    uint32_t  bucket;
+
+    bucket = run->idem_bucket;
+    run->idem_bucket = 0;
+
+    return bucket ? dur_txn_del(e->txn, DUR_T_IDEM,
+                                dur_idem_key(key, bucket, run->idem_hash))
+                  : DUR_OK;
+}
+
+
+dur_rc_t
 dur_idem_ended(dur_engine_t *e, dur_run_t *run)
 {
     uint8_t   key[DUR_IDEM_KEY];

@@ -18,6 +18,9 @@
  * bucket and hash. */
 dur_rc_t dur_idem_take(dur_engine_t *e, dur_run_t *run, dur_str_t client_id);
 
+/* The run never began: its event may start another one. */
+dur_rc_t dur_idem_forget(dur_engine_t *e, dur_run_t *run);
+
 /* The run ended now: its 24 hours begin. */
 dur_rc_t dur_idem_ended(dur_engine_t *e, dur_run_t *run);
 

@@ -2,6 +2,7 @@
 
 #include "engine/dur_retention.h"
 #include "engine/dur_event.h"
+#include "engine/dur_flow.h"
 #include "engine/dur_idem.h"
 #include "engine/dur_state.h"
 #include "engine/dur_step.h"
@@ -256,7 +257,7 @@ dur_retention_ended_rows(dur_engine_t *e, unsigned *budget, int64_t *next)
 static dur_rc_t
 dur_retention_piece(dur_engine_t *e, unsigned budget)
 {
-    int64_t   ended, idem;
+    int64_t   ended, idem, flow;
     dur_rc_t  rc;
 
     rc = dur_retention_ended_rows(e, &budget, &ended);
@@ -266,7 +267,12 @@ dur_retention_piece(dur_engine_t *e, unsigned budget)
     }
 
     if (rc == DUR_OK) {
+        rc = dur_flow_expire(e, &budget, &flow);
+    }
+
+    if (rc == DUR_OK) {
         e->next_expiry = ended < idem ? ended : idem;
+        e->next_expiry = flow < e->next_expiry ? flow : e->next_expiry;
     }
 
     return rc;

@@ -371,18 +371,27 @@ dur_run_release(dur_engine_t *e, dur_run_t *run)
 
 /* A run that is only a record: it never was. */
 static dur_rc_t
-dur_run_skip(dur_engine_t *e, dur_run_t *run, const char *reason)
+dur_run_skip(dur_engine_t *e, dur_run_t *run, const dur_run_skip_t *skip)
 {
-    dur_rc_t   rc;
-    dur_str_t  output;
+    char        id[DUR_ULID_TEXT_LEN + 1];
+    dur_rc_t    rc;
+    dur_str_t   output;
+    dur_ulid_t  nobody = { { 0 } };
 
     run->status = DUR_RUN_SKIPPED;
     run->ended = e->now;
 
-    output = dur_str_c(dur_arena_printf(e->arena, "{\"reason\":\"%s\"}",
-                                        reason));
+    if (memcmp(&skip->holder, &nobody, sizeof(nobody)) == 0) {
+        output = dur_str_c(dur_arena_printf(e->arena, "{\"reason\":\"%s\"}",
+                                            skip->reason));
+    } else {
+        dur_ulid_text(&skip->holder, id);
+        output = dur_str_c(dur_arena_printf(e->arena, "{\"reason\":\"%s\","
+                                            "\"run_id\":\"%s\"}",
+                                            skip->reason, id));
+    }
 
-    rc = dur_run_link_event(e, run);
+    rc = output.data ? dur_run_link_event(e, run) : DUR_ENOMEM;
 
     if (rc == DUR_OK) {
         rc = dur_payload_put(e->txn, &run->id, &run->payload_sequence, output,
@@ -396,8 +405,41 @@ dur_run_skip(dur_engine_t *e, dur_run_t *run, const char *reason)
     }
 
     return rc == DUR_OK ? dur_run_feed(e, run, "run.skipped", dur_str_null, 0,
-                                       0, 0, dur_str_c(reason))
+                                       0, 0, dur_str_c(skip->reason))
                         : rc;
+}
+
+
+/* Whether a run may begin: skip says why not.  DUR_EEXIST: it did before. */
+static dur_rc_t
+dur_run_admit(dur_engine_t *e, const dur_function_t *fn,
+    const dur_run_event_t *event, dur_run_t *run, dur_run_skip_t *skip)
+{
+    dur_rc_t  rc;
+
+    memset(skip, 0, sizeof(*skip));
+
+    if (fn->paused) {
+        skip->reason = "FunctionPaused";
+        return DUR_OK;
+    }
+
+    /* before the lock: an event that is known must not end what it started */
+
+    if (event->client_id.len) {
+        rc = dur_idem_take(e, run, event->client_id);
+        if (rc != DUR_OK) {
+            return rc;
+        }
+    }
+
+    rc = dur_flow_lock(e, fn, event, run, skip);
+
+    if (rc == DUR_OK && skip->reason != NULL) {
+        rc = dur_idem_forget(e, run);
+    }
+
+    return rc;
 }
 
 
@@ -405,8 +447,8 @@ dur_rc_t
 dur_run_start(dur_engine_t *e, const dur_function_t *fn,
     const dur_run_event_t *event, dur_run_t *run, dur_start_t *start)
 {
-    dur_rc_t     rc;
-    const char  *reason;
+    dur_rc_t        rc;
+    dur_run_skip_t  skip;
 
     dur_run_init(e, fn, run);
 
@@ -417,34 +459,31 @@ dur_run_start(dur_engine_t *e, const dur_function_t *fn,
     run->parent_step = event->parent_step;
     run->depth = event->depth;
 
+    if (fn->unreadable) {
+        dur_state_log(e, 1, "function \"%.*s\": its options were stored by "
+                      "another version and cannot be read, none is enforced",
+                      (int) fn->slug.len, (const char *) fn->slug.data);
+    }
+
     rc = dur_flow_limit(e, fn, event, start);
     if (rc != DUR_OK || *start != DUR_START_RUN) {
         return rc;
     }
 
-    rc = dur_flow_lock(e, fn, event, run, &reason);
+    rc = dur_run_admit(e, fn, event, run, &skip);
+
+    if (rc == DUR_EEXIST) {
+        *start = DUR_START_KNOWN;
+        return DUR_OK;
+    }
+
     if (rc != DUR_OK) {
         return rc;
     }
 
-    if (fn->paused) {
-        reason = "FunctionPaused";
-    }
-
-    if (reason != NULL) {
+    if (skip.reason != NULL) {
         *start = DUR_START_SKIPPED;
-        return dur_run_skip(e, run, reason);
-    }
-
-    if (event->client_id.len) {
-        rc = dur_idem_take(e, run, event->client_id);
-        if (rc == DUR_EEXIST) {
-            *start = DUR_START_KNOWN;
-            return dur_flow_unlock(e, run);
-        }
-        if (rc != DUR_OK) {
-            return rc;
-        }
+        return dur_run_skip(e, run, &skip);
     }
 
     rc = dur_wait_cancel_on(e, fn, event, run);

@@ -107,6 +107,12 @@ typedef enum {
     DUR_START_KNOWN             /* the client's event id started one before */
 } dur_start_t;
 
+/* Why a run is only a record. */
+typedef struct {
+    const char  *reason;                /* NULL: it is none */
+    dur_ulid_t   holder;                /* Singleton: the run that runs */
+} dur_run_skip_t;
+
 /*
  * Starts one run of fn, in the order of features 0.4.  *run is filled when
  * there is one (RUN, SKIPPED).
