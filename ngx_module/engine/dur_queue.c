@@ -2,6 +2,7 @@
 
 #include "engine/dur_queue.h"
 #include "engine/dur_cancellation_rule.h"
+#include "engine/dur_deadline.h"
 #include "engine/dur_frame.h"
 #include "engine/dur_result.h"
 #include "engine/dur_state.h"
@@ -9,6 +10,21 @@
 
 
 #define DUR_READY_KEY  (4 + 8 + 8 + 8)
+
+/* Ready items one op passes by: of functions that are paused, of runs whose
+ * time is over. */
+#define DUR_QUEUE_PASSED   64
+
+/* Items of a function that goes on which one op puts back; two rows each. */
+#define DUR_QUEUE_RESUMED  128
+
+
+/* What became of the turn of an app. */
+typedef enum {
+    DUR_TURN_IDLE = 0,
+    DUR_TURN_PASSED,
+    DUR_TURN_LEASED
+} dur_turn_t;
 
 
 /* -- items ---------------------------------------------------------------- */
@@ -65,16 +81,43 @@ dur_item_decode(dur_str_t row, dur_item_t *item)
 
 /* -- ready ---------------------------------------------------------------- */
 
+/*
+ * Partition 0 is what is dispatched.  The items of a paused function wait in
+ * a partition of their own, its id, where nobody looks at them.
+ */
 static dur_str_t
-dur_ready_key(uint8_t key[DUR_READY_KEY], uint32_t app, int64_t score,
-    uint64_t id)
+dur_ready_key(uint8_t key[DUR_READY_KEY], uint32_t app, uint64_t partition,
+    int64_t score, uint64_t id)
 {
     dur_put32(key, app);
-    dur_put64(key + 4, 0);                      /* partition */
+    dur_put64(key + 4, partition);
     dur_put64(key + 12, (uint64_t) score);
     dur_put64(key + 20, id);
 
     return dur_str_make(key, DUR_READY_KEY);
+}
+
+
+static uint64_t
+dur_queue_partition(dur_engine_t *e, const dur_item_t *item)
+{
+    dur_function_t  *fn;
+
+    fn = dur_registry_function(&e->registry, item->function);
+
+    return (fn != NULL && fn->paused) ? fn->id : 0;
+}
+
+
+static dur_rc_t
+dur_ready_put(dur_engine_t *e, const dur_item_t *item, uint64_t partition)
+{
+    uint8_t  key[DUR_READY_KEY], row[DUR_ITEM_ROW];
+
+    return dur_txn_put(e->txn, DUR_T_READY,
+                       dur_ready_key(key, item->app, partition, item->score,
+                                     item->id),
+                       dur_item_encode(item, row));
 }
 
 
@@ -151,28 +194,27 @@ dur_queue_lease(dur_engine_t *e, dur_item_t *item,
 dur_rc_t
 dur_queue_push(dur_engine_t *e, dur_item_t *item)
 {
-    uint8_t                key[DUR_READY_KEY], row[DUR_ITEM_ROW];
+    uint64_t               partition;
     dur_registered_app_t  *app;
 
     app = dur_registry_app(&e->registry, item->app);
+    partition = dur_queue_partition(e, item);
 
-    if (e->credits > 0 && app != NULL && app->target.parked == 0
-        && dur_registry_may_call(app, &e->conf)
+    if (partition == 0 && e->credits > 0 && app != NULL
+        && app->target.parked == 0 && dur_registry_may_call(app, &e->conf)
         && !dur_cancellation_concerns(e, item))
     {
         e->credits--;
         return dur_queue_lease(e, item, app);
     }
 
-    if (app != NULL) {
+    if (partition == 0 && app != NULL) {
         app->maybe_ready = true;
     }
 
     item->due = e->now;
 
-    return dur_txn_put(e->txn, DUR_T_READY,
-                       dur_ready_key(key, item->app, item->score, item->id),
-                       dur_item_encode(item, row));
+    return dur_ready_put(e, item, partition);
 }
 
 
@@ -190,12 +232,14 @@ dur_queue_pop(dur_engine_t *e, dur_cursor_t *c, uint32_t app,
     dur_str_t  k, v;
 
     for ( ;; ) {
-        rc = dur_cursor_seek(c, dur_ready_key(key, app, 0, 0), &k, &v);
+        rc = dur_cursor_seek(c, dur_ready_key(key, app, 0, 0, 0), &k, &v);
         if (rc != DUR_OK) {
             return rc;
         }
 
-        if (k.len >= 4 && dur_get32(k.data) != app) {
+        if ((k.len >= 4 && dur_get32(k.data) != app)
+            || (k.len == DUR_READY_KEY && dur_get64(k.data + 4) != 0))
+        {
             return DUR_ENOTFOUND;
         }
 
@@ -212,16 +256,38 @@ dur_queue_pop(dur_engine_t *e, dur_cursor_t *c, uint32_t app,
 }
 
 
-/* One item of one app; *leased says whether there was one. */
+/* What is popped and cannot go out: its function is paused, a cancellation
+ * stops it, or its time is over. */
+static dur_rc_t
+dur_queue_pass(dur_engine_t *e, const dur_item_t *item, bool *passed)
+{
+    dur_rc_t  rc;
+    uint64_t  partition;
+
+    partition = dur_queue_partition(e, item);
+
+    if (partition != 0) {
+        *passed = true;
+        return dur_ready_put(e, item, partition);
+    }
+
+    rc = dur_cancellation_stops(e, item, passed);
+
+    return (rc == DUR_OK && !*passed) ? dur_deadline_lease(e, item, passed)
+                                      : rc;
+}
+
+
+/* One item of one app. */
 static dur_rc_t
 dur_queue_dispatch_one(dur_engine_t *e, dur_cursor_t *c,
-    dur_registered_app_t *app, bool *leased)
+    dur_registered_app_t *app, dur_turn_t *turn)
 {
-    bool        stopped;
+    bool        passed;
     dur_rc_t    rc;
     dur_item_t  item;
 
-    *leased = false;
+    *turn = DUR_TURN_IDLE;
 
     if (!app->maybe_ready || !dur_registry_may_call(app, &e->conf)
         || dur_target_waits(&app->target, e->now))
@@ -236,16 +302,16 @@ dur_queue_dispatch_one(dur_engine_t *e, dur_cursor_t *c,
         return DUR_OK;
     }
 
-    if (rc != DUR_OK) {
+    if (rc == DUR_OK) {
+        *turn = DUR_TURN_PASSED;
+        rc = dur_queue_pass(e, &item, &passed);
+    }
+
+    if (rc != DUR_OK || passed) {
         return rc;
     }
 
-    *leased = true;
-
-    rc = dur_cancellation_stops(e, &item, &stopped);
-    if (rc != DUR_OK || stopped) {
-        return rc;
-    }
+    *turn = DUR_TURN_LEASED;
 
     /* a gateway says nothing of the app */
 
@@ -263,14 +329,16 @@ dur_queue_dispatch_one(dur_engine_t *e, dur_cursor_t *c,
 dur_rc_t
 dur_queue_dispatch(dur_engine_t *e, unsigned budget)
 {
-    bool                   leased;
     dur_rc_t               rc;
-    uint32_t               idle, i, turn;
+    uint32_t               idle, i, next;
+    unsigned               passed;
+    dur_turn_t             turn;
     dur_cursor_t          *c;
     dur_registry_t        *r;
     dur_registered_app_t  *app;
 
     r = &e->registry;
+    passed = 0;
 
     if (budget == 0 || r->napps == 0) {
         return DUR_OK;
@@ -287,26 +355,31 @@ dur_queue_dispatch(dur_engine_t *e, unsigned budget)
      * whole round in which no app had anything.
      */
 
-    turn = (uint32_t) (e->counters.sequence % r->napps);
+    next = (uint32_t) (e->counters.sequence % r->napps);
 
-    for (idle = 0; budget > 0 && idle < r->napps && rc == DUR_OK; ) {
-        i = turn++ % r->napps;
+    for (idle = 0;
+         budget > 0 && idle < r->napps && passed < DUR_QUEUE_PASSED
+         && rc == DUR_OK; )
+    {
+        i = next++ % r->napps;
         app = r->apps[i];
-        leased = false;
+        turn = DUR_TURN_IDLE;
 
         if (app != NULL) {
-            rc = dur_queue_dispatch_one(e, c, app, &leased);
+            rc = dur_queue_dispatch_one(e, c, app, &turn);
         }
 
-        if (leased) {
-            budget--;
-            idle = 0;
-        } else {
-            idle++;
-        }
+        idle = turn == DUR_TURN_IDLE ? idle + 1 : 0;
+        budget -= turn == DUR_TURN_LEASED;
+        passed += turn == DUR_TURN_PASSED;
     }
 
     dur_cursor_close(c);
+
+    if (passed == DUR_QUEUE_PASSED) {
+        /* nothing was leased, maybe, and still there is more to do */
+        e->has_tasks = true;
+    }
 
     return rc;
 }
@@ -369,6 +442,35 @@ dur_queue_release(dur_engine_t *e, const dur_item_t *item)
 }
 
 
+/* An item that waits for its function: which one it is is not known here, but
+ * few are paused. */
+static dur_rc_t
+dur_queue_remove_paused(dur_engine_t *e, uint32_t app, int64_t score,
+    uint64_t id)
+{
+    uint8_t          key[DUR_READY_KEY];
+    dur_rc_t         rc;
+    uint32_t         i;
+    dur_function_t  *fn;
+
+    for (i = 0; i < e->registry.nfunctions; i++) {
+        fn = e->registry.functions[i];
+
+        if (fn == NULL || (!fn->paused && !fn->resuming)) {
+            continue;
+        }
+
+        rc = dur_txn_del(e->txn, DUR_T_READY,
+                         dur_ready_key(key, app, fn->id, score, id));
+        if (rc != DUR_ENOTFOUND) {
+            return rc;
+        }
+    }
+
+    return DUR_ENOTFOUND;
+}
+
+
 dur_rc_t
 dur_queue_remove(dur_engine_t *e, uint32_t app, int64_t score, uint64_t id,
     int64_t due)
@@ -388,11 +490,85 @@ dur_queue_remove(dur_engine_t *e, uint32_t app, int64_t score, uint64_t id,
         return rc;
     }
 
-    rc = dur_txn_del(e->txn, DUR_T_READY, dur_ready_key(key, app, score, id));
+    rc = dur_txn_del(e->txn, DUR_T_READY,
+                     dur_ready_key(key, app, 0, score, id));
 
     if (rc == DUR_ENOTFOUND) {
         rc = dur_timer_del(e, due, id);
     }
+    if (rc == DUR_ENOTFOUND) {
+        rc = dur_queue_remove_paused(e, app, score, id);
+    }
+
+    return rc;
+}
+
+
+/* -- functions that go on ------------------------------------------------- */
+
+/* Puts back what waits for the function in one app, within *left. */
+static dur_rc_t
+dur_queue_resume_app(dur_engine_t *e, dur_registered_app_t *app,
+    uint32_t function, unsigned *left)
+{
+    bool           good;
+    uint8_t        key[DUR_READY_KEY];
+    dur_rc_t       rc;
+    dur_str_t      k, v;
+    dur_item_t     item;
+    dur_cursor_t  *c;
+
+    rc = dur_cursor_open(e->txn, DUR_T_READY, &c);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    while (rc == DUR_OK && *left > 0) {
+        rc = dur_cursor_seek(c, dur_ready_key(key, app->id, function, 0, 0),
+                             &k, &v);
+
+        if (rc != DUR_OK || k.len != DUR_READY_KEY
+            || memcmp(k.data, key, 4 + 8) != 0)
+        {
+            break;
+        }
+
+        (*left)--;
+        good = dur_item_decode(v, &item) == DUR_OK;
+
+        rc = dur_cursor_del(c);
+
+        if (rc == DUR_OK && good) {
+            app->maybe_ready = true;
+            rc = dur_ready_put(e, &item, 0);
+        }
+    }
+
+    dur_cursor_close(c);
+
+    return rc == DUR_ENOTFOUND ? DUR_OK : rc;
+}
+
+
+dur_rc_t
+dur_queue_resume(dur_engine_t *e, uint32_t function, bool *done)
+{
+    dur_rc_t   rc;
+    uint32_t   i;
+    unsigned   left;
+
+    left = DUR_QUEUE_RESUMED;
+    rc = DUR_OK;
+
+    /* of every app: a function may have moved since */
+
+    for (i = 0; rc == DUR_OK && left > 0 && i < e->registry.napps; i++) {
+        if (e->registry.apps[i] != NULL) {
+            rc = dur_queue_resume_app(e, e->registry.apps[i], function, &left);
+        }
+    }
+
+    *done = left > 0;
 
     return rc;
 }
@@ -411,9 +587,13 @@ dur_queue_find(dur_txn_t *t, dur_item_t *item)
     }
 
     if (dur_txn_get(t, DUR_T_READY,
-                    dur_ready_key(key, item->app, item->score, item->id),
+                    dur_ready_key(key, item->app, 0, item->score, item->id),
                     &row)
-        == DUR_OK)
+        == DUR_OK
+        || dur_txn_get(t, DUR_T_READY,
+                       dur_ready_key(key, item->app, item->function,
+                                     item->score, item->id), &row)
+           == DUR_OK)
     {
         return dur_item_decode(row, item) == DUR_OK ? DUR_T_READY : DUR_T_MAX;
     }

@@ -3,7 +3,8 @@
 /*
  * Items: the units of work of runs, and the three places one can be in.
  *
- *   ready   due, waits for a credit; the oldest run of an app goes first
+ *   ready   due, waits for a credit; the oldest run of an app goes first;
+ *           or for its function, which is paused
  *   lease   sent to the executor, its result is awaited
  *   timer   due later: a retry, a sleep, a start in the future
  *
@@ -60,7 +61,8 @@ dur_rc_t dur_item_decode(dur_str_t row, dur_item_t *item);
 dur_rc_t dur_queue_push(dur_engine_t *e, dur_item_t *item);
 
 /* Leases at most `budget` ready items, one app after the other; of an app that
- * is parked only a probe that is due. */
+ * is parked only a probe that is due.  Those of paused functions step aside,
+ * those of runs whose time is over end them. */
 dur_rc_t dur_queue_dispatch(dur_engine_t *e, unsigned budget);
 
 /* DUR_ENOTFOUND when there is no such lease. */
@@ -79,11 +81,14 @@ dur_rc_t dur_queue_remove(dur_engine_t *e, uint32_t app, int64_t score,
     uint64_t id, int64_t due);
 
 /*
- * Reads an item wherever it is, for people: app, score, id and due (where its
- * timer may stand) of *item say which.  DUR_T_READY, DUR_T_LEASE or
+ * Reads an item wherever it is, for people: app, function, score, id and due
+ * (where its timer may stand) of *item say which.  DUR_T_READY, DUR_T_LEASE or
  * DUR_T_TIMER and *item is filled; DUR_T_MAX: it is nowhere.
  */
 dur_table_t dur_queue_find(dur_txn_t *t, dur_item_t *item);
+
+/* Puts back a piece of what waited while the function was paused. */
+dur_rc_t dur_queue_resume(dur_engine_t *e, uint32_t function, bool *done);
 
 /* The op INVENTORY (design section 5): adopts what the executor holds, sends
  * or leases again what it does not, cancels what nobody knows. */

@@ -3,7 +3,9 @@
 #include "engine/dur_register.h"
 #include "engine/dur_app.h"
 #include "engine/dur_json.h"
+#include "engine/dur_queue.h"
 #include "engine/dur_state.h"
+#include "engine/dur_task.h"
 #include "engine/dur_ulid.h"
 
 #include <stdio.h>
@@ -118,6 +120,7 @@ dur_register_store_function(dur_engine_t *e, uint32_t app,
     fn.version = old ? old->version + 1 : 1;
     fn.created = old ? old->created : e->now;
     fn.paused = old && old->paused;
+    fn.resuming = old && old->resuming;
     fn.app = app;
     fn.retries = sent->retries;
     fn.slug = sent->slug;
@@ -523,12 +526,14 @@ dur_rc_t
 dur_register_pause(dur_engine_t *e, dur_str_t slug, bool pause,
     dur_reply_t *reply)
 {
+    uint8_t          id[4];
     dur_rc_t         rc;
+    dur_ulid_t       nothing = { { 0 } };
     dur_function_t  *fn, copy;
 
     fn = dur_registry_function_by_slug(&e->registry, slug);
 
-    if (fn == NULL || fn->archived) {
+    if (fn == NULL || (fn->archived && pause)) {
         dur_register_error(e, reply, 404, "no function has this name");
         return DUR_OK;
     }
@@ -539,10 +544,46 @@ dur_register_pause(dur_engine_t *e, dur_str_t slug, bool pause,
         return DUR_OK;
     }
 
+    dur_state_log(e, 2, "function \"%.*s\" %s", (int) fn->slug.len,
+                  (const char *) fn->slug.data,
+                  pause ? "is paused" : "goes on");
+
     copy = *fn;
     copy.paused = pause;
+    copy.resuming = !pause;
 
     rc = dur_registry_function_put(e, &copy);
 
+    if (rc == DUR_OK && !pause) {
+        dur_put32(id, fn->id);
+        rc = dur_task_add(e, DUR_TASK_RESUME, &nothing, dur_str_make(id, 4));
+    }
+
     return rc == DUR_OK ? dur_register_reload(e) : rc;
+}
+
+
+dur_rc_t
+dur_register_resume(dur_engine_t *e, dur_str_t cursor, bool *done)
+{
+    dur_rc_t         rc;
+    dur_function_t  *fn;
+
+    *done = true;
+
+    fn = cursor.len == 4
+         ? dur_registry_function(&e->registry, dur_get32(cursor.data)) : NULL;
+
+    if (fn == NULL || !fn->resuming) {
+        return DUR_OK;
+    }
+
+    rc = dur_queue_resume(e, fn->id, done);
+
+    if (rc == DUR_OK && *done) {
+        fn->resuming = false;
+        rc = dur_registry_function_put(e, fn);
+    }
+
+    return rc;
 }

@@ -25,8 +25,11 @@ dur_rc_t dur_register_remove(dur_engine_t *e, dur_str_t url,
     dur_reply_t *reply);
 
 /* The op PAUSE: a paused function starts no runs, those that live wait.  404
- * without such a function. */
+ * without such a function; one that is archived may only go on. */
 dur_rc_t dur_register_pause(dur_engine_t *e, dur_str_t slug, bool pause,
     dur_reply_t *reply);
+
+/* One piece of the task that follows a resume. */
+dur_rc_t dur_register_resume(dur_engine_t *e, dur_str_t cursor, bool *done);
 
 #endif /* DUR_REGISTER_H */

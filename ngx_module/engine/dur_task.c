@@ -3,6 +3,7 @@
 #include "engine/dur_task.h"
 #include "engine/dur_cancellation_rule.h"
 #include "engine/dur_event.h"
+#include "engine/dur_register.h"
 #include "engine/dur_rerun.h"
 #include "engine/dur_retention.h"
 #include "engine/dur_state.h"
@@ -171,6 +172,9 @@ dur_task_piece(dur_engine_t *e, dur_task_t *task, bool *done)
 
     case DUR_TASK_RERUN:
         return dur_rerun_more(e, &task->subject, &task->cursor, done);
+
+    case DUR_TASK_RESUME:
+        return dur_register_resume(e, dur_buf_str(&task->cursor), done);
 
     default:
         return dur_cancellation_more(e, &task->subject, done);
