@@ -6,9 +6,8 @@
  * dropped when it says nothing any more: a row that goes idle has an entry in
  * an index by time, so dropping never looks at what is in use.
  *
- *     dur_flow          keys, their values, the index
- *     dur_flow_limit    rateLimit and idempotency
- *     dur_flow_lock     singleton
+ * This unit makes keys, asks expressions for their values and keeps the index;
+ * dur_flow_limit, dur_flow_lock and retention use it.
  */
 
 #ifndef DUR_FLOW_H
@@ -17,27 +16,8 @@
 #include "engine/dur_base.h"
 #include "engine/dur_run.h"
 
-/* rateLimit and idempotency, before anything else.  *start becomes
- * DUR_START_RUN or DUR_START_LIMITED. */
-dur_rc_t dur_flow_limit(dur_engine_t *e, const dur_function_t *fn,
-    const dur_run_event_t *event, dur_start_t *start);
-
-/*
- * Singleton: takes the lock of the key for `run` (which learns lock_hash and
- * DUR_RUN_F_LOCKED); mode cancel ends the present holder first.
- * skip->reason is NULL, or why the run is skipped.
- */
-dur_rc_t dur_flow_lock(dur_engine_t *e, const dur_function_t *fn,
-    const dur_run_event_t *event, dur_run_t *run, dur_run_skip_t *skip);
-
-/* Gives the lock back; nothing when the run holds none. */
-dur_rc_t dur_flow_unlock(dur_engine_t *e, dur_run_t *run);
-
 /* Drops idle state within *budget; *next is when there may be more (ms). */
 dur_rc_t dur_flow_expire(dur_engine_t *e, unsigned *budget, int64_t *next);
-
-
-/* -- for the units of flow control ---------------------------------------- */
 
 #define DUR_FLOW_KEY   (1 + 4 + 16)
 #define DUR_FLOW_HASH  16

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+#include "engine/dur_flow_lock.h"
 #include "engine/dur_flow.h"
 #include "engine/dur_state.h"
 
