@@ -35,7 +35,7 @@
 static dur_rc_t
 dur_engine_counters_put(dur_engine_t *e)
 {
-    uint8_t    row[64];
+    uint8_t    row[128];
     dur_enc_t  w;
 
     dur_enc_init(&w, row, sizeof(row));
@@ -47,6 +47,7 @@ dur_engine_counters_put(dur_engine_t *e)
     dur_enc_u32(&w, e->counters.app);
     dur_enc_u32(&w, e->counters.function);
     dur_enc_u64(&w, e->counters.live);
+    dur_enc_u64(&w, e->counters.waits);
     dur_enc_end(&w);
 
     return dur_txn_put(e->txn, DUR_T_META, dur_str("counters"),
@@ -74,6 +75,7 @@ dur_engine_counters_get(dur_engine_t *e)
         e->counters.app = dur_dec_u32(&r);
         e->counters.function = dur_dec_u32(&r);
         e->counters.live = dur_dec_u64(&r);
+        e->counters.waits = dur_dec_u64(&r);
         dur_dec_end(&r);
 
         return r.failed ? DUR_ECORRUPT : DUR_OK;
@@ -260,6 +262,7 @@ dur_engine_close(dur_engine_t *e)
     dur_txn_abort(e->txn);
     dur_registry_unload(&e->registry);
     dur_cancellation_unload(e);
+    dur_wait_cache_free(e->wait_cache);
     dur_store_close(e->store);
     free(e);
 }
@@ -358,6 +361,7 @@ dur_engine_begin(dur_engine_t *e, int64_t now_ms, dur_arena_t *arena)
     e->effects = NULL;
     e->effects_last = &e->effects;
     e->credits = 0;
+    e->matching = false;
 
     if (e->nearly_full != e->said_full) {
         dur_engine_say_full(e);

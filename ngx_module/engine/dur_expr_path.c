@@ -95,6 +95,21 @@ dur_expr_path_get(const dur_expr_path_t *path, const json_t *event)
 }
 
 
+bool
+dur_expr_uses_event(const dur_expr_t *expr)
+{
+    size_t  i;
+
+    for (i = 1; i < expr->nnodes; i++) {
+        if (expr->nodes[i].kind == DUR_EXPR_N_EVENT) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
 /* -- the projection ------------------------------------------------------- */
 
 typedef struct {

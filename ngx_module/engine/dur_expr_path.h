@@ -36,6 +36,9 @@ typedef struct {
 const json_t *dur_expr_path_get(const dur_expr_path_t *path,
     const json_t *event);
 
+/* Whether it looks at `event` at all. */
+bool dur_expr_uses_event(const dur_expr_t *expr);
+
 /*
  * The part of `event` that the expression uses as `event`: evaluated with
  * either it has the same value.  A new reference; the fields are shared with

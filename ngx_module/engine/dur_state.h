@@ -20,6 +20,7 @@
 #include "engine/dur_op.h"
 #include "engine/dur_registry.h"
 #include "engine/dur_store.h"
+#include "engine/dur_wait_cache.h"
 
 /* Rows one op may write before the rest becomes a task (design section 3). */
 #define DUR_OP_ROWS  256
@@ -32,6 +33,7 @@ typedef struct {
     uint32_t  app;
     uint32_t  function;
     uint64_t  live;             /* not a next value: runs that live */
+    uint64_t  waits;            /* the same: waits for events */
 } dur_counters_t;
 
 struct dur_engine_s {
@@ -63,6 +65,10 @@ struct dur_engine_s {
     bool                nearly_full;
     bool                said_full;      /* the log knows */
     bool                feed;
+
+    dur_wait_cache_t   *wait_cache;     /* compiled expressions of waits */
+    bool                matching;       /* waits are being resumed: events of
+                                           what ends are matched by tasks */
 
     dur_effect_t       *effects;
     dur_effect_t      **effects_last;
