@@ -446,6 +446,20 @@ dur_answer_flags(const dur_op_result_t *result, int64_t now,
 }
 
 
+/* Go says null to a call of a step that it does not find (protocol 10). */
+static bool
+dur_answer_is_missed(const dur_op_result_t *result)
+{
+    dur_str_t  sdk;
+
+    sdk = dur_headers_get(result->headers, "x-inngest-sdk");
+
+    return sdk.len >= 3 && memcmp(sdk.data, "go:", 3) == 0
+           && (result->body.len == 0
+               || dur_str_eq(result->body, dur_str("null")));
+}
+
+
 dur_rc_t
 dur_answer_parse(const dur_op_result_t *result, int64_t now_ms,
     dur_arena_t *arena, dur_answer_t *answer)
@@ -499,6 +513,8 @@ dur_answer_parse(const dur_op_result_t *result, int64_t now_ms,
         return dur_answer_http(arena, answer, result->status, sdk,
                                result->body);
     }
+
+    answer->missed = dur_answer_is_missed(result);
 
     return dur_answer_done(arena, answer, result->body);
 }

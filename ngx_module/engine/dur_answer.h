@@ -23,6 +23,7 @@ typedef struct {
     size_t             nops;
     dur_answer_op_t   *ops;
     dur_str_t          output;          /* DONE: JSON */
+    bool               missed;          /* DONE: or the step was not found */
     dur_str_t          error;           /* ERROR: normalised JSON object */
     dur_str_t          message;         /* ERROR: for people */
     bool               no_retry;

@@ -190,12 +190,11 @@ dur_result_close_item(dur_result_t *x)
 
 
 /*
- * A call of one step that answers as if the function had returned: Go does
- * when it does not find the step (protocol 10).  Only a discovery may end the
- * run, so one is asked for; not for ever.
+ * A call of one step that may not have found it: a discovery will tell, but
+ * is not asked for ever.
  */
 static dur_rc_t
-dur_result_step_done(dur_result_t *x)
+dur_result_step_missed(dur_result_t *x)
 {
     x->history.error = dur_str("The SDK ended the function in a call of one "
                                "step");
@@ -218,8 +217,9 @@ dur_result_decide(dur_result_t *x)
         return dur_result_ops(x);
 
     case DUR_ANSWER_DONE:
-        if (x->item.kind == DUR_ITEM_STEP) {
-            return dur_result_step_done(x);
+        /* The loser of a race that runs late may find the function done. */
+        if (x->item.kind == DUR_ITEM_STEP && x->answer.missed) {
+            return dur_result_step_missed(x);
         }
         return dur_run_end(x->e, &x->run, DUR_RUN_COMPLETED,
                            x->answer.output);

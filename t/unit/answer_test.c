@@ -405,9 +405,9 @@ test_done_in_a_step(void)
 
     a = start(0);
     kit_result(a, 206, KIT_SDK, "[" KIT_PLAN(KIT_A, "a") "]");
-    kit_result(kit_attempt(0), 200, KIT_SDK, "null");
+    kit_result(kit_attempt(0), 200, KIT_GO, "null");
     is_str(dur_str_c(kit_status(&event)), "Running",
-           "a call of one step does not end the run");
+           "a null of Go for one step does not end the run");
     is_int(kit_calls(), 1, "the function is asked");
 
     kit_build(kit_attempt(0));
@@ -429,7 +429,7 @@ test_done_in_steps_for_ever(void)
     for (i = 0; i < 2; i++) {
         kit_result(a, 206, KIT_SDK, "[" KIT_PLAN(KIT_A, "a") "]");
         is_int(kit_calls(), 1, "the step is called");
-        kit_result(kit_attempt(0), 200, KIT_SDK, "null");
+        kit_result(kit_attempt(0), 200, KIT_GO, "null");
         a = kit_attempt(0);
     }
 
@@ -446,13 +446,13 @@ test_done_beside_others(void)
     a = start(0);
     kit_result(a, 206, KIT_SDK, "[" KIT_PLAN(KIT_A, "a") ","
                KIT_SLEEP(KIT_B, "b", "30d") "]");
-    kit_result(kit_attempt(0), 200, KIT_SDK, "null");
+    kit_result(kit_attempt(0), 200, KIT_GO, "null");
     is_int(kit_calls(), 1, "a sleep does not hold up a step that was not "
            "found");
     kit_result(kit_attempt(0), 206, KIT_SDK, "[" KIT_PLAN(KIT_A, "a") ","
                KIT_SLEEP(KIT_B, "b", "30d") "]");
     is_int(kit_calls() + kit_dispatch(), 1, "it is called again");
-    kit_result(kit_attempt(0), 200, KIT_SDK, "null");
+    kit_result(kit_attempt(0), 200, KIT_GO, "null");
     is_int(kit_calls() + kit_dispatch(), 0, "but not for ever");
     is_str(dur_str_c(kit_status(&event)), "Running",
            "the run waits for its sleep");

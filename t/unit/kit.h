@@ -28,6 +28,8 @@
 #define KIT_EFFECTS_MAX  2048
 #define KIT_SDK          "x-inngest-sdk: js:v4.24.0\n"                        \
                          "x-inngest-req-version: 2\n"
+#define KIT_GO           "x-inngest-sdk: go:v0.13.1\n"                        \
+                         "x-inngest-req-version: 2\n"
 #define KIT_SDK1         "x-inngest-sdk: js:v3.54.0\n"                        \
                          "x-inngest-req-version: 1\n"
 

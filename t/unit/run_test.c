@@ -422,6 +422,34 @@ test_replanning(void)
 }
 
 
+/* What the loser of a race meets when its first try failed, or was lost. */
+static void
+test_race_that_is_over(void)
+{
+    dur_ulid_t     event;
+    kit_attempt_t  a, p, q;
+
+    kit_fresh();
+    kit_register("f", 1);
+    a = start("f", &event);
+
+    kit_result(a, 206, KIT_SDK, "[" KIT_PLAN_RACE(KIT_A, "a") ","
+               KIT_PLAN_RACE(KIT_B, "b") "]");
+    p = kit_attempt(0);
+    kit_dispatch();
+    q = kit_attempt(0);
+
+    kit_result(p, 206, KIT_SDK, "[{\"op\":\"StepRun\",\"id\":\"" KIT_A
+               "\",\"opts\":{\"parallelMode\":\"race\"},\"data\":1}]");
+    a = kit_attempt(0);
+    kit_result(a, 206, KIT_SDK, "[" KIT_PLAN_RACE(KIT_B, "b") "]");
+
+    kit_result(q, 200, KIT_SDK, "{\"winner\":1}");
+    is_str(dur_str_c(kit_status(&event)), "Completed",
+           "a call of a step may find that the function has returned");
+}
+
+
 static void
 test_one_discovery(void)
 {
@@ -750,6 +778,7 @@ main(void)
     test_parallel();
     test_parallel_version_1();
     test_replanning();
+    test_race_that_is_over();
     test_one_discovery();
     test_nothing_to_do();
     test_planned_step_without_answer();
