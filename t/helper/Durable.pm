@@ -104,19 +104,45 @@ sub wait_for {
 
 # ---- node, for tests with real SDKs
 
-# A node of version 20 or later: of the system, or the one of npm's package
-# "node", installed below the build directory; undef when there is none.
+# A node of that version (20) or later: of the system, or the one of npm's
+# package "node", installed below the build directory; undef when there is
+# none.
 sub node_bin {
+    my ($least) = @_;
+
+    $least ||= 20;
+
     my $own = build('node/node_modules/node/bin/node');
 
     for my $node ('node', $own) {
         my $version = `$node --version 2>/dev/null`;
-        return $node if $version =~ /\Av(\d+)/ && $1 >= 20;
+        return $node if $version =~ /\Av(\d+)/ && $1 >= $least;
     }
 
     eval { npm_install(build('node'), 'node@22') };
 
     return -x $own ? $own : undef;
+}
+
+
+# A command, until it has ended; dies with what it said when it failed.
+sub run_once {
+    my ($log, @command) = @_;
+
+    my $pid = fork;
+    die "fork: $!\n" unless defined $pid;
+
+    if ($pid == 0) {
+        open STDIN, '<', '/dev/null';
+        open STDOUT, '>', $log;
+        open STDERR, '>&', \*STDOUT;
+        exec @command or POSIX::_exit(127);
+    }
+
+    waitpid $pid, 0;
+    die "@command: " . slurp($log) . "\n" if $?;
+
+    return;
 }
 
 
@@ -131,19 +157,8 @@ sub npm_install {
     write_file("$dir/package.json", '{"private":true,"type":"module"}')
         unless -e "$dir/package.json";
 
-    my $pid = fork;
-    die "fork: $!\n" unless defined $pid;
-
-    if ($pid == 0) {
-        open STDIN, '<', '/dev/null';
-        open STDOUT, '>', "$dir/npm.log";
-        open STDERR, '>&', \*STDOUT;
-        exec 'npm', 'install', '--prefix', $dir, '--no-audit', '--no-fund',
-             '--loglevel', 'error', @packages or POSIX::_exit(127);
-    }
-
-    waitpid $pid, 0;
-    die "npm install $wanted: " . slurp("$dir/npm.log") . "\n" if $?;
+    run_once("$dir/npm.log", 'npm', 'install', '--prefix', $dir,
+             '--no-audit', '--no-fund', '--loglevel', 'error', @packages);
 
     write_file("$dir/.installed", $wanted);
 

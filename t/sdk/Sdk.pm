@@ -1,10 +1,10 @@
 # Copyright (C) the nginx-durable authors
 
-# A whole server with a node app of the npm SDK beside it: the functions of
-# t/sdk/functions.mjs under the package's major version v3 or v4.  What the
-# app notes (every request, every step that really ran) is read from its log.
+# A whole server with an app of a real SDK beside it (t/sdk/Clients.pm), in
+# dev mode or, given keys, in production.  What the app notes (every request,
+# every step that really ran) is read from its log.
 #
-#     my $t = Sdk->start_all(version => 'v4');
+#     my $t = Sdk->start_all(sdk => 'v4');
 #     my $run = $t->ended($t->fire('sdk/sequence', { x => 1 }));
 #     is_deeply([$t->steps($run->{run_id})], ['a', 'b', 'c']);
 
@@ -15,44 +15,45 @@ use warnings;
 
 use parent 'Durable';
 
-use File::Copy 'copy';
+use File::Path 'make_path';
 use JSON::PP ();
+use Time::HiRes 'time';
 
-use Durable qw(build free_port node_bin npm_install slurp wait_for);
+use Clients;
+use Durable qw(free_port slurp wait_for);
 use HttpClient;
+use Provider;
 
-my %package = (v4 => 'inngest@4.24.0', v3 => 'inngest@3.54.2');
 my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 
-
-# Why these tests cannot run here, empty when they can.  In CI they must.
-sub missing {
-    my ($version) = @_;
-
-    my $reason = Durable::missing();
-
-    $reason ||= 'node 20 or later is needed' unless node_bin();
-    $reason ||= 'npm cannot install: ' . ($@ || '')
-        unless eval { npm_install(build("sdk/$version"), $package{$version}) };
-
-    die "$reason\n" if $reason && $ENV{CI};
-
-    return $reason;
-}
+our $SIGNING_KEY = 'signkey-prod-'
+    . 'f00dbabedeadbeef00112233445566778899aabbccddeeff0011223344556677';
 
 
-# version; event_key and signing_key for production mode
+# sdk; event_key and signing_key, or production => 1 for some
 sub new {
     my ($class, %option) = @_;
 
-    my $self = $class->SUPER::new(retry_interval => '300ms', patience => 30,
-                                  log_level => 'info', server => model(),
+    %option = (%option, event_key => 'test-event-key',
+               signing_key => $SIGNING_KEY) if delete $option{production};
+
+    $option{dir} ||= "$ENV{SDK_KEEP}/$option{sdk}-" . ($option{label} || 'dev')
+        if $ENV{SDK_KEEP};
+    make_path($option{dir}) if $option{dir};
+
+    my $sdk = Clients::client(delete $option{sdk});
+
+    my $self = $class->SUPER::new(sdk => $sdk, retry_interval => '300ms', patience => 30,
+                                  log_level => 'info', label => 'dev',
                                   %option);
 
-    $self->{app_port} = free_port();
-    $self->{app_client} = HttpClient->new(port => $self->{app_port});
-    $self->{apps} = ["http://127.0.0.1:$self->{app_port}/api/inngest"];
+    my $port = $self->{app_port} = free_port();
+
+    $self->{app_client} = HttpClient->new(port => $port);
+    $self->{apps} = [map { "http://127.0.0.1:$port/api/$_" }
+                     qw(inngest other stream)];
     $self->{notes} = "$self->{dir}/app.notes";
+    $self->{provider} = Provider->new(record => "$self->{dir}/provider");
 
     if ($self->{signing_key}) {
         $self->{mode} = 'production';
@@ -64,36 +65,31 @@ sub new {
 }
 
 
-# A model that says hello, and one that is busy, for step.ai.infer.
-sub model {
-    return <<'CONF';
-        location = /ai/v1/chat/completions {
-            default_type application/json;
-            return 200 '{"choices":[{"message":{"content":"hello"}}]}';
-        }
-
-        location = /ai-wrong/v1/chat/completions {
-            default_type application/json;
-            return 429 '{"error":{"message":"busy"}}';
-        }
-CONF
-}
-
-
 sub start_all {
     my ($class, %option) = @_;
 
     my $self = $class->new(%option);
 
+    $self->{provider}->start;
     $self->start_app;
     $self->start;
-
-    wait_for(30, 'the app is registered', sub {
-        my $r = $self->api('GET', '/v1/apps/sdk/functions');
-        return ref $r->{json} eq 'ARRAY' && @{$r->{json}};
-    });
+    $self->wait_apps;
 
     return $self;
+}
+
+
+sub wait_apps {
+    my ($self) = @_;
+
+    for my $app ('sdk', 'sdk-other', 'sdk-stream') {
+        wait_for(30, "the app $app is registered", sub {
+            my $r = $self->api('GET', "/v1/apps/$app/functions");
+            return ref $r->{json} eq 'ARRAY' && @{$r->{json}};
+        });
+    }
+
+    return;
 }
 
 
@@ -101,22 +97,18 @@ sub start_all {
 sub start_app {
     my ($self, %environment) = @_;
 
-    my $home = build("sdk/$self->{version}");
-
-    copy("t/sdk/$_", $home) or die "$_: $!\n" for 'functions.mjs',
-        'server.mjs', "$self->{version}/app.mjs";
-
+    my @command = Clients::command($self->{sdk});
     my %clean = map { $_ => $ENV{$_} } grep { !/^INNGEST_/ } keys %ENV;
 
     local %ENV = (%clean, NO_COLOR => 1, PORT => $self->{app_port},
-                  SDK_LOG => $self->{notes}, $self->environment,
+                  SDK_LOG => $self->{notes}, PROVIDER => $self->provider_url,
+                  $self->environment, %{$self->{sdk}{environment}},
                   %environment);
 
     my $before = () = $self->notes(kind => 'listening');
     my $log = "$self->{dir}/app.log";
 
-    $self->{app} = Durable::run_child('app', $log, node_bin(),
-                                      "$home/app.mjs");
+    $self->{app} = Durable::run_child('app', $log, @command);
 
     wait_for(30, 'the app listens', sub {
         die 'the app ended: ' . slurp($log) . "\n"
@@ -130,12 +122,17 @@ sub start_app {
 }
 
 
+sub provider_url { return $_[0]{provider}{port} ? $_[0]{provider}->url : '' }
+
+
 sub environment {
     my ($self) = @_;
 
     return (INNGEST_DEV => $self->url) unless $self->{signing_key};
 
-    return (INNGEST_DEV => 0, INNGEST_BASE_URL => $self->url,
+    # Go takes any text for true.
+    return ($self->{sdk}{runtime} eq 'go' ? () : (INNGEST_DEV => 0),
+            INNGEST_BASE_URL => $self->url,
             INNGEST_EVENT_KEY => $self->{event_key},
             INNGEST_SIGNING_KEY => $self->{signing_key});
 }
@@ -153,14 +150,39 @@ sub kill_app {
 }
 
 
+# kill -9 of all of it, and a new start once the app has come to the calls that
+# it had been sent: it answers in turn.
+sub kill_server {
+    my ($self) = @_;
+
+    $self->kill_nginx;
+    $self->kill_sidecar;
+    $self->ask_app('GET', '/api/inngest');
+    $self->{killed_at} = int(time * 1000);
+    $self->start;
+
+    return;
+}
+
+
 sub stop {
     my ($self) = @_;
 
     my $stopped = $self->SUPER::stop;
 
     $self->kill_app;
+    $self->{provider}->stop;
 
     return $stopped;
+}
+
+
+sub can_do {
+    my ($self, @features) = @_;
+
+    my %can = map { $_ => 1 } @{$self->{sdk}{can}};
+
+    return !grep { !$can{$_} } @features;
 }
 
 
@@ -203,6 +225,79 @@ sub event_runs {
 }
 
 
+# An event that may be refused, for the server may be away.
+sub tell {
+    my ($self, $name, $data) = @_;
+
+    my $key = $self->{event_key} || 'key';
+    my $r = $self->http('POST', "/e/$key", [{ name => $name,
+                                              data => $data }]);
+
+    return $r->{status} == 200;
+}
+
+
+# The run that the signal reached, undef when nobody waits for it.
+sub signal {
+    my ($self, $signal, $data) = @_;
+
+    my $r = $self->api('POST', '/v1/signals', { signal => $signal,
+                                                data => $data });
+
+    return $r->{status} == 200 ? $r->{json}{data}{run_id} : undef;
+}
+
+
+# The id of the new run.
+sub rerun {
+    my ($self, $run) = @_;
+
+    my $r = $self->api('POST', "/v2/runs/$run/rerun", {});
+
+    return $r->{status} =~ /^2/ ? $r->{json}{data}{id} : undef;
+}
+
+
+sub run {
+    my ($self, $id) = @_;
+
+    my $r = $self->api('GET', "/v1/runs/$id");
+
+    return $r->{status} == 200 ? $r->{json}{data} : undef;
+}
+
+
+# True for a run that will not change any more.
+sub over {
+    my ($self, $run) = @_;
+
+    return $run && $run->{status} =~ /^(?:Completed|Failed|Cancelled)$/;
+}
+
+
+sub has_ended {
+    my ($self, $id) = @_;
+
+    return $id && $self->over($self->run($id));
+}
+
+
+# GET of a full URL of this server.
+sub follow {
+    my ($self, $url) = @_;
+
+    my ($path) = $url =~ m{^https?://[^/]+(/.*)$};
+
+    return HttpClient->new(port => $self->{port}, timeout => 30)
+        ->request('GET', $path);
+}
+
+
+sub text { return $json->encode($_[1]) }
+
+sub decode { return $json->decode($_[1]) }
+
+
 # The first run of the event, once it has ended.  After one that does not, the
 # others are given less time: a broken server fails soon.
 sub ended {
@@ -214,7 +309,7 @@ sub ended {
         wait_for($self->{patience}, 'the run ends', sub {
             my ($run) = $self->event_runs($event) or return;
             $seen = $run->{status};
-            return $seen =~ /^(?:Completed|Failed|Cancelled)$/ && $run;
+            return $self->over($run) && $run;
         });
     };
 
@@ -226,12 +321,16 @@ sub ended {
 }
 
 
-# What the app noted, of these values.
+# What the app noted, of these values.  Read on from where the last look ended.
 sub notes {
     my ($self, %want) = @_;
 
-    my @notes = map { $json->decode($_) } grep { /\n\z/ }
-        split /^/, slurp($self->{notes});
+    my $text = slurp($self->{notes}, $self->{read} || 0);
+    $text =~ s/[^\n]*\z//;
+    $self->{read} += length $text;
+    push @{$self->{noted}}, map { $json->decode($_) } split /\n/, $text;
+
+    my @notes = @{$self->{noted} || []};
 
     for my $key (keys %want) {
         @notes = grep { defined $_->{$key} && $_->{$key} eq $want{$key} }

@@ -1,11 +1,11 @@
-// Serves the functions on 127.0.0.1:$PORT/api/inngest and notes every request
-// on the way, with the bytes that were signed, so that a test can look at
-// them or send them again.
+// Serves the apps on 127.0.0.1:$PORT and notes every request on the way, with
+// the bytes that were signed, so that a test can look at them or send them
+// again.
 
 import http from "node:http";
 import { Readable } from "node:stream";
 
-import { note } from "./functions.mjs";
+import { note } from "./tools.mjs";
 
 async function received(req) {
   const chunks = [];
@@ -15,8 +15,7 @@ async function received(req) {
   return Buffer.concat(chunks);
 }
 
-function noteRequest(req, body) {
-  const url = new URL(req.url, "http://localhost");
+function noteRequest(req, url, body) {
   const record = {
     kind: "request",
     method: req.method,
@@ -32,7 +31,7 @@ function noteRequest(req, body) {
       record.run = call.ctx?.run_id;
       record.attempt = call.ctx?.attempt;
       record.use_api = call.use_api;
-      record.memos = Object.keys(call.steps ?? {}).length;
+      record.memos = Object.keys(call.steps ?? {});
       record.version = call.version;
     } catch {
       record.garbage = true;
@@ -44,12 +43,26 @@ function noteRequest(req, body) {
   }
 
   note(record);
+  return record;
 }
 
-export function listen(handler) {
+// routes: [path prefix, (req, res) => ...]; the longest first.
+export function listen(routes) {
   const server = http.createServer(async (req, res) => {
     const body = await received(req);
-    noteRequest(req, body);
+    const url = new URL(req.url, "http://localhost");
+    const { run, path } = noteRequest(req, url, body);
+
+    res.on("finish", () =>
+      note({ kind: "response", run, path, status: res.statusCode }));
+
+    const [, handler] = routes.find(([prefix]) =>
+      url.pathname.startsWith(prefix)) ?? [];
+
+    if (!handler) {
+      res.writeHead(404).end();
+      return;
+    }
 
     const replay = Readable.from(body.length > 0 ? [body] : []);
     handler(Object.assign(replay, {

@@ -1,41 +1,62 @@
-// The app of the tests on the major version 4 of the SDK.
+// The apps of the tests on the major version 4 of the SDK; CHECKPOINTING=off
+// makes every step a call again.
 
-import { Inngest, NonRetriableError, RetryAfterError } from "inngest";
-import { serve } from "inngest/node";
+import * as lib from "inngest";
+import { createDefer } from "inngest/experimental";
+import { endpointAdapter, serve, serveEndpoint } from "inngest/node";
 
-import { APP, functions, note } from "./functions.mjs";
-import { listen } from "./server.mjs";
+import { start } from "./apps.mjs";
+import { noted, note } from "./tools.mjs";
 
-const client = new Inngest({ id: APP });
+// What exists from version 4 on.
+function more({ define }, client) {
+  const later = createDefer(client, { id: "later" }, async (ctx) =>
+    noted(ctx)("deferred", () => ctx.event.data.x));
 
-const define = (options, event, handler) =>
-  client.createFunction({ ...options, triggers: [{ event }] }, handler);
-
-// group.parallel exists from version 4 on.
-const race = define({ id: "race" }, "sdk/race",
-  async ({ step, group, runId }) => {
-    const lap = (name, ms) =>
-      step.run(name, async () => {
-        note({ kind: "step", run: runId, step: name });
-        await new Promise((done) => setTimeout(done, ms));
-        return name;
-      });
-
-    const winner = await group.parallel({ mode: "race" }, () =>
-      Promise.race([lap("slow", 1500), lap("fast", 10)]));
-
-    const after = await step.run("after", () => {
-      note({ kind: "step", run: runId, step: "after" });
-      return `${winner} wins`;
-    });
-
-    return { winner, after };
+  const defers = define("defer", async ({ defer, run }) => {
+    defer("d", { function: later, data: { x: 5 } });
+    const aborted = defer("aborted", { function: later, data: { x: 6 } });
+    const value = await run("work");
+    aborted.abort();
+    return { value };
   });
 
-listen(serve({
-  client,
-  functions: [
-    ...functions({ define, NonRetriableError, RetryAfterError }),
-    race,
-  ],
-}));
+  const durable = (name, work) => [`/endpoint/${name}`,
+    serveEndpoint(client.endpoint(async (req) => {
+      const text = await work(new URL(req.url).searchParams.get("q"));
+      return new Response(text, { status: 201,
+        headers: { "x-answer": name } });
+    }))];
+
+  const step = (name, work) => lib.step.run(name, async () => {
+    note({ kind: "step", step: name });
+    return work();
+  });
+
+  return {
+    functions: [later, defers],
+    routes: [
+      durable("sync", async (q) => {
+        const one = await step("endpoint-sync", () => `${q}!`);
+        return step("endpoint-sync-2", () => `${one}!`);
+      }),
+      durable("async", async (q) => {
+        const one = await step("endpoint-async", () => `${q}?`);
+        await lib.step.sleep("nap", "1s");
+        return step("endpoint-async-2", () => `${one}?`);
+      }),
+    ],
+  };
+}
+
+const checkpointing = process.env.CHECKPOINTING !== "off";
+
+start({
+  lib,
+  serve,
+  streaming: true,
+  more,
+  client: (id) => new lib.Inngest({ id, checkpointing, endpointAdapter }),
+  create: (client) => (options, event, handler) =>
+    client.createFunction({ ...options, triggers: [{ event }] }, handler),
+});

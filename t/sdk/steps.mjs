@@ -1,35 +1,16 @@
-// The functions under test, the same text for both majors of the SDK.  What
-// differs between them is in `sdk`: define(options, event, handler) and the
-// error classes.  note() writes down what really ran.
+// Steps: their order, their failures, sleeps, what runs beside each other,
+// and what is large.
 
 import fs from "node:fs";
 
-export const APP = "sdk";
+import { note, noted, pause } from "./tools.mjs";
 
-const log = process.env.SDK_LOG;
+const raced = new Set();
 
-export function note(record) {
-  fs.appendFileSync(log, JSON.stringify({ ts: Date.now(), ...record }) + "\n");
-}
+export function steps({ define, lib }) {
+  const { NonRetriableError, RetryAfterError } = lib;
 
-export function functions(sdk) {
-  const { NonRetriableError, RetryAfterError } = sdk;
-
-  // A step whose every execution is noted, before it does its work.
-  const tools = ({ step, runId, attempt }) => ({
-    run: (name, work = () => name) =>
-      step.run(name, async () => {
-        note({ kind: "step", run: runId, step: name, attempt });
-        return work();
-      }),
-  });
-
-  // sdk.define with the noted run() beside the context.
-  const define = (id, handler, options = {}) =>
-    sdk.define({ id, ...options }, `sdk/${id}`, (ctx) =>
-      handler({ ...ctx, ...tools(ctx) }));
-
-  const supported = [
+  return [
     define("sequence", async ({ event, run }) => {
       const a = await run("a", () => event.data.x + 1);
       const b = await run("b", () =>
@@ -110,6 +91,43 @@ export function functions(sdk) {
       return { until };
     }),
 
+    define("sleep-zero", async ({ step, run }) => {
+      await step.sleep("nap", 0);
+      return run("after", () => "woken");
+    }),
+
+    define("unicode", async ({ event, run }) => {
+      const size = await run("größe 😀", () => [...event.data.text].length);
+      return { text: event.data.text, size };
+    }),
+
+    define("many-steps", async ({ run }) => {
+      let sum = 0;
+      for (let i = 0; i < 50; i++) {
+        sum += await run(`step-${i}`, () => i);
+      }
+      return { sum };
+    }),
+
+    // The loser is not done before the step after the race was.
+    define("race", async ({ group, run, runId }) => {
+      const slow = () => run("slow", async () => {
+        for (let i = 0; i < 200 && !raced.has(runId); i++) {
+          await pause(50);
+        }
+        return "slow";
+      });
+      const both = () => Promise.race([slow(), run("fast")]);
+      // Version 3 has no word for it: a discovery follows each step anyway.
+      const winner = group?.parallel
+        ? await group.parallel({ mode: "race" }, both) : await both();
+      const after = await run("after", () => {
+        raced.add(runId);
+        return `${winner} wins`;
+      });
+      return { winner, after };
+    }),
+
     define("parallel", async ({ step, run }) => {
       const [p1, p2] = await Promise.all([
         run("p1"), run("p2"), step.sleep("ps", "1s"), run("p3"),
@@ -161,7 +179,7 @@ export function functions(sdk) {
       retries: 0,
       onFailure: async (ctx) => {
         const { event, error } = ctx;
-        return tools(ctx).run("cleanup", () => ({
+        return noted(ctx)("cleanup", () => ({
           message: error.message,
           function: event.data.function_id,
           original: event.data.event.data,
@@ -190,7 +208,7 @@ export function functions(sdk) {
       await run("before");
       const step = await run("gate", async () => {
         for (let i = 0; i < 600 && !fs.existsSync(event.data.gate); i++) {
-          await new Promise((done) => setTimeout(done, 50));
+          await pause(50);
         }
         return { pid: process.pid, attempt };
       });
@@ -204,41 +222,5 @@ export function functions(sdk) {
       await run("after");
       return "slept";
     }),
-
-    define("fetch", async ({ event, step, run }) => {
-      const [good, missing] = await Promise.all([
-        step.fetch(`${event.data.target}/plain`),
-        step.fetch(`${event.data.target}/plain/not`, { method: "PUT" }),
-      ]);
-      const text = await run("text", () => good.text());
-      const error = await step.fetch("http://127.0.0.1:9/nothing")
-        .catch((err) => err.message);
-      return { text, status: missing.status, error };
-    }, { retries: 0 }),
-
-    define("infer", async ({ event, step }) => {
-      const ask = (id, path) => step.ai.infer(id, {
-        model: step.ai.models.openai({
-          model: "m", apiKey: "k", baseUrl: event.data.target + path,
-        }),
-        body: { messages: [{ role: "user", content: "hi" }] },
-      });
-      const error = await ask("wrong", "/ai-wrong/v1/")
-        .catch((err) => err.message);
-      const { choices } = await ask("right", "/ai/v1/");
-      return { answer: choices[0].message.content, error };
-    }, { retries: 0 }),
   ];
-
-  // Each stops at a step that the server does not know yet.
-  const unsupported = [
-    define("op-wait", ({ step }) =>
-      step.waitForEvent("w", { event: "sdk/never", timeout: "1h" })),
-    define("op-invoke", ({ step }) =>
-      step.invoke("i", { function: supported[0], data: { x: 1 } })),
-    define("op-signal", ({ step }) =>
-      step.waitForSignal("s", { signal: "sig", timeout: "1h" })),
-  ];
-
-  return [...supported, ...unsupported];
 }
