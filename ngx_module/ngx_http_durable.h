@@ -21,6 +21,7 @@
 #include <ngx_http.h>
 
 #include "ngx_durable.h"
+#include "engine/dur_cancellation.h"
 #include "engine/dur_json.h"
 #include "engine/dur_query.h"
 #include "engine/dur_sign.h"
@@ -281,6 +282,22 @@ ngx_int_t ngx_http_durable_traces_handler(ngx_http_request_t *r,
 ngx_int_t ngx_http_durable_publish_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 ngx_int_t ngx_http_durable_metadata_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+
+/* ngx_http_durable_control.c */
+ngx_int_t ngx_http_durable_signal_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_rerun_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_cancellations_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_cancellation_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_uncancel_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_pause_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_resume_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 
 /* ngx_http_durable_v2.c */

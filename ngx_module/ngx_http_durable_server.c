@@ -21,6 +21,9 @@ static ngx_int_t ngx_http_durable_later_handler(ngx_http_request_t *r,
     ((h) == ngx_http_durable_event_handler                                    \
      || (h) == ngx_http_durable_register_handler                              \
      || (h) == ngx_http_durable_checkpoint_handler                            \
+     || (h) == ngx_http_durable_signal_handler                                \
+     || (h) == ngx_http_durable_rerun_handler                                 \
+     || (h) == ngx_http_durable_cancellation_handler                          \
      || (h) == ngx_http_durable_metadata_handler                              \
      || (h) == ngx_http_durable_publish_handler                               \
      || (h) == ngx_http_durable_traces_handler                                \
@@ -94,6 +97,27 @@ static const ngx_http_durable_route_t  ngx_http_durable_routes[] = {
     { NGX_HTTP_POST, ngx_string("/v1/runs/*/metadata"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_metadata_handler },
 
+    { NGX_HTTP_POST, ngx_string("/v1/signals"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_signal_handler },
+
+    { NGX_HTTP_POST, ngx_string("/v1/runs/*/rerun"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_rerun_handler },
+
+    { NGX_HTTP_GET, ngx_string("/v1/cancellations"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_cancellations_handler },
+
+    { NGX_HTTP_POST, ngx_string("/v1/cancellations"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_cancellation_handler },
+
+    { NGX_HTTP_DELETE, ngx_string("/v1/cancellations/*"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_uncancel_handler },
+
+    { NGX_HTTP_POST, ngx_string("/v1/functions/*/pause"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_pause_handler },
+
+    { NGX_HTTP_POST, ngx_string("/v1/functions/*/resume"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_resume_handler },
+
     { NGX_HTTP_GET, ngx_string("/v1/apps"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_apps_handler },
 
@@ -157,15 +181,6 @@ static const ngx_http_durable_route_t  ngx_http_durable_routes[] = {
 
     { NGX_HTTP_GET, ngx_string("/v1/http/runs/*/output"),
       NGX_HTTP_DURABLE_OPEN, ngx_http_durable_later_handler },
-
-    { NGX_HTTP_POST, ngx_string("/v1/signals"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },
-
-    { NGX_HTTP_GET|NGX_HTTP_POST, ngx_string("/v1/cancellations"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },
-
-    { NGX_HTTP_DELETE, ngx_string("/v1/cancellations/*"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/realtime/token"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },

@@ -307,6 +307,9 @@ static const ngx_http_durable_route_t  ngx_http_durable_v2_routes[] = {
     { NGX_HTTP_POST, ngx_string("runs/*/cancel"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_v2_cancel },
 
+    { NGX_HTTP_POST, ngx_string("runs/*/rerun"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_rerun_handler },
+
     { NGX_HTTP_GET, ngx_string("apps"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_v2_apps },
 
@@ -370,7 +373,9 @@ ngx_http_durable_v2_handler(ngx_http_request_t *r,
             continue;
         }
 
-        if (route->handler != ngx_http_durable_event_handler) {
+        if (route->handler != ngx_http_durable_event_handler
+            && route->handler != ngx_http_durable_rerun_handler)
+        {
             rc = ngx_http_discard_request_body(r);
 
             if (rc != NGX_OK) {

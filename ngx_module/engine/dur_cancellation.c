@@ -3,6 +3,7 @@
 #include "engine/dur_cancellation.h"
 #include "engine/dur_cancellation_rule.h"
 #include "engine/dur_json.h"
+#include "engine/dur_query.h"
 #include "engine/dur_state.h"
 #include "engine/dur_task.h"
 #include "engine/dur_time.h"
@@ -11,10 +12,6 @@
 
 /* How far started_before may be ahead of our clock, ms (features 8). */
 #define DUR_CANCELLATION_AHEAD    5000
-
-/* As dur_query.c has them. */
-#define DUR_CANCELLATION_ACCOUNT  "00000000-0000-4000-a000-000000000000"
-#define DUR_CANCELLATION_ENV      "00000000-0000-4000-b000-000000000000"
 
 
 /* -- JSON ----------------------------------------------------------------- */
@@ -47,8 +44,8 @@ dur_cancellation_write(const dur_cancellation_t *rule, dur_buf_t *b)
 
     dur_buf_addf(b, "{\"id\":\"%s\",\"name\":null", id);
     dur_cancellation_time(b, "created_at", rule->created);
-    dur_buf_addf(b, ",\"account_id\":\"" DUR_CANCELLATION_ACCOUNT "\","
-                 "\"environment_id\":\"" DUR_CANCELLATION_ENV "\","
+    dur_buf_addf(b, ",\"account_id\":\"" DUR_QUERY_ACCOUNT "\","
+                 "\"environment_id\":\"" DUR_QUERY_ENVIRONMENT "\","
                  "\"app_id\":\"%s\",\"function_internal_id\":\"%s\","
                  "\"function_id\":", app, function);
     dur_json_write_string(b, rule->slug);
