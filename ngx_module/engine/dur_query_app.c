@@ -125,6 +125,7 @@ typedef struct {
 } dur_query_find_t;
 
 
+/* One that was removed gives way to one that was not. */
 static dur_rc_t
 dur_query_match_app(dur_query_t *q, dur_str_t key, dur_str_t row, void *data)
 {
@@ -135,8 +136,9 @@ dur_query_match_app(dur_query_t *q, dur_str_t key, dur_str_t row, void *data)
 
     memset(&app, 0, sizeof(app));
 
-    if (!find->done && dur_registry_app_decode(key, row, &app) == DUR_OK
-        && dur_query_named(find->name, "app", app.name))
+    if (dur_registry_app_decode(key, row, &app) == DUR_OK
+        && dur_query_named(find->name, "app", app.name)
+        && (!find->done || find->found_app->removed))
     {
         *find->found_app = app;
         find->done = true;

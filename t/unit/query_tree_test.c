@@ -234,6 +234,63 @@ test_waits(void)
 
 
 static void
+test_parked(void)
+{
+    json_t    *v;
+    unsigned   i;
+
+    start();
+
+    for (i = 0; i < 6; i++) {
+        kit_event("f");
+    }
+
+    kit_dispatch();
+    kit_gather();
+
+    for (i = 0; i < 6; i++) {
+        kit_result_error(kit_take("app-f"), DUR_CALL_ECONNECT);
+    }
+
+    event = kit_event("f");
+    run = kit_run_id(&event);
+
+    v = tree();
+    is_str(dur_str_c(at(v, "waits.for")), "parked",
+           "a run of an app that does not answer waits for the app");
+    ok(strstr(at(v, "waits.error"), "refused") != NULL,
+       "with what is wrong");
+    ok(at(v, "next_at")[0] == '2', "until it is tried again");
+    json_decref(v);
+}
+
+
+/* A batch is open, as while the leader decides. */
+static void
+test_beside_a_batch(void)
+{
+    json_t             *v;
+    dur_query_list_t    q;
+    dur_query_page_t    page;
+
+    begin("[" KIT_SLEEP(KIT_A, "nap", "1h") "]");
+    memset(&q, 0, sizeof(q));
+    q.limit = 5;
+    q.before_ms = INT64_MAX;
+
+    is_int(dur_engine_begin(kit.engine, kit.now, &kit.arena), DUR_OK,
+           "while a batch is decided");
+    v = tree();
+    is_str(dur_str_c(at(v, "waits.for")), "sleep", "a run can be read");
+    json_decref(v);
+    v = parsed(dur_query_runs(store, &q, &page, &out));
+    is_int(json_array_size(v), 1, "and the list of them");
+    json_decref(v);
+    dur_engine_abort(kit.engine);
+}
+
+
+static void
 test_invoke(void)
 {
     json_t      *v, *list;
@@ -516,6 +573,8 @@ main(void)
     test_header();
     test_steps();
     test_waits();
+    test_parked();
+    test_beside_a_batch();
     test_invoke();
     test_secrets();
     test_large_output();
