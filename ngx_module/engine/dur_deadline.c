@@ -81,8 +81,9 @@ dur_deadline_begin(dur_engine_t *e, dur_run_t *run)
 
     /* a run of the future is not late before it may start */
 
-    from = run->discovery_due > run->created ? run->discovery_due
-                                             : run->created;
+    from = (run->discovery_due > run->created
+            && run->discovery_due != DUR_RUN_HELD)
+           ? run->discovery_due : run->created;
 
     return dur_deadline_put(e, run, from + fn->option.start);
 }

@@ -455,6 +455,31 @@ test_third(void)
 }
 
 
+/* A run cannot be replaced by one that it waits for. */
+static void
+test_itself(void)
+{
+    dur_ulid_t  event;
+
+    kit_fresh();
+    kit_app("app", KIT_FN("app-f", KIT_ON("f"), SINGLE("cancel", "")));
+
+    event = send("{}", NULL);
+    kit_answer("app-f", 206, "[" KIT_INVOKE(KIT_A, "a", "app-f",
+                                            ",\"timeout\":\"1h\"") "]");
+    is_str(dur_str_c(kit_status(&event)), "Running",
+           "a run that invokes its own function goes on");
+    is_int(rows(DUR_T_RUN), 2, "the one it invokes is skipped");
+    is_int(rows(DUR_T_FLOW), 1, "it keeps its lock");
+    kit.now += HOUR;
+    kit_plain(DUR_OP_TIMERS, 0);
+    kit_answer("app-f", 200, "1");
+    is_str(dur_str_c(kit_status(&event)), "Completed",
+           "and ends when its step timed out");
+    is_int(rows(DUR_T_FLOW), 0, "with the lock");
+}
+
+
 int
 main(void)
 {
@@ -470,6 +495,7 @@ main(void)
     test_ends();
     test_cancel();
     test_third();
+    test_itself();
 
     return kit_done();
 }
