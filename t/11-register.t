@@ -47,6 +47,17 @@ sub filtered {
     return "POST /fn/register\n$payload";
 }
 
+# One function with these members; triggers among them win.
+sub optional {
+    my ($members) = @_;
+
+    my $payload = payload('shop', 'one');
+    $payload =~ s/"triggers":\[[^]]*\],// if $members =~ /"triggers"/;
+    $payload =~ s/("name":"one")/$1,$members/;
+
+    return $payload;
+}
+
 add_block_preprocessor(sub {
     my ($block) = @_;
 
@@ -129,6 +140,111 @@ main::filtered('lowercase(1) == \'a\'')
 --- response_body_like: "error":".*does not take this type, at column 11.*","status":400
 --- no_error_log
 [error]
+
+=== a cancelOn may compare, but not compute
+--- request eval
+"POST /fn/register\n"
+. main::optional('"cancel":[{"event":"c","if":"size(async.data.x) == 1"}]')
+--- error_code: 400
+--- response_body_like: "error":"function \\"shop-one\\": invalid cancel\.if expression .*\\"size\\" is not allowed here.*","status":400
+--- no_error_log
+[error]
+
+
+
+=== a cron text that never fires is refused
+--- request eval
+"POST /fn/register\n" . main::optional('"triggers":[{"cron":"60 * * * *"}]')
+--- error_code: 400
+--- response_body_like: "error":"function \\"shop-one\\": invalid triggers\.cron .*minute.*","status":400
+--- no_error_log
+[error]
+
+
+
+=== what a refused registration would have changed stays as it was
+--- pipelined_requests eval
+["POST /fn/register\n" . main::payload('shop', 'one'),
+ "POST /fn/register\n" . main::optional('"rateLimit":{"limit":0}'),
+ "GET /v1/apps/shop/functions"]
+--- error_code eval: [200, 400, 200]
+--- response_body_like eval
+[$::Ok, qr/rateLimit\.limit must be at least 1/, qr/"id":"shop-one"(?!.*rateLimit)/]
+
+
+
+=== an option that is not enforced yet is named
+--- request eval
+"POST /fn/register\n"
+. main::optional('"concurrency":5,"timeouts":{"start":"10s"},'
+                 . '"singleton":{"mode":"skip"},"idempotency":"event.data.id"')
+--- response_body_like eval: $::Ok
+--- error_log
+function "shop-one": concurrency is not enforced by this version
+--- no_error_log
+[error]
+
+
+
+=== a rate limit drops what is over it
+--- pipelined_requests eval
+["POST /fn/register\n"
+ . main::optional('"rateLimit":{"limit":1,"period":"1h","key":"event.data.k"}'),
+ map({ "POST /e/key\n" . qq({"name":"t/one","data":{"k":$_}}) } 1, 1, 2),
+ "GET /v1/runs"]
+--- response_body_like eval
+[$::Ok, (qr/"status":200/) x 3,
+ qr/\A(?!(?:.*"run_id"){3})(?:.*"run_id"){2}/]
+--- no_error_log
+[error]
+
+
+
+=== a singleton records what it skips
+--- pipelined_requests eval
+["POST /fn/register\n" . main::optional('"singleton":{"mode":"skip"}'),
+ map({ "POST /e/key\n" . qq({"name":"t/one","data":{}}) } 1, 2),
+ "GET /v1/runs?status=skipped"]
+--- response_body_like eval
+[$::Ok, (qr/"status":200/) x 2, qr/"status":"Skipped"/]
+--- no_error_log
+[error]
+
+
+
+=== a function of another app is not taken
+--- pipelined_requests eval
+["POST /fn/register\n" . main::payload('shop', 'one'),
+ "POST /fn/register\n"
+ . (main::payload('store', 'one') =~ s/store-one/shop-one/gr
+    =~ s/127\.0\.0\.1:1/127.0.0.1:2/gr)]
+--- error_code eval: [200, 400]
+--- response_body_like eval
+[$::Ok, qr/"error":"function \\"shop-one\\" belongs to another app, \\"shop\\".*","status":400/]
+
+
+
+=== an app with a new name at its URL is the same app
+--- pipelined_requests eval
+["POST /fn/register\n" . main::payload('shop', 'one'),
+ "POST /fn/register\n" . main::payload('store', 'one'),
+ "GET /v1/apps/store/functions", "GET /v1/apps/shop/functions"]
+--- error_code eval: [200, 200, 200, 404]
+--- response_body_like eval
+[$::Ok, $::Ok, qr/"id":"store-one"/, qr/there is no app/]
+
+
+
+=== keys in another case and nulls, as Python sends them
+--- request eval
+"POST /fn/register\n"
+. (main::optional('"rateLimit":null,"cancel":null,"Timeouts":null')
+   =~ s/"appName"/"appname"/r)
+--- response_body_like eval: $::Ok
+--- no_error_log
+[error]
+
+
 
 === a request without a body
 --- request

@@ -31,18 +31,28 @@ dur_register_app_by_name(const dur_registry_t *r, dur_str_t name)
 }
 
 
+/* One that is there before one that was removed. */
 static dur_registered_app_t *
 dur_register_app_by_url(const dur_registry_t *r, dur_str_t url)
 {
-    uint32_t  i;
+    uint32_t               i;
+    dur_registered_app_t  *app;
+
+    app = NULL;
 
     for (i = 0; i < r->napps; i++) {
-        if (r->apps[i] != NULL && dur_str_eq(r->apps[i]->url, url)) {
+        if (r->apps[i] == NULL || !dur_str_eq(r->apps[i]->url, url)) {
+            continue;
+        }
+
+        if (!r->apps[i]->removed) {
             return r->apps[i];
         }
+
+        app = app ? app : r->apps[i];
     }
 
-    return NULL;
+    return app;
 }
 
 
@@ -206,42 +216,61 @@ dur_register_archive(dur_engine_t *e, uint32_t app, const dur_app_t *sent)
 }
 
 
-/* What cannot be seen from one payload alone. */
-static bool
-dur_register_acceptable(dur_engine_t *e, const dur_app_t *sent,
-    const dur_registered_app_t *app, char *err, size_t size)
+/* The app that has the function now, unless it has it no more or its place
+ * is taken by this registration; NULL. */
+static const dur_registered_app_t *
+dur_register_owner(dur_engine_t *e, const dur_function_t *fn,
+    const dur_app_t *sent, const dur_registered_app_t *app)
 {
-    size_t           i;
-    dur_buf_t        b;
-    dur_function_t  *fn;
+    const dur_registered_app_t  *owner;
 
-    for (i = 0; i < sent->nfunctions; i++) {
-        fn = dur_registry_function_by_slug(&e->registry,
-                                           sent->functions[i].slug);
+    if (fn == NULL || fn->archived || (app != NULL && fn->app == app->id)) {
+        return NULL;
+    }
 
-        if (fn != NULL && !fn->archived
-            && (app == NULL || fn->app != app->id))
-        {
-            snprintf(err, size, "function \"%.*s\" belongs to another app",
-                     (int) fn->slug.len, fn->slug.data);
-            return false;
+    owner = dur_registry_app(&e->registry, fn->app);
+
+    return (owner == NULL || dur_str_eq(owner->url, sent->url)) ? NULL : owner;
+}
+
+
+/* What cannot be seen from one payload alone; DUR_EINVAL and a sentence. */
+static dur_rc_t
+dur_register_acceptable(dur_engine_t *e, const dur_app_t *sent,
+    const dur_registered_app_t *app, char err[512])
+{
+    size_t                       i;
+    dur_rc_t                     rc;
+    dur_buf_t                    b;
+    dur_str_t                    slug;
+    const dur_registered_app_t  *owner;
+
+    for (i = 0, rc = DUR_OK; rc == DUR_OK && i < sent->nfunctions; i++) {
+        slug = sent->functions[i].slug;
+
+        owner = dur_register_owner(e, dur_registry_function_by_slug(
+                                          &e->registry, slug), sent, app);
+        if (owner != NULL) {
+            snprintf(err, 512, "function \"%.*s\" belongs to another app, "
+                     "\"%.*s\": sync that one without it first",
+                     (int) slug.len, (const char *) slug.data,
+                     (int) owner->name.len, (const char *) owner->name.data);
+            return DUR_EINVAL;
         }
 
         dur_buf_init(&b, DUR_FUNCTION_CONFIG_MAX);
-
-        if (dur_json_write(&b, sent->functions[i].config) != DUR_OK) {
-            dur_buf_deinit(&b);
-            snprintf(err, size, "function \"%.*s\": its configuration is "
-                     "larger than %d bytes",
-                     (int) sent->functions[i].slug.len,
-                     sent->functions[i].slug.data, DUR_FUNCTION_CONFIG_MAX);
-            return false;
-        }
-
+        rc = dur_json_write(&b, sent->functions[i].config);
         dur_buf_deinit(&b);
+
+        if (rc != DUR_OK && rc != DUR_ENOMEM) {
+            snprintf(err, 512, "function \"%.*s\": its configuration is "
+                     "larger than %d bytes", (int) slug.len,
+                     (const char *) slug.data, DUR_FUNCTION_CONFIG_MAX);
+            return DUR_EINVAL;
+        }
     }
 
-    return true;
+    return rc;
 }
 
 
@@ -288,33 +317,60 @@ dur_register_feed_synced(dur_engine_t *e, const dur_app_t *sent)
 }
 
 
-/* A URL that was only polled is known by the app's name from now on. */
+/* The app is there no more: what lives of it goes on. */
 static dur_rc_t
-dur_register_drop_polled(dur_engine_t *e, uint32_t app, dur_str_t url)
+dur_register_drop_app(dur_engine_t *e, const dur_registered_app_t *app)
+{
+    dur_rc_t              rc;
+    dur_registered_app_t  copy;
+
+    copy = *app;
+    copy.removed = true;
+
+    rc = dur_registry_app_put(e, &copy);
+
+    if (rc == DUR_OK) {
+        rc = dur_target_forget(e, app->id);
+    }
+
+    return rc == DUR_OK ? dur_register_archive(e, app->id, NULL) : rc;
+}
+
+
+/*
+ * A URL is one app: one that was only polled is known by its name from now
+ * on, another one that answered there is gone.
+ */
+static dur_rc_t
+dur_register_take_url(dur_engine_t *e, uint32_t app, dur_str_t url)
 {
     uint8_t                key[4];
     uint32_t               i;
     dur_rc_t               rc;
     dur_registered_app_t  *other;
 
-    for (i = 0; i < e->registry.napps; i++) {
+    for (i = 0, rc = DUR_OK; rc == DUR_OK && i < e->registry.napps; i++) {
         other = e->registry.apps[i];
 
-        if (other == NULL || other->registered || other->id == app
+        if (other == NULL || other->removed || other->id == app
             || !dur_str_eq(other->url, url))
         {
             continue;
         }
 
-        dur_put32(key, other->id);
-
-        rc = dur_txn_del(e->txn, DUR_T_APP, dur_str_make(key, 4));
-        if (rc != DUR_OK) {
-            return rc;
+        if (other->registered) {
+            dur_state_log(e, 1, "app \"%.*s\" is removed: another one "
+                          "answers at its URL", (int) other->name.len,
+                          (const char *) other->name.data);
+            rc = dur_register_drop_app(e, other);
+            continue;
         }
+
+        dur_put32(key, other->id);
+        rc = dur_txn_del(e->txn, DUR_T_APP, dur_str_make(key, 4));
     }
 
-    return DUR_OK;
+    return rc;
 }
 
 
@@ -342,7 +398,7 @@ dur_register_store(dur_engine_t *e, const dur_app_t *sent,
     rc = dur_registry_app_put(e, &app);
 
     if (rc == DUR_OK) {
-        rc = dur_register_drop_polled(e, app.id, app.url);
+        rc = dur_register_take_url(e, app.id, app.url);
     }
 
     if (!functions) {
@@ -361,13 +417,47 @@ dur_register_store(dur_engine_t *e, const dur_app_t *sent,
 }
 
 
+static dur_rc_t
+dur_register_accept(dur_engine_t *e, const dur_app_t *sent,
+    dur_registered_app_t *app, dur_reply_t *reply)
+{
+    bool      modified;
+    dur_rc_t  rc;
+    uint32_t  id;
+
+    rc = DUR_OK;
+    id = app ? app->id : 0;
+
+    modified = (app == NULL || !app->registered || app->removed
+                || memcmp(app->checksum, sent->checksum, 32) != 0);
+
+    if (modified || app->error.len || !dur_str_eq(app->url, sent->url)) {
+        rc = dur_register_store(e, sent, app, modified);
+        if (rc == DUR_OK) {
+            rc = dur_register_reload(e);
+        }
+        if (rc == DUR_OK) {
+            rc = dur_register_feed_synced(e, sent);
+        }
+    }
+
+    if (rc == DUR_OK && id != 0) {
+        rc = dur_target_hint(e, id);
+    }
+
+    if (rc == DUR_OK) {
+        dur_register_answer(e, sent->name, modified, reply);
+    }
+
+    return rc;
+}
+
+
 dur_rc_t
 dur_register(dur_engine_t *e, dur_str_t payload, dur_reply_t *reply)
 {
-    bool                   modified;
     char                   err[512];
     dur_rc_t               rc;
-    uint32_t               id;
     dur_app_t              sent;
     dur_registered_app_t  *app;
 
@@ -382,43 +472,22 @@ dur_register(dur_engine_t *e, dur_str_t payload, dur_reply_t *reply)
         return rc;
     }
 
+    /* one that moved, or else one that has another name now */
+
     app = dur_register_app_by_name(&e->registry, sent.name);
     if (app == NULL) {
         app = dur_register_app_by_url(&e->registry, sent.url);
-        if (app != NULL && app->registered && !app->removed) {
-            app = NULL;
-        }
     }
 
-    if (!dur_register_acceptable(e, &sent, app, err, sizeof(err))) {
-        dur_register_error(e, reply, 400, err);
-        goto done;
-    }
-
-    id = app ? app->id : 0;
-
-    modified = (app == NULL || !app->registered || app->removed
-                || memcmp(app->checksum, sent.checksum, 32) != 0);
-
-    if (modified || app->error.len || !dur_str_eq(app->url, sent.url)) {
-        rc = dur_register_store(e, &sent, app, modified);
-        if (rc == DUR_OK) {
-            rc = dur_register_reload(e);
-        }
-        if (rc == DUR_OK) {
-            rc = dur_register_feed_synced(e, &sent);
-        }
-    }
-
-    if (rc == DUR_OK && id != 0) {
-        rc = dur_target_hint(e, id);
-    }
+    rc = dur_register_acceptable(e, &sent, app, err);
 
     if (rc == DUR_OK) {
-        dur_register_answer(e, sent.name, modified, reply);
-    }
+        rc = dur_register_accept(e, &sent, app, reply);
 
-done:
+    } else if (rc == DUR_EINVAL) {
+        dur_register_error(e, reply, 400, err);
+        rc = DUR_OK;
+    }
 
     dur_app_deinit(&sent);
 
@@ -491,7 +560,7 @@ dur_register_remove(dur_engine_t *e, dur_str_t url, dur_reply_t *reply)
 {
     dur_rc_t               rc;
     dur_str_t              normal;
-    dur_registered_app_t  *app, copy;
+    dur_registered_app_t  *app;
 
     rc = dur_app_url_normalize(url, e->arena, &normal);
     app = (rc == DUR_OK) ? dur_register_app_by_url(&e->registry, normal)
@@ -502,16 +571,7 @@ dur_register_remove(dur_engine_t *e, dur_str_t url, dur_reply_t *reply)
         return rc == DUR_EINVAL ? DUR_OK : rc;
     }
 
-    copy = *app;
-    copy.removed = true;
-
-    rc = dur_registry_app_put(e, &copy);
-    if (rc == DUR_OK) {
-        rc = dur_target_forget(e, app->id);
-    }
-    if (rc == DUR_OK) {
-        rc = dur_register_archive(e, app->id, NULL);
-    }
+    rc = dur_register_drop_app(e, app);
     if (rc == DUR_OK) {
         rc = dur_register_reload(e);
     }

@@ -272,6 +272,275 @@ test_reopened(void)
 }
 
 
+static json_t *
+list(dur_rc_t (*query)(dur_store_t *store, dur_buf_t *out))
+{
+    json_t     *v;
+    dur_buf_t   b;
+
+    dur_buf_init(&b, 1 << 20);
+    (void) query(dur_engine_store(kit.engine), &b);
+    v = json_loadb((char *) b.data, b.len, 0, NULL);
+    dur_buf_deinit(&b);
+
+    return v;
+}
+
+
+/* How many apps of this name are there; one that was removed is not. */
+static unsigned
+apps(const char *name)
+{
+    json_t    *all, *app;
+    size_t     i;
+    unsigned   n;
+
+    n = 0;
+    all = list(dur_query_apps);
+
+    json_array_foreach(all, i, app) {
+        n += strcmp(json_string_value(json_object_get(app, "name")), name)
+             == 0;
+    }
+
+    json_decref(all);
+
+    return n;
+}
+
+
+static void
+test_names_and_places(void)
+{
+    kit_attempt_t  a;
+
+    static const char  here[] = "http://127.0.0.1:3000/api/inngest";
+    static const char  there[] = "http://127.0.0.1:3001/api/inngest";
+
+    kit_fresh();
+    register_app(here, "one", FN("one-f", ON("f")));
+    register_app(here, "two", FN("two-f", ON("f")));
+    is_int(starts("f", 0), 1, "an app with a new name is the same app");
+    is_int(apps("one"), 0, "its old name is gone");
+    is_int(apps("two"), 1, "it has the new one");
+    ok(register_app(here, "two", FN("two-f", ON("f"))) == 200
+       && answer_is("modified", false), "and keeps it");
+
+    kit_fresh();
+    register_app(here, "one", FN("one-f", ON("f")));
+    (void) starts("f", 0);
+    register_app(there, "one", FN("one-f", ON("f")));
+    is_int(apps("one"), 1, "an app that moved is the same app");
+    is_int(starts("f", 0), 1, "its functions are the same functions");
+    is_int(kit_dispatch(), 2, "and its runs go on");
+
+    kit_fresh();
+    register_app(here, "one", FN("one-f", ON("f")));
+    register_app(there, "two", FN("two-f", ON("f")));
+    register_app(there, "one", FN("one-f", ON("f")));
+    is_int(apps("two"), 0, "an app that moves takes the place of another one");
+    is_int(starts("f", 0), 1, "which starts nothing any more");
+    register_app(here, "two", FN("two-f", ON("f")));
+    is_int(starts("f", 0), 2, "until it answers elsewhere");
+
+    kit_fresh();
+    register_app(here, "one", FN("shared-f", ON("f")));
+    is_int(starts("f", 0), 1, "a function of one app");
+    is_int(register_app(there, "two", FN("shared-f", ON("g"))), 400,
+           "is not taken by another one");
+    ok(memmem(kit.reply.body.data, kit.reply.body.len, "one", 3) != NULL,
+       "which is told whose it is");
+    is_int(starts("f", 0), 1, "nothing has changed");
+
+    register_app(here, "one", "");
+    is_int(register_app(there, "two", FN("shared-f", ON("g"))), 200,
+           "once the first app is without it, it moves");
+    is_int(starts("f", 0), 0, "with its triggers");
+    is_int(starts("g", 0), 1, "to the second one");
+    is_int(kit_dispatch(), 3, "the runs it had go on");
+    a = kit_attempt(0);
+    kit_build(a);
+    kit_result(a, 200, KIT_SDK, "1");
+    is_int(kit.reply.status, 200, "to their end");
+}
+
+
+static void
+test_removed_with_runs(void)
+{
+    dur_op_t       op;
+    dur_ulid_t     event;
+    kit_attempt_t  a;
+
+    kit_fresh();
+    kit_register("f", 2);
+    event = kit_event("f");
+    kit_dispatch();
+    a = kit_attempt(0);
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_REMOVE;
+    op.url = dur_str("http://127.0.0.1:3000/api/inngest");
+    kit_op(&op);
+
+    kit_result(a, 206, KIT_SDK, "[" KIT_RUN(KIT_A, "a", "1") "]");
+    is_int(kit_calls(), 1, "a run goes on when its app is removed");
+    a = kit_attempt(0);
+    kit_reopen();
+    kit_result(a, 200, KIT_SDK, "1");
+    is_str(dur_str_c(kit_status(&event)), "Completed", "to its end");
+
+    kit_op(&op);
+    is_int(kit.reply.status, 404, "an app is removed once");
+}
+
+
+/* A function that changes under a run: the next call follows it. */
+static void
+test_versions(void)
+{
+    kit_attempt_t  a;
+
+    static const char  here[] = "http://127.0.0.1:3000/api/inngest";
+
+    kit_fresh();
+    register_app(here, "app", FN("app-f", ON("t/f")));
+    kit_event("f");
+    kit_dispatch();
+    a = kit_attempt(0);
+    register_app(here, "app",
+                 "{\"id\":\"app-f\",\"name\":\"F\",\"triggers\":[],"
+                 "\"steps\":{\"step\":{\"runtime\":{\"url\":"
+                 "\"http://127.0.0.1:4000/new\"}}},\"retries\":9}");
+
+    kit_result(a, 206, KIT_SDK, "[" KIT_RUN(KIT_A, "a", "1") "]");
+    kit_build(kit_attempt(0));
+    ok(memmem(kit.call.url.data, kit.call.url.len, ":4000/new", 9) != NULL,
+       "the next call of a run goes to the new URL of its function");
+    is_int(json_integer_value(kit_get("ctx", "max_attempts")), 10,
+           "with its new retries");
+    ok(kit_get("steps", KIT_A) != NULL, "and the memos it has");
+}
+
+
+/* As the SDKs of other languages write it. */
+static void
+test_languages(void)
+{
+    size_t    i;
+    dur_op_t  op;
+
+    static const struct {
+        const char  *payload;
+        const char  *title;
+    } tests[] = {
+        { "{\"url\":\"http://127.0.0.1:8000/api/inngest\",\"v\":\"0.1\","
+          "\"deploy_type\":\"ping\",\"sdk\":\"py:v0.5.1\",\"framework\":"
+          "\"fast_api\",\"appname\":\"py\",\"functions\":[{\"id\":\"py-f\","
+          "\"name\":\"f\",\"triggers\":[{\"event\":\"f\","
+          "\"expression\":null}],"
+          "\"batch_events\":null,\"cancel\":null,\"concurrency\":null,"
+          "\"debounce\":null,\"idempotency\":null,\"priority\":null,"
+          "\"rate_limit\":null,\"singleton\":null,\"throttle\":null,"
+          "\"timeouts\":null,\"steps\":{\"step\":{\"id\":\"step\",\"name\":"
+          "\"step\",\"retries\":{\"attempts\":3},\"runtime\":{\"type\":"
+          "\"http\",\"url\":\"http://127.0.0.1:8000/api/inngest?fnId=py-f"
+          "&stepId=step\"}}}}]}", "Python" },
+        { "{\"V\":\"1\",\"deployType\":\"ping\",\"sdk\":\"go:v0.14.0\","
+          "\"appName\":\"go\",\"framework\":\"\",\"headers\":{\"env\":\"\","
+          "\"platform\":\"\"},\"idempotencyKey\":\"\",\"url\":"
+          "\"http://127.0.0.1:8080/api/inngest\",\"functions\":[{\"name\":"
+          "\"f\",\"slug\":\"go-f\",\"id\":\"go-f\",\"triggers\":[{\"event\":"
+          "\"f\"}],\"concurrency\":null,\"priority\":null,\"retries\":null,"
+          "\"checkpoint\":{\"batch_steps\":3},\"steps\":{\"step\":{\"id\":"
+          "\"step\",\"name\":\"f\",\"retries\":null,\"runtime\":{\"url\":"
+          "\"http://127.0.0.1:8080/api/inngest?fnId=go-f&step=step\"}}}}]}",
+          "Go" },
+    };
+
+    for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+        kit_fresh();
+        memset(&op, 0, sizeof(op));
+        op.type = DUR_OP_REGISTER;
+        op.body = dur_str_c(tests[i].payload);
+        kit_op(&op);
+        is_int(kit.reply.status, 200, "what %s sends is taken",
+               tests[i].title);
+        is_int(starts("f", 0), 1, "and started");
+    }
+}
+
+
+/* Changes bytes of a row behind the engine's back. */
+static bool
+damage(dur_table_t table, const char *from, const char *to)
+{
+    bool           done;
+    void          *at;
+    uint8_t       *copy;
+    dur_str_t      k, v, key;
+    dur_txn_t     *t;
+    dur_arena_t    arena;
+    dur_cursor_t  *c;
+
+    done = false;
+    dur_arena_init(&arena);
+    dur_txn_begin(dur_engine_store(kit.engine), true, &t);
+    dur_cursor_open(t, table, &c);
+
+    if (dur_cursor_seek(c, dur_str_null, &k, &v) == DUR_OK) {
+        key = dur_arena_copy(&arena, k);
+        copy = (uint8_t *) dur_arena_copy(&arena, v).data;
+        at = memmem(copy, v.len, from, strlen(from));
+
+        if (at != NULL) {
+            memcpy(at, to, strlen(from));
+            done = true;
+        }
+    }
+
+    dur_cursor_close(c);
+
+    if (done) {
+        dur_txn_put(t, table, key, dur_str_make(copy, v.len));
+    }
+
+    dur_txn_commit(t);
+    dur_arena_deinit(&arena);
+
+    return done;
+}
+
+
+static void
+test_unreadable(void)
+{
+    const char  *url = "http://127.0.0.1:3000/api/inngest";
+
+    static const char  limited[] =
+        "{\"id\":\"app-f\",\"name\":\"F\",\"triggers\":[{\"event\":\"f\"}],"
+        "\"rateLimit\":{\"limit\":1,\"period\":\"1h\"},\"steps\":{\"step\":{"
+        "\"runtime\":{\"url\":\"http://127.0.0.1:3000/\"}}}}";
+
+    kit_fresh();
+    register_app(url, "app", limited);
+    is_int(starts("f", 0) + starts("f", 0), 1, "a limit holds");
+
+    ok(damage(DUR_T_FUNCTION, "\"1h\"", "\"1y\""),
+       "another version stored it");
+    kit_reopen();
+    is_int(starts("f", 0), 1, "the server starts and does without");
+    ok(kit_effect(DUR_EFFECT_LOG, 0) != NULL
+       && memmem(kit_effect(DUR_EFFECT_LOG, 0)->text.data,
+                 kit_effect(DUR_EFFECT_LOG, 0)->text.len, "app-f", 5) != NULL,
+       "and says so");
+
+    register_app(url, "app", "");
+    register_app(url, "app", limited);
+    is_int(starts("f", 0), 0, "until the function is registered again");
+}
+
+
 int
 main(void)
 {
@@ -285,6 +554,11 @@ main(void)
     test_running_on();
     test_remove();
     test_reopened();
+    test_names_and_places();
+    test_removed_with_runs();
+    test_versions();
+    test_languages();
+    test_unreadable();
 
     return kit_done();
 }
