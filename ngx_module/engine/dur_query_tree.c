@@ -292,9 +292,11 @@ dur_tree_waits_item(dur_tree_t *tree, dur_table_t where, int64_t due,
         wait.rank = DUR_TREE_CALLED;
 
     } else if (where == DUR_T_READY) {
-        wait.reason = tree->target.parked ? "parked" : "queue";
+        wait.reason = tree->fn.paused ? "paused"
+                      : tree->target.parked ? "parked" : "queue";
         wait.rank = DUR_TREE_QUEUED;
-        wait.until = tree->target.parked ? tree->target.probe_at : 0;
+        wait.until = (tree->target.parked && !tree->fn.paused)
+                     ? tree->target.probe_at : 0;
 
     } else {
         wait.reason = timed;

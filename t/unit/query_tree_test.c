@@ -265,6 +265,32 @@ test_parked(void)
 }
 
 
+static void
+test_paused(void)
+{
+    json_t    *v;
+    dur_op_t   op;
+
+    start();
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_PAUSE;
+    op.url = dur_str("app-f");
+    op.generation = 1;
+    kit_op(&op);
+    is_int(kit_dispatch(), 0, "a function that is paused is not called");
+
+    v = tree();
+    is_str(dur_str_c(at(v, "waits.for")), "paused",
+           "its run waits for that to end");
+    json_decref(v);
+
+    v = parsed(dur_query_jobs(store, &run, &out));
+    is_str(dur_str_c(at(v, "0.Raw.state")), "ready",
+           "and its job is there all the same");
+    json_decref(v);
+}
+
+
 /* A batch is open, as while the leader decides. */
 static void
 test_beside_a_batch(void)
@@ -574,6 +600,7 @@ main(void)
     test_steps();
     test_waits();
     test_parked();
+    test_paused();
     test_beside_a_batch();
     test_invoke();
     test_secrets();
