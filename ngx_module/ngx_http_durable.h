@@ -209,10 +209,16 @@ ngx_int_t ngx_http_durable_ulid(ngx_http_durable_scratch_t *s, uint64_t ms,
 ngx_int_t ngx_http_durable_event_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 
+/* ngx_http_durable_invoke.c */
+ngx_int_t ngx_http_durable_invoke_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+
 /* ngx_http_durable_parse.c */
 ngx_int_t ngx_http_durable_events_parse(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_str_t body, dur_op_t *op,
     json_t **root);
+ngx_int_t ngx_http_durable_invoke_parse(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_str_t body, dur_op_t *op);
 
 /* ngx_http_durable_register.c */
 ngx_int_t ngx_http_durable_register_handler(ngx_http_request_t *r,

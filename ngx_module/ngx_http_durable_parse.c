@@ -5,9 +5,10 @@
 
 
 /*
- * From the body of POST /e/{key} to the events of an op (protocol 1.1-1.4):
- * all of them are good, or the request is refused with a sentence.  The text
- * is parsed once; data, user and meta are kept as they were received.
+ * From the body of POST /e/{key} to the events of an op (protocol 1.1-1.4),
+ * and from that of POST /invoke/{slug} to the event of one: all of it is good,
+ * or the request is refused with a sentence.  The text is parsed once; data,
+ * user and meta are kept as they were received.
  */
 
 
@@ -17,25 +18,33 @@
 #define NGX_HTTP_DURABLE_SEED_MAX  (86400 * (int64_t) 1000)
 
 
-/* A member whose bytes are kept; absent is "{}" or nothing at all. */
+/* The members of an event whose bytes are kept; NULL is "{}", or nothing. */
 
 typedef struct {
-    const char                    *key;
-    json_t                        *value;
-    ngx_uint_t                     changed;
-} ngx_http_durable_member_t;
+    json_t                        *data;
+    json_t                        *meta;
+    json_t                        *user;
+    dur_str_t                      v;
+    ngx_uint_t                     stripped;    /* of data */
+} ngx_http_durable_members_t;
 
 
+static ngx_int_t ngx_http_durable_parse_body(ngx_http_durable_parse_t *parse,
+    dur_str_t body, json_t **root);
 static ngx_int_t ngx_http_durable_parse_all(ngx_http_durable_parse_t *parse,
     dur_str_t body, dur_op_t *op, json_t *root);
 static void ngx_http_durable_parse_seed(ngx_http_durable_parse_t *parse);
 static ngx_int_t ngx_http_durable_parse_event(ngx_http_durable_parse_t *parse,
     dur_str_t text, json_t *json, dur_op_event_t *event);
+static ngx_int_t ngx_http_durable_parse_members(
+    ngx_http_durable_parse_t *parse, json_t *json, dur_op_event_t *event,
+    ngx_http_durable_members_t *members);
 static ngx_int_t ngx_http_durable_parse_id(ngx_http_durable_parse_t *parse,
     dur_op_event_t *event);
-static ngx_int_t ngx_http_durable_write_member(
-    ngx_http_durable_parse_t *parse, dur_str_t text,
-    ngx_http_durable_member_t *member);
+static void ngx_http_durable_write_event(ngx_http_durable_parse_t *parse,
+    ngx_http_durable_members_t *members, dur_op_event_t *event);
+static void ngx_http_durable_write_member(ngx_http_durable_parse_t *parse,
+    const char *key, json_t *value, dur_op_event_t *event);
 
 
 /*
@@ -48,52 +57,19 @@ ngx_int_t
 ngx_http_durable_events_parse(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_str_t body, dur_op_t *op, json_t **root)
 {
-    size_t                    i;
     ngx_int_t                 rc;
-    ngx_time_t               *tp;
-    dur_json_error_t          error;
     ngx_http_durable_parse_t  parse;
 
     ngx_memzero(&parse, offsetof(ngx_http_durable_parse_t, error));
 
     parse.request = r;
     parse.ctx = ctx;
-    parse.scratch = &ctx->conf->scratch;
 
-    for (i = 0; i < body.len; i++) {
-        if (body.data[i] != ' ' && body.data[i] != '\t'
-            && body.data[i] != CR && body.data[i] != LF)
-        {
-            break;
-        }
+    rc = ngx_http_durable_parse_body(&parse, body, root);
+
+    if (rc != NGX_OK) {
+        return rc;
     }
-
-    if (i == body.len) {
-        return ngx_http_durable_parse_failed(&parse,
-                                             "the request has no body: send "
-                                             "an event object or an array of "
-                                             "them");
-    }
-
-    if (body.data[i] != '{' && body.data[i] != '[') {
-        return ngx_http_durable_parse_failed(&parse,
-                                             "the body must be a JSON object "
-                                             "or an array of objects");
-    }
-
-    *root = dur_json_parse(body, &error);
-
-    if (*root == NULL) {
-        return ngx_http_durable_parse_failed(&parse,
-                                             "the body is not valid JSON: %s "
-                                             "(line %uz, byte %uz)",
-                                             error.text, error.line,
-                                             error.offset);
-    }
-
-    parse.array = (body.data[i] == '[');
-    tp = ngx_timeofday();
-    parse.now = (int64_t) tp->sec * 1000 + tp->msec;
 
     rc = ngx_http_durable_parse_all(&parse, body, op, *root);
 
@@ -106,6 +82,110 @@ ngx_http_durable_events_parse(ngx_http_request_t *r,
     }
 
     return rc;
+}
+
+
+/*
+ * The same for the one event of an invoke, whose name is ours: the op has its
+ * id and its text, in the scratch buffer.
+ */
+
+ngx_int_t
+ngx_http_durable_invoke_parse(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_str_t body, dur_op_t *op)
+{
+    json_t                    *root;
+    dur_buf_t                 *b;
+    ngx_int_t                  rc;
+    dur_op_event_t             event;
+    ngx_http_durable_parse_t   parse;
+
+    ngx_memzero(&parse, offsetof(ngx_http_durable_parse_t, error));
+
+    parse.request = r;
+    parse.ctx = ctx;
+    parse.invoke = 1;
+
+    rc = ngx_http_durable_parse_body(&parse, body, &root);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ngx_http_durable_parse_seed(&parse);
+
+    b = &parse.scratch->text;
+    dur_buf_reset(b);
+
+    rc = ngx_http_durable_parse_event(&parse, body, root, &event);
+
+    json_decref(root);
+
+    if (rc != NGX_OK) {
+        return ctx->error.len ? rc : NGX_ERROR;
+    }
+
+    if (b->failed) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(op, sizeof(dur_op_t));
+
+    op->type = DUR_OP_INVOKE;
+    op->id = event.id;
+    op->body = dur_buf_str(b);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_durable_parse_body(ngx_http_durable_parse_t *parse, dur_str_t body,
+    json_t **root)
+{
+    ngx_time_t        *tp;
+    const uint8_t     *p, *last;
+    dur_json_error_t   error;
+
+    last = body.data + body.len;
+    p = dur_json_skip_space(body.data, last);
+
+    if (p == last) {
+        return ngx_http_durable_parse_failed(parse,
+                                             parse->invoke
+                                             ? "the request has no body: send "
+                                               "an object, {} at least"
+                                             : "the request has no body: send "
+                                               "an event object or an array "
+                                               "of them");
+    }
+
+    if (*p != '{' && (*p != '[' || parse->invoke)) {
+        return ngx_http_durable_parse_failed(parse,
+                                             parse->invoke
+                                             ? "the body must be a JSON object"
+                                             : "the body must be a JSON "
+                                               "object or an array of "
+                                               "objects");
+    }
+
+    *root = dur_json_parse(body, &error);
+
+    if (*root == NULL) {
+        return ngx_http_durable_parse_failed(parse,
+                                             "the body is not valid JSON: %s "
+                                             "(line %uz, byte %uz)",
+                                             error.text, error.line,
+                                             error.offset);
+    }
+
+    tp = ngx_timeofday();
+
+    parse->array = (*p == '[');
+    parse->now = (int64_t) tp->sec * 1000 + tp->msec;
+    parse->scratch = &parse->ctx->conf->scratch;
+
+    return NGX_OK;
 }
 
 
@@ -231,18 +311,14 @@ ngx_http_durable_parse_seed(ngx_http_durable_parse_t *parse)
 }
 
 
-/* Appends the event as it is stored, its keys in JCS order. */
+/* Appends the event as it is stored. */
 
 static ngx_int_t
 ngx_http_durable_parse_event(ngx_http_durable_parse_t *parse, dur_str_t text,
     json_t *json, dur_op_event_t *event)
 {
-    char                        id[DUR_ULID_TEXT_LEN + 1];
-    u_char                      ts[NGX_INT64_LEN], *p;
     size_t                      max;
-    dur_str_t                   v;
-    dur_buf_t                  *b;
-    ngx_http_durable_member_t   data, meta, user;
+    ngx_http_durable_members_t  members;
 
     max = parse->ctx->conf->durable.event_max_size;
 
@@ -256,25 +332,10 @@ ngx_http_durable_parse_event(ngx_http_durable_parse_t *parse, dur_str_t text,
                                              max);
     }
 
-    ngx_memzero(&data, sizeof(ngx_http_durable_member_t));
-    ngx_memzero(&meta, sizeof(ngx_http_durable_member_t));
-    ngx_memzero(&user, sizeof(ngx_http_durable_member_t));
+    ngx_memzero(&members, sizeof(ngx_http_durable_members_t));
 
-    data.key = "data";
-    meta.key = "meta";
-    user.key = "user";
-
-    if (ngx_http_durable_parse_name(parse, json, event) != NGX_OK
-        || ngx_http_durable_parse_object(parse, json, "data", &data.value)
-           != NGX_OK
-        || ngx_http_durable_parse_object(parse, json, "user", &user.value)
-           != NGX_OK
-        || ngx_http_durable_parse_object(parse, json, "meta", &meta.value)
-           != NGX_OK
-        || ngx_http_durable_parse_string(parse, json, "id", &event->client_id)
-           != NGX_OK
-        || ngx_http_durable_parse_string(parse, json, "v", &v) != NGX_OK
-        || ngx_http_durable_parse_ts(parse, json, event) != NGX_OK)
+    if (ngx_http_durable_parse_members(parse, json, event, &members)
+        != NGX_OK)
     {
         return NGX_DECLINED;
     }
@@ -283,59 +344,43 @@ ngx_http_durable_parse_event(ngx_http_durable_parse_t *parse, dur_str_t text,
         return NGX_ERROR;
     }
 
-    if (data.value && json_object_del(data.value, "_inngest") == 0) {
-        data.changed = 1;
+    parse->text = text;
+
+    ngx_http_durable_write_event(parse, &members, event);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_durable_parse_members(ngx_http_durable_parse_t *parse, json_t *json,
+    dur_op_event_t *event, ngx_http_durable_members_t *members)
+{
+    if (parse->invoke) {
+        event->name = dur_str("inngest/function.invoked");
+
+    } else if (ngx_http_durable_parse_name(parse, json, event) != NGX_OK) {
+        return NGX_DECLINED;
     }
 
-    event->flags = DUR_EVENT_F_CANONICAL;
-
-    b = &parse->scratch->text;
-
-    dur_buf_addz(b, "{\"data\":");
-
-    if (ngx_http_durable_write_member(parse, text, &data) != NGX_OK) {
-        event->flags = 0;
+    if (ngx_http_durable_parse_object(parse, json, "data", &members->data)
+        != NGX_OK
+        || ngx_http_durable_parse_object(parse, json, "user", &members->user)
+           != NGX_OK
+        || ngx_http_durable_parse_object(parse, json, "meta", &members->meta)
+           != NGX_OK
+        || ngx_http_durable_parse_string(parse, json, "id", &event->client_id)
+           != NGX_OK
+        || ngx_http_durable_parse_string(parse, json, "v", &members->v)
+           != NGX_OK
+        || ngx_http_durable_parse_ts(parse, json, event) != NGX_OK)
+    {
+        return NGX_DECLINED;
     }
 
-    dur_buf_addz(b, ",\"id\":");
-
-    if (event->client_id.len) {
-        dur_json_write_string(b, event->client_id);
-
-    } else {
-        dur_ulid_text(&event->id, id);
-        dur_buf_addz(b, "\"");
-        dur_buf_add(b, id, DUR_ULID_TEXT_LEN);
-        dur_buf_addz(b, "\"");
+    if (members->data && json_object_del(members->data, "_inngest") == 0) {
+        members->stripped = 1;
     }
-
-    if (meta.value) {
-        dur_buf_addz(b, ",\"meta\":");
-
-        if (ngx_http_durable_write_member(parse, text, &meta) != NGX_OK) {
-            event->flags = 0;
-        }
-    }
-
-    dur_buf_addz(b, ",\"name\":");
-    dur_json_write_string(b, event->name);
-
-    p = ngx_sprintf(ts, "%L", event->ts);
-
-    dur_buf_addz(b, ",\"ts\":");
-    dur_buf_add(b, ts, p - ts);
-    dur_buf_addz(b, ",\"user\":");
-
-    if (ngx_http_durable_write_member(parse, text, &user) != NGX_OK) {
-        event->flags = 0;
-    }
-
-    if (v.len) {
-        dur_buf_addz(b, ",\"v\":");
-        dur_json_write_string(b, v);
-    }
-
-    dur_buf_addz(b, "}");
 
     return NGX_OK;
 }
@@ -347,7 +392,7 @@ ngx_http_durable_parse_id(ngx_http_durable_parse_t *parse,
 {
     if (parse->ctx->seeded) {
         dur_ulid_from_seed(&event->id, parse->seed_ms, parse->seed,
-                           parse->index + 1);
+                           parse->invoke ? 0 : parse->index + 1);
         return NGX_OK;
     }
 
@@ -355,45 +400,86 @@ ngx_http_durable_parse_id(ngx_http_durable_parse_t *parse,
 }
 
 
-/* NGX_OK: what was written is canonical; NGX_DECLINED: it may not be. */
+/* Its keys in JCS order; the flag says whether all of it is canonical. */
 
-static ngx_int_t
-ngx_http_durable_write_member(ngx_http_durable_parse_t *parse, dur_str_t text,
-    ngx_http_durable_member_t *member)
+static void
+ngx_http_durable_write_event(ngx_http_durable_parse_t *parse,
+    ngx_http_durable_members_t *members, dur_op_event_t *event)
 {
-    dur_str_t   value;
+    char        id[DUR_ULID_TEXT_LEN + 1];
+    dur_buf_t  *b;
+
+    b = &parse->scratch->text;
+
+    event->flags = DUR_EVENT_F_CANONICAL;
+
+    dur_buf_addz(b, "{\"data\":");
+
+    if (!members->stripped) {
+        ngx_http_durable_write_member(parse, "data", members->data, event);
+
+    } else if (dur_json_write(b, members->data) != DUR_OK) {
+        b->failed = 1;
+    }
+
+    dur_buf_addz(b, ",\"id\":");
+
+    if (event->client_id.len) {
+        dur_json_write_string(b, event->client_id);
+
+    } else {
+        dur_ulid_text(&event->id, id);
+        dur_buf_addf(b, "\"%s\"", id);
+    }
+
+    if (members->meta) {
+        dur_buf_addz(b, ",\"meta\":");
+        ngx_http_durable_write_member(parse, "meta", members->meta, event);
+    }
+
+    dur_buf_addz(b, ",\"name\":");
+    dur_json_write_string(b, event->name);
+    dur_buf_addf(b, ",\"ts\":%lld,\"user\":", (long long) event->ts);
+    ngx_http_durable_write_member(parse, "user", members->user, event);
+
+    if (members->v.len) {
+        dur_buf_addz(b, ",\"v\":");
+        dur_json_write_string(b, members->v);
+    }
+
+    dur_buf_addz(b, "}");
+}
+
+
+/* As it was received; takes the flag away when that is not canonical. */
+
+static void
+ngx_http_durable_write_member(ngx_http_durable_parse_t *parse,
+    const char *key, json_t *value, dur_op_event_t *event)
+{
+    dur_str_t   text;
     dur_buf_t  *b, *canonical;
 
     b = &parse->scratch->text;
 
-    if (member->value == NULL) {
+    if (value == NULL) {
         dur_buf_addz(b, "{}");
-        return NGX_OK;
+        return;
     }
 
-    if (member->changed) {
-        if (dur_json_write(b, member->value) != DUR_OK) {
-            b->failed = 1;
-        }
-
-        return NGX_OK;
-    }
-
-    if (dur_json_member(text, dur_str_c(member->key), &value) != DUR_OK) {
+    if (dur_json_member(parse->text, dur_str_c(key), &text) != DUR_OK) {
         b->failed = 1;
-        return NGX_DECLINED;
+        return;
     }
 
-    dur_buf_adds(b, value);
+    dur_buf_adds(b, text);
 
     canonical = &parse->scratch->canonical;
     dur_buf_reset(canonical);
 
-    if (dur_json_write(canonical, member->value) != DUR_OK
-        || !dur_str_eq(dur_buf_str(canonical), value))
+    if (dur_json_write(canonical, value) != DUR_OK
+        || !dur_str_eq(dur_buf_str(canonical), text))
     {
-        return NGX_DECLINED;
+        event->flags = 0;
     }
-
-    return NGX_OK;
 }

@@ -18,11 +18,13 @@ typedef struct {
     ngx_http_request_t            *request;
     ngx_http_durable_ctx_t        *ctx;
     ngx_http_durable_scratch_t    *scratch;
+    ngx_uint_t                     invoke;  /* the name is not the client's */
     ngx_uint_t                     array;   /* messages tell the index */
     ngx_uint_t                     index;
     int64_t                        now;
     uint64_t                       seed_ms;
     u_char                         seed[10];
+    dur_str_t                      text;    /* of the event */
     u_char                         error[NGX_HTTP_DURABLE_ERROR_LEN];
 } ngx_http_durable_parse_t;
 

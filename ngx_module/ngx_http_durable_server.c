@@ -19,6 +19,7 @@ static ngx_int_t ngx_http_durable_later_handler(ngx_http_request_t *r,
 
 #define NGX_HTTP_DURABLE_READS_BODY(h)                                        \
     ((h) == ngx_http_durable_event_handler                                    \
+     || (h) == ngx_http_durable_invoke_handler                                \
      || (h) == ngx_http_durable_register_handler                              \
      || (h) == ngx_http_durable_checkpoint_handler                            \
      || (h) == ngx_http_durable_signal_handler                                \
@@ -39,6 +40,9 @@ static const ngx_http_durable_route_t  ngx_http_durable_routes[] = {
 
     { NGX_HTTP_POST, ngx_string("/e/*"),
       NGX_HTTP_DURABLE_EVENT_KEY, ngx_http_durable_event_handler },
+
+    { NGX_HTTP_POST, ngx_string("/invoke/*"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_invoke_handler },
 
     { NGX_HTTP_GET, ngx_string("/health"),
       NGX_HTTP_DURABLE_OPEN, ngx_http_durable_health_handler },
@@ -148,9 +152,6 @@ static const ngx_http_durable_route_t  ngx_http_durable_routes[] = {
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_v2_handler },
 
     /* known, and answered with 501 until they are there */
-
-    { NGX_HTTP_POST, ngx_string("/invoke/*"),
-      NGX_HTTP_DURABLE_OPEN, ngx_http_durable_later_handler },
 
     { NGX_HTTP_POST, ngx_string("/v0/connect/start"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },

@@ -448,7 +448,7 @@ Authorization: Bearer signkey-test-87654321
 GET /health
 --- response_body_like eval
 my $open = join ' ', sort map { $$_[1] } grep { $$_[2] eq 'OPEN' } @::Routes;
-$open eq join(' ', sort '/health', '/dev', '/v0/telemetry', '/invoke/x',
+$open eq join(' ', sort '/health', '/dev', '/v0/telemetry',
     '/v1/checkpoint/x/output', '/v1/http/runs/x/output',
     '/v1/realtime/connect', '/v1/realtime/sse', '/dev/traces')
     ? qr/"OK"/ : qr/\A$open\z/

@@ -15,6 +15,7 @@
 #                     { run => 'charge', data => { ok => 1 }, fail => 1 },
 #                     { sleep => 'a while', for => '2s' },
 #                     { all => [{ run => 'mail' }, { run => 'ship' }] },
+#                     { invoke => 'ask', function => 'mail-send' },
 #                 ],
 #                 result => 'done',
 #             },
@@ -664,11 +665,11 @@ sub step_id {
 sub step_name {
     my ($step) = @_;
 
-    for my $kind (qw(run sleep wait)) {
+    for my $kind (qw(run sleep wait invoke)) {
         return $step->{$kind} if defined $step->{$kind};
     }
 
-    die "FakeApp: a step is run, sleep or wait\n";
+    die "FakeApp: a step is run, sleep, wait or invoke\n";
 }
 
 
@@ -692,6 +693,13 @@ sub reported {
               opts => { timeout => $step->{timeout} || '1h',
                         $step->{if} ? (if => $step->{if}) : () })
         if defined $step->{wait};
+
+    return op($step, 'InvokeFunction',
+              opts => { function_id => $step->{function},
+                        payload => { data => $step->{data} || {} },
+                        $step->{timeout} ? (timeout => $step->{timeout})
+                                         : () })
+        if defined $step->{invoke};
 
     return op($step, 'StepPlanned', data => undef);
 }
