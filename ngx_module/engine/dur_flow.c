@@ -99,6 +99,7 @@ dur_flow_value(dur_engine_t *e, const dur_run_event_t *event,
     dur_expr_result_t   result;
 
     memset(value, 0, sizeof(*value));
+    memset(&vars, 0, sizeof(vars));
 
     if (expr == NULL) {
         return DUR_OK;
@@ -106,7 +107,6 @@ dur_flow_value(dur_engine_t *e, const dur_run_event_t *event,
 
     root = NULL;
     vars.event = event->root;
-    vars.async = NULL;
     vars.now_ms = e->now;
 
     if (vars.event == NULL) {

@@ -200,7 +200,6 @@ dur_query_item(dur_query_t *q, const dur_run_t *run, uint64_t id,
 
     item->app = run->app;
     item->function = run->function;
-    item->function = run->function;
     item->score = run->created;
     item->id = id;
     item->due = due;
