@@ -40,7 +40,7 @@ typedef struct {
 typedef struct {
     dur_engine_t            *e;
     const dur_wait_match_t  *event;
-    json_t                  *json;      /* of the event */
+    json_t                  *json;      /* of the event, once it is needed */
     dur_arena_t              arena;     /* of one expression */
     dur_buf_t                text;      /* the same */
 
@@ -157,12 +157,21 @@ dur_wait_evaluate(dur_wait_search_t *s, const dur_wait_key_t *key,
 {
     json_t             *event;
     dur_rc_t            rc;
-    dur_expr_vars_t     vars = { NULL, s->json, s->e->now, true };
+    dur_expr_vars_t     vars = { NULL, NULL, s->e->now, true };
     const dur_expr_t   *expr;
     dur_expr_result_t   result;
 
     dur_buf_reset(&s->text);
     dur_arena_reset(&s->arena);
+
+    if (s->json == NULL) {
+        s->json = dur_json_parse(s->event->json, NULL);
+        if (s->json == NULL) {
+            return DUR_ENOMEM;  /* it was parsed before it was stored */
+        }
+    }
+
+    vars.async = s->json;
 
     rc = dur_payload_get(s->e->txn, &key->who.run, &wait->expression,
                          &s->text);
@@ -292,6 +301,39 @@ dur_wait_look_slot(dur_wait_search_t *s, unsigned limit, bool *full)
 }
 
 
+/* The hash of a field of the event, out of its text: most events meet nobody
+ * and are not worth being parsed. */
+static bool
+dur_wait_field(const dur_wait_search_t *s, const dur_expr_path_t *path,
+    uint64_t *value)
+{
+    bool       found;
+    json_t    *json;
+    unsigned   i;
+    dur_str_t  text;
+
+    text = s->event->json;
+
+    for (i = 0; i < path->n; i++) {
+        if (text.len == 0 || text.data[0] != '{'
+            || dur_json_member(text, path->names[i], &text) != DUR_OK)
+        {
+            return dur_wait_value(NULL, value);
+        }
+    }
+
+    if (text.data[0] == '{' || text.data[0] == '[') {
+        return false;
+    }
+
+    json = dur_json_parse(text, NULL);
+    found = dur_wait_value(json, value);
+    json_decref(json);
+
+    return found;
+}
+
+
 /* Sets the value that the slot is searched for; false: nobody can be there. */
 static bool
 dur_wait_slot_value(dur_wait_search_t *s, const dur_wait_names_t *names)
@@ -308,8 +350,7 @@ dur_wait_slot_value(dur_wait_search_t *s, const dur_wait_names_t *names)
         if (names->paths[i].slot == s->at.slot) {
             dur_wait_path_names(&names->paths[i], &path);
 
-            return dur_wait_value(dur_expr_path_get(&path, s->json),
-                                  &s->at.value);
+            return dur_wait_field(s, &path, &s->at.value);
         }
     }
 
@@ -504,14 +545,14 @@ dur_wait_go(dur_wait_search_t *s, bool *done)
 
 /* -- events --------------------------------------------------------------- */
 
-static dur_rc_t
+static void
 dur_wait_search_init(dur_wait_search_t *s, dur_engine_t *e,
     const dur_wait_match_t *event, unsigned rows)
 {
-    memset(s, 0, sizeof(*s));
-
     s->e = e;
     s->event = event;
+    s->json = NULL;
+    s->nfailed = 0;
     s->tries = rows * DUR_WAIT_TRIES;
     s->cost = (DUR_WAIT_ROWS
                + (unsigned) (event->json.len / DUR_PAYLOAD_ROW))
@@ -522,10 +563,6 @@ dur_wait_search_init(dur_wait_search_t *s, dur_engine_t *e,
     dur_wait_at_start(&s->at, 0);
     dur_arena_init(&s->arena);
     dur_buf_init(&s->text, DUR_WAIT_EVENT_MAX);
-
-    s->json = dur_json_parse(event->json, NULL);
-
-    return s->json ? DUR_OK : DUR_ENOMEM;   /* it was parsed before */
 }
 
 
@@ -546,10 +583,11 @@ dur_wait_match(dur_engine_t *e, const dur_wait_match_t *event, unsigned *rows)
     dur_rc_t           rc;
     dur_wait_search_t  s;
 
-    rc = dur_wait_search_init(&s, e, event, *rows);
+    dur_wait_search_init(&s, e, event, *rows);
     done = false;
+    rc = DUR_OK;
 
-    if (rc == DUR_OK && !e->matching) {
+    if (!e->matching) {
         rc = dur_wait_go(&s, &done);
         *rows = s.tries / DUR_WAIT_TRIES;
     }
@@ -584,18 +622,16 @@ dur_wait_go_on(dur_engine_t *e, const dur_wait_match_t *event,
                + DUR_WAIT_ROWS + 1;
     }
 
-    rc = dur_wait_search_init(&s, e, event, rows);
+    dur_wait_search_init(&s, e, event, rows);
 
-    if (rc == DUR_OK) {
-        s.mark = dur_get64(cursor->data);
-        s.at.slot = dur_get16(cursor->data + 8);
-        dur_wait_who_get(cursor->data + 10, &s.at.who);
+    s.mark = dur_get64(cursor->data);
+    s.at.slot = dur_get16(cursor->data + 8);
+    dur_wait_who_get(cursor->data + 10, &s.at.who);
 
-        rc = dur_wait_go(&s, done);
+    rc = dur_wait_go(&s, done);
 
-        dur_buf_reset(cursor);
-        dur_buf_adds(cursor, dur_wait_cursor(&s, bytes));
-    }
+    dur_buf_reset(cursor);
+    dur_buf_adds(cursor, dur_wait_cursor(&s, bytes));
 
     dur_wait_search_deinit(&s);
 

@@ -36,8 +36,9 @@
 typedef struct {
     const char  *name;
     const char  *hash;          /* SHA-1 of the name */
-    const char  *sleep;         /* a Sleep of this time, "" until the alarm;
-                                   NULL: a StepRun */
+    const char  *sleep;         /* a Sleep of this time, "" until the alarm */
+    const char  *wait;          /* a WaitForEvent of this name and the run's
+                                   data.id; both NULL: a StepRun */
 } app_step_t;
 
 typedef struct {
@@ -75,18 +76,22 @@ typedef struct {
 } app_t;
 
 
-#define S1  { "s1", "640d87e741e6aa4c669a82a4cd304787960513ab", NULL }
-#define S2  { "s2", "4205714cdfe14ed9e3d030ddf7887781b964f510", NULL }
-#define S3  { "s3", "dd33a084ba223dd231b0aa962f77a5920017bc8b", NULL }
-#define NAP { "nap", "c2640f79b4ed481b838ce4ad75330aa3f825d4d9", "1h" }
-#define ALARM { "alarm", "73468898c9988e2f9e409b93e8bff16eaa79c0ba", "" }
+#define S1  { "s1", "640d87e741e6aa4c669a82a4cd304787960513ab", NULL, NULL }
+#define S2  { "s2", "4205714cdfe14ed9e3d030ddf7887781b964f510", NULL, NULL }
+#define S3  { "s3", "dd33a084ba223dd231b0aa962f77a5920017bc8b", NULL, NULL }
+#define NAP { "nap", "c2640f79b4ed481b838ce4ad75330aa3f825d4d9", "1h", NULL }
+#define ALARM                                                                \
+    { "alarm", "73468898c9988e2f9e409b93e8bff16eaa79c0ba", "", NULL }
+#define WAIT                                                                 \
+    { "wait", "daaad336276d15594d0e765f96c17cd746bf4971", NULL, "bench/go" }
 
 static const app_function_t  app_functions[] = {
-    { "zero", 0, { { NULL, NULL, NULL } } },
+    { "zero", 0, { { NULL, NULL, NULL, NULL } } },
     { "one", 1, { S1 } },
     { "three", 3, { S1, S2, S3 } },
     { "sleep", 1, { NAP } },
-    { "wake", 1, { ALARM } }
+    { "wake", 1, { ALARM } },
+    { "wait", 1, { WAIT } }
 };
 
 #define APP_NFUNCTIONS  (sizeof(app_functions) / sizeof(app_functions[0]))
@@ -231,6 +236,13 @@ app_answer_step(app_t *app, app_conn_t *c, const app_step_t *s)
                      "\"userland\":{\"id\":\"%s\"},\"data\":null}]",
                      s->hash, *s->sleep ? s->sleep : app->alarm, s->name,
                      s->name);
+    } else if (s->wait != NULL) {
+        net_buf_addf(&op, "[{\"id\":\"%s\",\"op\":\"WaitForEvent\","
+                     "\"name\":\"%s\",\"displayName\":\"%s\","
+                     "\"opts\":{\"timeout\":\"1h\",\"if\":"
+                     "\"event.data.id == async.data.id\"},"
+                     "\"userland\":{\"id\":\"%s\"},\"data\":null}]",
+                     s->hash, s->wait, s->name, s->name);
     } else {
         net_buf_addf(&op, "[{\"id\":\"%s\",\"op\":\"StepRun\","
                      "\"name\":\"%s\",\"displayName\":\"%s\",\"opts\":{},"

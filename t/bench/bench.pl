@@ -12,7 +12,8 @@
 #                       ended and BENCH_SLEEPING=10000 sleeping runs
 #   BENCH_DIR=DIR       where stores are made (default: under build)
 #   BENCH_ONLY=WORD     only the rows of one group: accept, runs, backlog,
-#                       alone, wake, cost, start
+#                       alone, wake, waits, cost, start
+#   BENCH_WAITING=100000  runs that wait for an event
 #   BENCH_LIMIT=1800    seconds after which a single measurement is given up
 #   BENCH_STRICT=1      fail when a row of the first table misses its "must"
 
@@ -34,6 +35,7 @@ my @workers = split /,/, $ENV{BENCH_WORKERS} || '1,2';
 my $finished = $ENV{BENCH_FINISHED} || 1_000_000;
 my $sleeping = $ENV{BENCH_SLEEPING} || 10_000;
 my $backlog = $ENV{BENCH_BACKLOG} || 20_000;
+my $waiting = $ENV{BENCH_WAITING} || 100_000;
 my $limit = $ENV{BENCH_LIMIT} || 1800;
 my $dir = File::Spec->rel2abs($ENV{BENCH_DIR} || build('bench/run'));
 
@@ -47,6 +49,9 @@ my %goal = (
     backlog  => ['up', 2_500, 5_000],
     alone    => ['down', 1.6, 1.2],
     wake     => ['down', 3, 1.5],
+    match    => ['down', 4, 2],
+    none     => ['up', 80, 95],
+    cel      => ['up', 1_000_000, 2_000_000],
     idle     => ['down', 40, 25],
     after    => ['down', 80, 40],
     start    => ['down', 300, 50],
@@ -264,6 +269,35 @@ sub measure_wake {
 }
 
 
+# Runs that wait for an event, each for one with an id of its own.
+sub measure_waits {
+    my ($workers) = @_;
+
+    my $server = start($workers);
+    my @nobody = ('post', '-c', 64, '-t', $seconds, '-e', 'bench/go',
+                  '-k', 1_000_000_000);
+    my $empty = load($server, @nobody)->{rate};
+    my $n = int(($waiting + 19) / 20) * 20;
+
+    load($server, 'post', '-c', 4, '-a', 20, '-n', $n / 20,
+         '-e', 'bench/wait', '-k', 0);
+    wait_for(600, 'the runs wait', sub { $server->counts->{steps} >= $n });
+
+    my $r = load($server, 'match', '-n', 1000, '-e', 'bench/go', '-k', 0);
+    row('match', "event to the call of 1 of $n, p50", $r->{p50_us} / 1000,
+        'ms');
+    row('', 'the same, p99', $r->{p99_us} / 1000, 'ms');
+
+    $r = load($server, @nobody);
+    row('', 'events that match none of them', $r->{rate}, 'events/s');
+    row('none', 'the same, of the rate with an empty store',
+        100 * $r->{rate} / $empty, '%');
+
+    row('cel', '`event.data.id == async.data.id`',
+        program('cel', $seconds)->{rate}, '/s');
+}
+
+
 sub measure_cost {
     my ($workers) = @_;
 
@@ -353,6 +387,7 @@ my @groups = (
     backlog => \&measure_backlog,
     alone   => \&measure_alone,
     wake    => \&measure_wake,
+    waits   => \&measure_waits,
     cost    => \&measure_cost,
     start   => \&measure_start,
 );
@@ -372,8 +407,8 @@ for my $workers (@workers) {
     for (my $i = 0; $i < @groups; $i += 2) {
         next if $ENV{BENCH_ONLY} && $ENV{BENCH_ONLY} ne $groups[$i];
 
-        # Memory, cost and start do not change with a second worker.
-        next if !$first && $groups[$i] =~ /^(?:cost|start)$/;
+        # Waits, memory, cost and start do not change with a second worker.
+        next if !$first && $groups[$i] =~ /^(?:waits|cost|start)$/;
 
         eval { $groups[$i + 1]->($workers) };
 

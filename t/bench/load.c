@@ -10,6 +10,7 @@
  *     load drain -A APP -n COUNT -t SECONDS
  *     load alone -s SERVER -A APP -n COUNT
  *     load last  -A APP -n COUNT -t SECONDS
+ *     load match -s SERVER -A APP -n COUNT -k FIRST
  *
  * post:  events per second and the time of one request.
  * runs:  keeps IN_FLIGHT runs going: a run is over when the app gave its last
@@ -18,6 +19,10 @@
  * alone: one run at a time, from the event until GET /v1/events/{id}/runs
  *        says Completed.
  * last:  waits until COUNT runs are over; at_ms is when, of the wall clock.
+ * match: one event at a time, from the event until the run that waits for it
+ *        is over.
+ *
+ * With -k the events have a data.id, a number that grows from FIRST on.
  */
 
 #include "net.h"
@@ -36,6 +41,7 @@
 #define LOAD_EVENT_SIZE       300
 #define LOAD_PATIENCE_US      (30 * (uint64_t) 1000000)
 #define LOAD_EVENTS           256
+#define LOAD_ID               "##########"
 
 typedef struct {
     int        fd;
@@ -55,6 +61,8 @@ typedef struct {
     unsigned      in_flight;
     uint64_t      count;        /* requests or runs, 0: by time */
     double        seconds;
+    bool          keyed;
+    uint64_t      key;          /* of the next event */
 
     int           epoll;
     net_buf_t     request;
@@ -82,7 +90,8 @@ load_event(const load_t *load, net_buf_t *out)
 
     start = out->len;
 
-    net_buf_addf(out, "{\"name\":\"%s\",\"data\":{\"text\":\"", load->event);
+    net_buf_addf(out, "{\"name\":\"%s\",\"data\":{%s\"text\":\"", load->event,
+                 load->keyed ? "\"id\":\"" LOAD_ID "\"," : "");
 
     while (out->len - start < LOAD_EVENT_SIZE - 3) {
         net_buf_add(out, "a", 1);
@@ -120,6 +129,31 @@ load_request(load_t *load)
                  load->path, load->server, body.len);
     net_buf_add(&load->request, body.data, body.len);
     net_buf_free(&body);
+}
+
+
+/* Gives the events of the request the next ids; the place of each is where
+ * the one before stood, behind the same words. */
+static void
+load_number(load_t *load)
+{
+    char    id[24], *p, *last;
+    size_t  n;
+
+    static const char  before[] = "\"data\":{\"id\":\"";
+
+    n = sizeof(before) - 1;
+    p = load->request.data;
+    last = p + load->request.len;
+
+    while (load->keyed
+           && (p = memmem(p, (size_t) (last - p), before, n)) != NULL)
+    {
+        p += n;
+        snprintf(id, sizeof(id), "%0*llu", (int) sizeof(LOAD_ID) - 1,
+                 (unsigned long long) load->key++);
+        memcpy(p, id, sizeof(LOAD_ID) - 1);
+    }
 }
 
 
@@ -179,10 +213,16 @@ load_post(load_t *load)
     c->sent = 0;
     c->started = net_now_us();
     load->posted++;
+    load_number(load);
 
-    if (!net_write(c->fd, &load->request, &c->sent)) {
-        net_die("the server closed a connection");
-    }
+    do {
+        if (!net_write(c->fd, &load->request, &c->sent)) {
+            net_die("the server closed a connection");
+        }
+
+        /* with ids the bytes are those of this request alone */
+
+    } while (load->keyed && c->sent < load->request.len);
 
     if (c->sent < load->request.len) {
         ev.events = EPOLLIN | EPOLLOUT;
@@ -586,11 +626,55 @@ load_alone(load_t *load)
 
 
 static void
+load_match(load_t *load)
+{
+    int            fd;
+    uint64_t       i, start, first, limit;
+    net_buf_t      in = { 0 };
+    net_message_t  m;
+
+    fd = net_connect_blocking(load->server);
+    if (fd < 0) {
+        net_die("connect to %s: %s", load->server, strerror(errno));
+    }
+
+    first = net_now_us();
+
+    for (i = 0; i < load->count; i++) {
+        load_number(load);
+
+        start = net_now_us();
+        limit = start + LOAD_PATIENCE_US;
+        load->posted++;
+
+        if (!net_exchange(fd, &load->request, &in, &m) || m.status != 200) {
+            net_die("an event was not accepted");
+        }
+
+        while (load->finals <= i) {
+            if (net_now_us() > limit) {
+                net_die("no run went on after event %llu",
+                        (unsigned long long) i);
+            }
+
+            load_turn(load, 100);
+        }
+
+        net_hist_add(&load->hist, net_now_us() - start);
+    }
+
+    load_report(load, net_now_us() - first, load->count);
+    net_buf_free(&in);
+    close(fd);
+}
+
+
+static void
 load_options(load_t *load, int argc, char **argv)
 {
     int  option;
 
-    while ((option = getopt(argc, argv, "s:A:p:e:c:a:i:n:t:")) != -1) {
+    while ((option = getopt(argc, argv, "s:A:p:e:c:a:i:n:t:k:")) != -1) {
         switch (option) {
         case 's': load->server = optarg; break;
         case 'A': load->app = optarg; break;
@@ -601,6 +685,10 @@ load_options(load_t *load, int argc, char **argv)
         case 'i': load->in_flight = (unsigned) atoi(optarg); break;
         case 'n': load->count = strtoull(optarg, NULL, 10); break;
         case 't': load->seconds = atof(optarg); break;
+        case 'k':
+            load->keyed = true;
+            load->key = strtoull(optarg, NULL, 10);
+            break;
         default: exit(2);
         }
     }
@@ -667,8 +755,14 @@ main(int argc, char **argv)
     {
         load_alone(&load);
 
+    } else if (strcmp(mode, "match") == 0 && load.app != NULL
+               && load.server != NULL)
+    {
+        load_match(&load);
+
     } else {
-        net_die("usage: load post|runs|drain|alone|last options, see load.c");
+        net_die("usage: load post|runs|drain|alone|last|match options, see "
+                "load.c");
     }
 
     return 0;
