@@ -25,6 +25,7 @@ invoke(const char *ops)
 {
     dur_ulid_t  event;
 
+    kit_gather();
     event = kit_event("p");
     kit_answer("app-p", 206, ops);
 
@@ -661,6 +662,190 @@ test_request_again(void)
 }
 
 
+/* What the invoked function asks of flow control. */
+
+static void
+begin_with(const char *option)
+{
+    char  text[2048];
+
+    snprintf(text, sizeof(text), "%s,{\"id\":\"app-c\",\"name\":\"c\","
+             "\"triggers\":[" ANY_TRIGGER "],%s,\"steps\":{\"step\":{"
+             "\"id\":\"step\",\"name\":\"step\",\"runtime\":{\"type\":"
+             "\"http\",\"url\":\"http://127.0.0.1/?fnId=app-c&stepId="
+             "step\"}}}}", KIT_FN("app-p", KIT_ON("t/p"), ""), option);
+
+    kit_fresh();
+    kit_app("app", text);
+}
+
+
+static void
+test_rate_limit(void)
+{
+    json_t  *list;
+
+    begin_with("\"rateLimit\":{\"limit\":1,\"period\":\"1h\"}");
+    invoke("[" KIT_INVOKE(KIT_A, "a", "app-c", "") "]");
+    invoke("[" KIT_INVOKE(KIT_A, "a", "app-c", "") "]");
+    ok(memo(KIT_A, "{\"error\":{\"name\":\"Error\",\"message\":\"invoked "
+            "function is rate limited\"}}"),
+       "a rate limit is an error of the step");
+    ok(kit_take("app-c").item != 0, "the first one runs");
+    is_int(kit_take("app-c").item, 0, "alone");
+
+    request("app-c", NULL, "{}");
+    is_int(kit.reply.status, 200, "a request over it is taken");
+    is_str(kit.reply.body, "{}", "and starts nothing");
+
+    list = kit_events(INVOKED);
+    is_int(json_array_size(list), 3, "all three left their event");
+    json_decref(list);
+}
+
+
+static void
+test_singleton_skip(void)
+{
+    dur_ulid_t  id;
+
+    begin_with("\"singleton\":{\"mode\":\"skip\"}");
+    id = invoke("[" KIT_INVOKE(KIT_A, "a", "app-c", "") ","
+                KIT_INVOKE(KIT_B, "b", "app-c", ",\"timeout\":\"1h\"")
+                "]");
+    kit_answer("app-c", 200, "1");
+    is_int(kit_take("app-c").item, 0, "a singleton that runs skips another");
+    is_str(dur_str_c(kit_status(&id)), "Running",
+           "for whose step there is no answer");
+    kit_timers();
+    kit_gather();
+    kit_take("app-p");
+    ok(kit_is(kit_get("steps", KIT_A), "{\"data\":1}")
+       && json_object_get(kit_get("steps", KIT_B), "error") != NULL,
+       "but the timeout");
+}
+
+
+/* The second invoke cancels the first one's run, whose end resumes the run
+ * that is just being decided. */
+static void
+test_singleton_cancel(void)
+{
+    dur_ulid_t  id;
+
+    begin_with("\"singleton\":{\"mode\":\"cancel\"}");
+    id = invoke("[" KIT_INVOKE(KIT_A, "a", "app-c", "") ","
+                KIT_INVOKE(KIT_B, "b", "app-c", "") "]");
+    is_str(dur_str_c(kit_status(&id)), "Running",
+           "an invoke may cancel what the one before has started");
+    kit_take("app-c");
+    kit_out.n = 0;
+    kit_reopen();
+    kit_plain(DUR_OP_INVENTORY, 0);
+    kit_answer("app-c", 200, "2");
+    kit_take("app-p");
+    ok(kit_is(json_object_get(json_object_get(kit_get("steps", KIT_A),
+                                              "error"), "name"),
+              "\"InngestInvokeCancelledError\""),
+       "whose step has an error");
+    ok(kit_is(kit_get("steps", KIT_B), "{\"data\":2}"), "its own a result");
+    kit_out.n = 0;
+    kit_plain(DUR_OP_INVENTORY, 0);
+    kit_answer("app-p", 200, "1");
+    is_str(dur_str_c(kit_status(&id)), "Completed", "and the run ends");
+    is_int(dur_engine_next_due(kit.engine), INT64_MAX, "with nothing left");
+}
+
+
+/* A child that invokes the function of its parent ends the parent by that. */
+static void
+test_singleton_above(void)
+{
+    char               text[2048];
+    dur_ulid_t         id;
+    dur_engine_stat_t  stat;
+
+    snprintf(text, sizeof(text), "%s,%s", KIT_FN("app-c", ANY_TRIGGER, ""),
+             KIT_FN("app-p", KIT_ON("t/p"),
+                    ",\"singleton\":{\"mode\":\"cancel\"}"));
+    kit_fresh();
+    kit_app("app", text);
+    id = invoke("[" KIT_INVOKE(KIT_A, "a", "app-c", "") "]");
+    kit_answer("app-c", 206, "[" KIT_INVOKE(KIT_B, "b", "app-p", "") "]");
+    is_str(dur_str_c(kit_status(&id)), "Cancelled",
+           "a run may be cancelled by what it has invoked");
+    kit_answer("app-p", 200, "3");
+    kit_take("app-c");
+    ok(kit_is(kit_get("steps", KIT_B), "{\"data\":3}"),
+       "which goes on with its own result");
+    dur_engine_stat(kit.engine, &stat);
+    is_int(stat.runs_live, 1, "and is the only one left");
+}
+
+
+#define WAIT(id, event, more)                                                \
+    "{\"op\":\"WaitForEvent\",\"id\":\"" id "\",\"name\":\"" event           \
+    "\",\"displayName\":\"w\",\"opts\":{\"timeout\":\"1h\"" more "}}"
+
+/* The run waits for the very event that its other step makes. */
+static void
+test_wait_for_own(void)
+{
+    dur_ulid_t  id;
+
+    begin();
+    id = invoke("[" KIT_INVOKE(KIT_A, "a", "app-c", "") ","
+                WAIT(KIT_B, INVOKED, "") "]");
+    is_str(dur_str_c(kit_status(&id)), "Running",
+           "a run may wait for the event of its own invoke");
+    kit_answer("app-c", 200, "1");
+    kit_take("app-p");
+    ok(kit_is(kit_get("steps", KIT_A), "{\"data\":1}"), "has the result");
+    ok(kit_is(json_object_get(kit_get("steps", KIT_B), "name"),
+              "\"" INVOKED "\""), "and the event");
+    is_int(dur_engine_next_due(kit.engine), INT64_MAX, "and no timer left");
+}
+
+
+static void
+test_cancel_on(void)
+{
+    dur_ulid_t  id;
+
+    kit_fresh();
+    kit_app("app", KIT_FN("app-p", KIT_ON("t/p"), ",\"cancel\":[{\"event\":"
+                          "\"" INVOKED "\"}]") ","
+            KIT_FN("app-c", ANY_TRIGGER, ""));
+    id = invoke("[" KIT_INVOKE(KIT_A, "a", "app-c", "") ","
+                KIT_INVOKE(KIT_B, "b", "app-c", "") "]");
+    is_str(dur_str_c(kit_status(&id)), "Cancelled",
+           "a run that is cancelled by the event of its own invoke ends");
+    kit_answer("app-c", 200, "1");
+    is_int(kit_take("app-c").item, 0, "and starts nothing after it");
+}
+
+
+/* Somebody waits for the end of a run by its event. */
+static void
+test_wait_for_finished(void)
+{
+    dur_ulid_t  id;
+
+    begin();
+    id = invoke("[" WAIT(KIT_A, "inngest/function.finished",
+                         ",\"if\":\"async.data.function_id == 'app-c'\"")
+                "]");
+    request("app-c", NULL, "{}");
+    kit_answer("app-c", 200, "{\"x\":9}");
+    kit_take("app-p");
+    ok(kit_is(json_object_get(json_object_get(kit_get("steps", KIT_A),
+                                              "data"), "result"),
+              "{\"x\":9}"),
+       "a wait is reason enough to write that a run has finished");
+    is_str(dur_str_c(kit_status(&id)), "Running", "and goes on with it");
+}
+
+
 int
 main(void)
 {
@@ -685,6 +870,13 @@ main(void)
     test_many_wildcards();
     test_request();
     test_request_again();
+    test_rate_limit();
+    test_singleton_skip();
+    test_singleton_cancel();
+    test_singleton_above();
+    test_wait_for_own();
+    test_cancel_on();
+    test_wait_for_finished();
 
     return kit_done();
 }
