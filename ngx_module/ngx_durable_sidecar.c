@@ -12,11 +12,16 @@
 
 
 #include "ngx_durable_process.h"
+#include "engine/dur_answer.h"
+#include "engine/dur_sign.h"
 
 
 #define NGX_DURABLE_SIDECAR_MIN   50
 #define NGX_DURABLE_SIDECAR_MAX   2000
 #define NGX_DURABLE_SIDECAR_PING  10000
+
+#define NGX_DURABLE_SIGNATURE_SKEW  300         /* seconds */
+#define NGX_DURABLE_STREAMED        201
 
 
 static void ngx_durable_sidecar_connect(void);
@@ -36,6 +41,7 @@ static void ngx_durable_sidecar_credits(ngx_uint_t n);
 static void ngx_durable_sidecar_no_credits(void);
 static ngx_int_t ngx_durable_sidecar_result(ngx_durable_link_t *l,
     dur_frame_t *f);
+static void ngx_durable_sidecar_verify(dur_op_result_t *r);
 static void ngx_durable_sidecar_log(dur_frame_t *f);
 static void ngx_durable_sidecar_failed(ngx_durable_lease_t *lease);
 
@@ -648,11 +654,71 @@ ngx_durable_sidecar_result(ngx_durable_link_t *l, dur_frame_t *f)
         return NGX_OK;
     }
 
+    ngx_durable_sidecar_verify(r);
+
     rc = ngx_durable_internal(&op, 0);
 
     ngx_durable_sidecar_flow();
 
     return rc;
+}
+
+
+/*
+ * SDKs with a signing key sign what they answer (protocol 7.2); an answer that
+ * says so and is not what was signed is a failed attempt.  The instant is when
+ * the answer came, which the sidecar knows: it may have kept it for long.
+ */
+
+static void
+ngx_durable_sidecar_verify(dur_op_result_t *r)
+{
+    int64_t              at;
+    dur_rc_t             rc;
+    dur_str_t            signature, key, fallback;
+    ngx_durable_conf_t  *conf;
+
+    conf = ngx_durable_process.conf;
+
+    /* the signature of a stream was made before its body was known */
+
+    if (conf->dev || r->status == 0 || r->status == NGX_DURABLE_STREAMED) {
+        return;
+    }
+
+    signature = dur_headers_get(r->headers, "x-inngest-signature");
+
+    if (signature.len == 0) {
+        return;
+    }
+
+    key = dur_str_make(conf->signing_key.data, conf->signing_key.len);
+    fallback = dur_str_make(conf->signing_key_fallback.data,
+                            conf->signing_key_fallback.len);
+
+    at = (r->started + (int64_t) r->duration / 1000) / 1000;
+
+    rc = dur_sign_verify(key, r->body, signature, at,
+                         NGX_DURABLE_SIGNATURE_SKEW);
+
+    if (rc == DUR_EACCES && fallback.len) {
+        rc = dur_sign_verify(fallback, r->body, signature, at,
+                             NGX_DURABLE_SIGNATURE_SKEW);
+    }
+
+    if (rc == DUR_OK) {
+        return;
+    }
+
+    r->error = rc == DUR_ECONFLICT
+               ? dur_str("the answer was signed more than 300 seconds from "
+                         "now: the clocks of the app and the server differ")
+               : dur_str("the signature of the answer does not fit the "
+                         "answer and a signing key of this server");
+    r->error_kind = DUR_CALL_EOTHER;
+    r->status = 0;
+    r->headers = dur_str_null;
+    r->body = dur_str_null;
 }
 
 

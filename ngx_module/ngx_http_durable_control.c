@@ -117,7 +117,7 @@ static void
 ngx_http_durable_signal_reply(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_rc_t rc, dur_reply_t *reply)
 {
-    if (rc == DUR_OK && reply->status == NGX_HTTP_NOT_FOUND) {
+    if (rc == DUR_ENOTFOUND) {
         ngx_http_finalize_request(r,
             ngx_http_durable_error(r, NGX_HTTP_NOT_FOUND,
                                    "no run waits for this signal"));

@@ -136,8 +136,27 @@ is(scalar($d->event_runs($event)), 5, 'no other run was made');
 
 # ---- signals
 
+$event = $d->send_event({ name => 'shop/waits', data => { signal => 'go' } });
+($run) = $d->event_runs($event);
+
 refused($d->http('POST', '/v1/signals', { signal => 'stop' }), 404,
         qr/no run waits/, 'a signal that nobody waits for');
+
+$r = wait_for(20, 'the run waits', sub {
+    my $answer = $d->http('POST', '/v1/signals',
+                          { signal => 'go', data => { n => 1 } });
+    return $answer->{status} == 404 ? undef : $answer;
+});
+
+is($r->{status}, 200, 'a signal that a run waits for');
+is($r->{json}{data}{run_id}, $run->{run_id}, 'names the run');
+like($r->{json}{metadata}{fetched_at}, qr/\A\d{4}-/, 'in an envelope');
+is_deeply(ended($run->{run_id})->{output},
+          { data => { signal => 'go', data => { n => 1 } } },
+          'the run has the data');
+
+refused($d->http('POST', '/v1/signals', { signal => 'go' }), 404,
+        qr/no run waits/, 'it waits no more');
 
 for my $case (['{', qr/is not JSON/], ['7', qr/is not a JSON object/],
               ['{}', qr/"signal" must be/], ['{"signal":""}', qr/"signal"/],

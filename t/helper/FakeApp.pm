@@ -30,7 +30,8 @@
 # so many attempts: status 500 instead of ops), delay (seconds before the
 # answer), hang_up (so many attempts break the connection instead of an
 # answer).  What it did is in a file, one JSON object a line, written before
-# the answer leaves; calls() reads it.
+# the answer leaves; calls() reads it.  With `key` the app registers in
+# production, with `sign`, code that is given the body of an answer, it signs.
 
 package FakeApp;
 
@@ -369,6 +370,9 @@ sub respond {
 
     delete $header{raw};
 
+    $header{'X-Inngest-Signature'} = $self->{sign}->($body)
+        if $self->{sign} && $conn->{call};
+
     $conn->{out} = "HTTP/1.1 $status Status\r\n"
         . join('', map { "$_: $header{$_}\r\n" }
                grep { defined $header{$_} } sort keys %header)
@@ -578,6 +582,7 @@ sub call {
     $conn->{call} = $call;
 
     my $answer = $f->{code} ? [$f->{code}->({ %$call, request => $request,
+                                              body => $body,
                                               header => $header })]
                             : $self->play($f, $call, $request);
     my ($status, $headers, $value, $delay, $hang_up) = @$answer;
