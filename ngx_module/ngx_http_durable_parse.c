@@ -33,6 +33,8 @@ static ngx_int_t ngx_http_durable_parse_body(ngx_http_durable_parse_t *parse,
     dur_str_t body, json_t **root);
 static ngx_int_t ngx_http_durable_parse_all(ngx_http_durable_parse_t *parse,
     dur_str_t body, dur_op_t *op, json_t *root);
+static ngx_int_t ngx_http_durable_parse_list(ngx_http_durable_parse_t *parse,
+    dur_str_t body, dur_op_t *op, json_t *root);
 static void ngx_http_durable_parse_seed(ngx_http_durable_parse_t *parse);
 static ngx_int_t ngx_http_durable_parse_event(ngx_http_durable_parse_t *parse,
     dur_str_t text, json_t *json, dur_op_event_t *event);
@@ -195,9 +197,7 @@ ngx_http_durable_parse_all(ngx_http_durable_parse_t *parse, dur_str_t body,
 {
     size_t                   n, pos;
     ngx_int_t                rc;
-    dur_str_t                text;
     dur_buf_t               *b;
-    dur_op_event_t          *event;
     ngx_http_durable_ctx_t  *ctx;
 
     ctx = parse->ctx;
@@ -230,27 +230,59 @@ ngx_http_durable_parse_all(ngx_http_durable_parse_t *parse, dur_str_t body,
     b = &parse->scratch->text;
     dur_buf_reset(b);
 
-    text = body;
+    rc = ngx_http_durable_parse_list(parse, body, op, root);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    /* the buffer does not move any more */
+
     pos = 0;
 
     for (parse->index = 0; parse->index < n; parse->index++) {
+        op->events[parse->index].json.data = b->data + pos;
+        pos += op->events[parse->index].json.len;
+    }
+
+    return NGX_OK;
+}
+
+
+/* Their texts one after the other in the buffer, which moves while it grows:
+ * lengths here, addresses later. */
+
+static ngx_int_t
+ngx_http_durable_parse_list(ngx_http_durable_parse_t *parse, dur_str_t body,
+    dur_op_t *op, json_t *root)
+{
+    size_t           pos, start;
+    json_t          *json;
+    ngx_int_t        rc;
+    dur_str_t        text;
+    dur_buf_t       *b;
+    dur_op_event_t  *event;
+
+    b = &parse->scratch->text;
+    text = body;
+    json = root;
+    pos = 0;
+
+    for (parse->index = 0; parse->index < op->nevents; parse->index++) {
 
         event = &op->events[parse->index];
+        start = b->len;
 
         if (parse->array) {
+            json = json_array_get(root, parse->index);
+
             if (dur_json_next(body, &pos, &text) != DUR_OK) {
                 return NGX_ERROR;
             }
         }
 
-        /* the buffer moves while it grows: lengths now, addresses below */
+        rc = ngx_http_durable_parse_event(parse, text, json, event);
 
-        event->json.len = b->len;
-
-        rc = ngx_http_durable_parse_event(parse, text,
-                                          parse->array
-                                          ? json_array_get(root, parse->index)
-                                          : root, event);
         if (rc != NGX_OK) {
             return rc;
         }
@@ -259,16 +291,8 @@ ngx_http_durable_parse_all(ngx_http_durable_parse_t *parse, dur_str_t body,
             return NGX_ERROR;
         }
 
-        event->json.len = b->len - event->json.len;
-        ctx->ids[parse->index] = event->id;
-    }
-
-    pos = 0;
-
-    for (parse->index = 0; parse->index < n; parse->index++) {
-        event = &op->events[parse->index];
-        event->json.data = b->data + pos;
-        pos += event->json.len;
+        event->json.len = b->len - start;
+        parse->ctx->ids[parse->index] = event->id;
     }
 
     return NGX_OK;
