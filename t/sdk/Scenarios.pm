@@ -492,9 +492,7 @@ sub version_4 {
 
 # What the server does not do yet, played only when it is named in SDK_ONLY.
 my %unbuilt = map { $_ => 1 } qw(
-    wait-event wait-if wait-timeout wait-never wait-parallel
-    signal signal-timeout signal-replace signal-conflict
-    cancel-on timeout-finish timeout-start idempotency rate-limit
+    timeout-finish timeout-start idempotency rate-limit
     singleton-skip singleton-cancel rerun defer endpoint-sync endpoint-async
 );
 
