@@ -463,7 +463,7 @@ dur_option_cancel(dur_app_report_t *r, const json_t *v, bool *set)
 }
 
 
-/* One {limit, key?, scope?} of steps. */
+/* One {limit, key?, scope?} of steps; Go writes the scope as "Fn". */
 
 static bool
 dur_option_limit(dur_app_report_t *r, const json_t *v, bool *set)
@@ -484,15 +484,15 @@ dur_option_limit(dur_app_report_t *r, const json_t *v, bool *set)
         return dur_app_refuse(r, "concurrency.limit must not be negative");
     }
 
-    if (dur_str_eq(scope, dur_str("env"))
-        || dur_str_eq(scope, dur_str("account")))
+    if (dur_str_caseeq(scope, dur_str("env"))
+        || dur_str_caseeq(scope, dur_str("account")))
     {
         if (key.len == 0) {
             return dur_app_refuse(r, "concurrency.scope \"%.*s\" needs a key",
                                   (int) scope.len, scope.data);
         }
 
-    } else if (scope.len && !dur_str_eq(scope, dur_str("fn"))) {
+    } else if (scope.len && !dur_str_caseeq(scope, dur_str("fn"))) {
         return dur_app_refuse(r, "concurrency.scope must be \"fn\", \"env\" "
                               "or \"account\"");
     }

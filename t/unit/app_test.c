@@ -394,6 +394,8 @@ test_rules(void)
         { WITH("\"concurrency\":\"5\""), "concurrency must be a number" },
         { WITH("\"concurrency\":{}"), NULL },
         { WITH("\"concurrency\":{\"limit\":1,\"scope\":\"fn\"}"), NULL },
+        { WITH("\"concurrency\":[{\"limit\":1,\"scope\":\"Fn\",\"hash\":"
+               "\"\"}]"), NULL },
         { WITH("\"concurrency\":{\"limit\":1,\"scope\":\"env\"}"),
           "needs a key" },
         { WITH("\"concurrency\":{\"limit\":1,\"scope\":\"account\"}"),
