@@ -37,7 +37,9 @@ typedef struct {
     dur_config_t     conf;
     char             step[DUR_HASH_TEXT_LEN + 1];
     char             run_id[DUR_ULID_TEXT_LEN + 1];
-    bool             use_api;
+    bool             memos;             /* in the body */
+    bool             events;            /* the list of them, likewise */
+    bool             use_api;           /* or the SDK fetches them */
 } dur_call_state_t;
 
 
@@ -243,13 +245,30 @@ dur_call_ctx(const dur_call_state_t *s, dur_call_t *call)
 }
 
 
+/*
+ * What goes into the body of a call and what the SDK has to fetch (protocol
+ * 4.7).  The event stands in the body twice: the list of events goes first,
+ * for Go can do without it, but never fetches its memos.
+ */
+static void
+dur_call_fit(dur_call_state_t *s, uint64_t event)
+{
+    uint64_t  state;
+
+    state = s->run.state_bytes + (uint64_t) s->run.steps * DUR_CALL_MEMO;
+
+    s->memos = state <= DUR_CALL_REQUEST - 1024
+               && event + state <= DUR_CALL_REQUEST;
+    s->events = 2 * event + (s->memos ? state : 0) <= DUR_CALL_REQUEST;
+    s->use_api = !s->memos || !s->events;
+}
+
+
 static dur_rc_t
 dur_call_body(dur_call_state_t *s, dur_call_t *call)
 {
     size_t        start, end;
-    bool          events;
     dur_rc_t      rc;
-    uint64_t      state;
     dur_buf_t    *b = &call->body;
     dur_event_t   event;
 
@@ -258,18 +277,7 @@ dur_call_body(dur_call_state_t *s, dur_call_t *call)
         return rc;
     }
 
-    /* one event stands in the body twice */
-
-    state = s->run.state_bytes + (uint64_t) s->run.steps * DUR_CALL_MEMO;
-    s->use_api = state > DUR_CALL_REQUEST - 1024;
-    events = true;
-
-    if (2 * (uint64_t) event.json.length + (s->use_api ? 0 : state)
-        > DUR_CALL_REQUEST)
-    {
-        s->use_api = true;
-        events = 2 * (uint64_t) event.json.length <= DUR_CALL_REQUEST;
-    }
+    dur_call_fit(s, event.json.length);
 
     rc = dur_call_ctx(s, call);
     if (rc != DUR_OK) {
@@ -295,13 +303,13 @@ dur_call_body(dur_call_state_t *s, dur_call_t *call)
     end = b->len;
     dur_buf_addz(b, ",\"events\":[");
 
-    if (events && dur_buf_reserve(b, end - start) == DUR_OK) {
+    if (s->events && dur_buf_reserve(b, end - start) == DUR_OK) {
         dur_buf_add(b, b->data + start, end - start);
     }
 
     dur_buf_addz(b, "],\"steps\":");
 
-    if (s->use_api) {
+    if (!s->memos) {
         dur_buf_addz(b, "{}");
 
     } else {

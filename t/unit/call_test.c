@@ -157,6 +157,11 @@ test_large_event(void)
            "which is not in the call");
     ok(json_is_object(kit_get("event", NULL)), "but the event itself is");
     ok(kit.call.body.len < 4 << 20, "so that it fits");
+
+    kit_result(kit_attempt(0), 206, KIT_GO, "[" KIT_RUN(KIT_A, "a", "1") "]");
+    kit_build(kit_attempt(0));
+    is_int(json_object_size(kit_get("steps", NULL)), 1,
+           "memos stay in it, for an SDK that fetches none");
     free(json);
 }
 
