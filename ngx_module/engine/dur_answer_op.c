@@ -375,7 +375,7 @@ dur_answer_op(dur_arena_t *arena, const json_t *object, dur_str_t text,
     (void) dur_json_member(text, dur_str("opts"), &op->opts);
 
     if (dur_json_get_string(opts, "parallelMode", &mode) == DUR_OK) {
-        op->race = dur_str_eq(mode, dur_str("race"));
+        op->race = dur_str_caseeq(mode, dur_str("race"));
     }
 
     wrong = dur_answer_error_of(arena, object, text, op);

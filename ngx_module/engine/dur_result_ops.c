@@ -40,6 +40,18 @@ dur_result_report(const dur_answer_op_t *op, dur_step_report_t *report)
 }
 
 
+/* Go tells the race when it plans a step, not when it has run it. */
+static bool
+dur_result_is_race(dur_result_t *x, const dur_answer_op_t *op)
+{
+    dur_step_t  step;
+
+    return op->race
+           || (dur_step_get(x->e->txn, &x->run.id, &op->id, &step) == DUR_OK
+               && step.flags & DUR_STEP_F_RACE);
+}
+
+
 static dur_rc_t
 dur_result_memo(dur_result_t *x, const dur_answer_op_t *op, uint8_t wrap,
     dur_str_t output)
@@ -65,7 +77,7 @@ dur_result_memo(dur_result_t *x, const dur_answer_op_t *op, uint8_t wrap,
     }
 
     x->completed++;
-    x->race |= op->race;
+    x->race |= dur_result_is_race(x, op);
 
     if (!fresh) {
         return DUR_OK;

@@ -422,6 +422,28 @@ test_replanning(void)
 }
 
 
+static void
+test_race_told_once(void)
+{
+    dur_ulid_t     event;
+    kit_attempt_t  a;
+
+    kit_fresh();
+    kit_register("f", 1);
+    a = start("f", &event);
+
+    kit_result(a, 206, KIT_GO, "[{\"op\":\"StepPlanned\",\"id\":\"" KIT_A
+               "\",\"opts\":{\"parallelMode\":\"Race\"}},{\"op\":"
+               "\"StepPlanned\",\"id\":\"" KIT_B
+               "\",\"opts\":{\"parallelMode\":\"Race\"}}]");
+    a = kit_attempt(0);
+    kit_dispatch();
+
+    kit_result(a, 206, KIT_GO, "[" KIT_RUN(KIT_A, "a", "1") "]");
+    is_int(kit_calls(), 1, "so has one that was of a race when it was planned");
+}
+
+
 /* What the loser of a race meets when its first try failed, or was lost. */
 static void
 test_race_that_is_over(void)
@@ -778,6 +800,7 @@ main(void)
     test_parallel();
     test_parallel_version_1();
     test_replanning();
+    test_race_told_once();
     test_race_that_is_over();
     test_one_discovery();
     test_nothing_to_do();
