@@ -392,13 +392,21 @@ test_standing_rule(void)
     is_int(kit_dispatch(), 1, "one behind the window is called");
     is_int(json_integer_value(listed(0, "cancelled")), 1, "one was cancelled");
 
+    soon = event_x("f", 1);
+    kit.now -= 1500;
+    (void) event_x("f", 1);
+    kit_plain(DUR_OP_DISPATCH, 1);
+    is_int(kit_calls(), 1, "a credit goes past those that end");
+    is_str(dur_str_c(kit_status(&soon)), "Running", "to the next");
+    kit.now += 1500;
+
     reopen();
     kit.now -= 60000;
     back = event_x("f", 1);
     is_int(kit_dispatch(), 0, "a clock that was set back makes runs in it");
     is_str(dur_str_c(kit_status(&back)), "Cancelled",
            "which are cancelled, after a restart as well");
-    is_int(json_integer_value(listed(0, "cancelled")), 2, "they count");
+    is_int(json_integer_value(listed(0, "cancelled")), 3, "they count");
 }
 
 
