@@ -31,7 +31,6 @@
 
 #define NGX_HTTP_DURABLE_VERSION       "0.1.0"
 
-#define NGX_HTTP_DURABLE_EVENTS_MAX    5000
 #define NGX_HTTP_DURABLE_NAME_MAX      512
 #define NGX_HTTP_DURABLE_REQUEST_MAX   (16 * 1024 * 1024)
 #define NGX_HTTP_DURABLE_BUFFER_MAX    (64 * 1024 * 1024)
@@ -66,6 +65,7 @@ typedef struct {
     dur_buf_t                      text;
     dur_buf_t                      canonical;
     dur_buf_t                      op;
+    dur_arena_t                    arena;
     dur_ulid_t                     last;
     u_char                         random[1024];
     size_t                         left;

@@ -46,6 +46,7 @@ ngx_http_durable_create_main_conf(ngx_conf_t *cf)
     dur_buf_init(&dmcf->scratch.text, NGX_HTTP_DURABLE_BUFFER_MAX);
     dur_buf_init(&dmcf->scratch.canonical, NGX_HTTP_DURABLE_BUFFER_MAX);
     dur_buf_init(&dmcf->scratch.op, NGX_HTTP_DURABLE_BUFFER_MAX);
+    dur_arena_init(&dmcf->scratch.arena);
 
     conf = &dmcf->durable;
 
@@ -81,6 +82,7 @@ ngx_http_durable_cleanup(void *data)
     dur_buf_deinit(&s->text);
     dur_buf_deinit(&s->canonical);
     dur_buf_deinit(&s->op);
+    dur_arena_deinit(&s->arena);
 }
 
 

@@ -44,13 +44,6 @@ check('white space at the end of a line', qr/[ \t]+$/, undef,
 check('a line longer than 79 columns', qr/^.{80,}/, undef,
       @engine, @glue, @program, @tests);
 
-my $config = do { local (@ARGV, $/) = 'config'; <> };
-
-for my $file (glob('ngx_module/engine/*.c'), glob('ngx_module/*.c')) {
-    my ($unit) = $file =~ m{/(?:dur|ngx_http_durable|ngx_durable)_(\w+)\.c};
-    push @failed, "$file: not in config" if $config !~ /\b$unit\b/;
-}
-
 for my $file (@engine, @glue, @program) {
     open my $fh, '<', $file or die "$file: $!\n";
     my $lines = () = <$fh>;
