@@ -36,6 +36,16 @@ typedef struct {
 } ngx_durable_app_t;
 
 
+/* A durable_route that forwards. */
+typedef struct {
+    ngx_str_t           connector;
+    ngx_str_t           url;                /* of the target */
+    ngx_uint_t          retries;
+    ngx_msec_t          timeout;
+    ngx_flag_t          ordered;
+} ngx_durable_route_t;
+
+
 /* What the directives say; filled by the HTTP half at configuration time. */
 typedef struct {
     ngx_str_t           path;               /* durable_store, terminated */
@@ -48,6 +58,8 @@ typedef struct {
     ngx_str_t           signing_key;
     ngx_str_t           signing_key_fallback;
     ngx_array_t         apps;               /* of ngx_durable_app_t */
+    ngx_array_t         routes;             /* of ngx_durable_route_t, sorted
+                                               by connector */
     ngx_msec_t          poll_interval;      /* 0: only apps in error */
     ngx_flag_t          discovery;          /* dev: look for apps */
     ngx_msec_int_t      retry_interval;     /* -1: the table */

@@ -427,8 +427,9 @@ ngx_durable_caller_frame(ngx_durable_calls_t *calls,
     dur_frame_put_u64(&w, DUR_TAG_TIMEOUT, (uint64_t) call->timeout_ms);
     dur_frame_put_u32(&w, DUR_TAG_APP, call->app);
     dur_frame_put_u64(&w, DUR_TAG_MAX_BODY, call->max_body);
-    dur_frame_put_u8(&w, DUR_TAG_FOLLOW, call->gateway ? DUR_FOLLOW_FETCH
-                                                       : DUR_FOLLOW_REPEAT);
+    dur_frame_put_u8(&w, DUR_TAG_FOLLOW,
+                     call->forward ? DUR_FOLLOW_NONE
+                     : call->gateway ? DUR_FOLLOW_FETCH : DUR_FOLLOW_REPEAT);
 
     rc = dur_frame_end_body(&w, dur_buf_str(&call->body), DUR_TAG_ATTEMPT,
                             attempt);

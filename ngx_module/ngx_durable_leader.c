@@ -12,10 +12,17 @@
 
 #include "ngx_durable_process.h"
 #include "engine/dur_app.h"
+#include "engine/dur_json.h"
+
+
+#define NGX_DURABLE_CONF_MAX  (4 * 1024 * 1024)
 
 
 static dur_rc_t ngx_durable_leader_open(char *err, size_t size);
 static dur_rc_t ngx_durable_leader_configure(char *err, size_t size);
+static dur_rc_t ngx_durable_leader_first(dur_op_type_t type, dur_buf_t *body,
+    dur_str_t *text);
+static void ngx_durable_leader_routes(dur_buf_t *out);
 static void ngx_durable_leader_config(dur_config_t *config);
 static void ngx_durable_leader_limit(dur_config_t *config,
     ngx_durable_app_t *app);
@@ -404,46 +411,44 @@ ngx_durable_leader_open(char *err, size_t size)
 }
 
 
-/* CONFIG is the first op of every leader, committed before anything else. */
+/*
+ * CONFIG and ROUTES are the first ops of every leader, committed before
+ * anything else.
+ */
 
 static dur_rc_t
 ngx_durable_leader_configure(char *err, size_t size)
 {
     dur_rc_t       rc;
-    dur_op_t       op;
-    dur_buf_t      blob, bytes;
+    dur_buf_t      blob;
+    dur_str_t      text;
     dur_arena_t    arena;
-    dur_reply_t    reply;
     dur_config_t   config;
     dur_effect_t  *effects;
     dur_engine_t  *engine;
 
     engine = ngx_durable_process.engine;
 
-    dur_buf_init(&blob, 4096);
-    dur_buf_init(&bytes, 8192);
+    dur_buf_init(&blob, NGX_DURABLE_CONF_MAX);
     dur_arena_init(&arena);
 
     ngx_durable_leader_config(&config);
 
-    ngx_memzero(&op, sizeof(dur_op_t));
-    ngx_memzero(&reply, sizeof(dur_reply_t));
-
-    rc = dur_config_encode(&config, &blob);
+    text = dur_str_null;
+    rc = dur_engine_begin(engine, ngx_durable_clock_now(), &arena);
 
     if (rc == DUR_OK) {
-        op.type = DUR_OP_CONFIG;
-        op.body = dur_buf_str(&blob);
-        ngx_durable_entropy(op.entropy);
-        rc = dur_op_encode(&op, &bytes);
-    }
+        rc = dur_config_encode(&config, &blob);
 
-    if (rc == DUR_OK) {
-        rc = dur_engine_begin(engine, ngx_durable_clock_now(), &arena);
-    }
+        if (rc == DUR_OK) {
+            rc = ngx_durable_leader_first(DUR_OP_CONFIG, &blob, &text);
+        }
 
-    if (rc == DUR_OK) {
-        rc = dur_engine_apply(engine, dur_buf_str(&bytes), &reply);
+        if (rc == DUR_OK) {
+            dur_buf_reset(&blob);
+            ngx_durable_leader_routes(&blob);
+            rc = ngx_durable_leader_first(DUR_OP_ROUTES, &blob, &text);
+        }
 
         if (rc == DUR_OK) {
             rc = dur_engine_commit(engine, &effects);
@@ -454,20 +459,88 @@ ngx_durable_leader_configure(char *err, size_t size)
     }
 
     if (rc == DUR_OK) {
-        rc = reply.rc;
-    }
+        ngx_durable_leader_effects(effects);
 
-    if (rc != DUR_OK) {
+    } else {
         (void) ngx_snprintf((u_char *) err, size,
-                            "the configuration could not be stored: %s%Z",
-                            dur_strerror(rc));
+                            "the configuration could not be stored: %s %*s%Z",
+                            dur_strerror(rc), text.len, text.data);
     }
 
     dur_arena_deinit(&arena);
-    dur_buf_deinit(&bytes);
     dur_buf_deinit(&blob);
 
     return rc;
+}
+
+
+/* One of them, in the batch; text is what was answered when it failed. */
+
+static dur_rc_t
+ngx_durable_leader_first(dur_op_type_t type, dur_buf_t *body, dur_str_t *text)
+{
+    dur_rc_t     rc;
+    dur_op_t     op;
+    dur_buf_t    bytes;
+    dur_reply_t  reply;
+
+    ngx_memzero(&op, sizeof(dur_op_t));
+    ngx_memzero(&reply, sizeof(dur_reply_t));
+
+    op.type = type;
+    op.body = dur_buf_str(body);
+    ngx_durable_entropy(op.entropy);
+
+    dur_buf_init(&bytes, body->len + 256);
+
+    rc = body->failed ? DUR_ETOOBIG : dur_op_encode(&op, &bytes);
+
+    if (rc == DUR_OK) {
+        rc = dur_engine_apply(ngx_durable_process.engine, dur_buf_str(&bytes),
+                              &reply);
+    }
+
+    dur_buf_deinit(&bytes);
+
+    if (rc == DUR_OK && reply.rc != DUR_OK) {
+        *text = reply.body;
+        rc = reply.rc;
+    }
+
+    return rc;
+}
+
+
+/* The routes that forward, as the engine reads them. */
+
+static void
+ngx_durable_leader_routes(dur_buf_t *out)
+{
+    ngx_uint_t            i;
+    ngx_durable_conf_t   *conf;
+    ngx_durable_route_t  *route;
+
+    conf = ngx_durable_process.conf;
+    route = conf->routes.elts;
+
+    (void) dur_buf_addc(out, '[');
+
+    for (i = 0; i < conf->routes.nelts; i++) {
+        (void) dur_buf_addz(out, i ? ",{\"connector\":" : "{\"connector\":");
+        (void) dur_json_write_string(out,
+                                     dur_str_make(route[i].connector.data,
+                                                  route[i].connector.len));
+        (void) dur_buf_addz(out, ",\"url\":");
+        (void) dur_json_write_string(out, dur_str_make(route[i].url.data,
+                                                       route[i].url.len));
+        (void) dur_buf_addf(out, ",\"retries\":%lu,\"ordered\":%s,"
+                                 "\"timeout\":%lu}",
+                            (unsigned long) route[i].retries,
+                            route[i].ordered ? "true" : "false",
+                            (unsigned long) route[i].timeout);
+    }
+
+    (void) dur_buf_addc(out, ']');
 }
 
 

@@ -360,6 +360,13 @@ ngx_durable_sync_loaded(json_t *app)
         return;
     }
 
+    if (json_is_true(json_object_get(app, "forward"))) {
+
+        /* the target of a route knows no protocol */
+
+        return;
+    }
+
     if (dur_json_get_string(app, "error", &error) != DUR_OK) {
         error = dur_str_null;
     }

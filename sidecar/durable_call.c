@@ -76,6 +76,7 @@ durable_call_set(durable_call_t *call, const dur_frame_t *f)
     follow = DUR_FOLLOW_REPEAT;
     durable_call_number(f, DUR_TAG_FOLLOW, &follow);
     call->fetch = follow == DUR_FOLLOW_FETCH;
+    call->relay = follow == DUR_FOLLOW_NONE;
 
     if (call->timeout > INT32_MAX) {
         call->timeout = INT32_MAX;
@@ -312,7 +313,7 @@ durable_call_prepare(durable_slot_t *slot)
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, slot->lines);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, left);
     curl_easy_setopt(curl, CURLOPT_MAXFILESIZE_LARGE,
-                     (curl_off_t) call->max_body);
+                     call->relay ? 0 : (curl_off_t) call->max_body);
 
     /* many calls to one new HTTP/2 server share its first connection */
     curl_easy_setopt(curl, CURLOPT_PIPEWAIT,
@@ -378,18 +379,23 @@ durable_call_finish(durable_slot_t *slot, CURLcode code)
     long             status;
     durable_call_t  *call = slot->call;
 
-    if (code != CURLE_OK) {
-        durable_error_explain(slot, code);
-        return false;
-    }
-
     status = 0;
     location = NULL;
 
     curl_easy_getinfo(slot->curl, CURLINFO_RESPONSE_CODE, &status);
+
+    /* whoever relays an answer must not ask again for its end */
+
+    if (code != CURLE_OK
+        && !(call->relay && call->headers_end && status >= 200))
+    {
+        durable_error_explain(slot, code);
+        return false;
+    }
+
     curl_easy_getinfo(slot->curl, CURLINFO_REDIRECT_URL, &location);
 
-    if (location != NULL
+    if (location != NULL && !call->relay
         && ((status >= 301 && status <= 303) || status == 307
             || status == 308))
     {

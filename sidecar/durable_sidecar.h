@@ -130,6 +130,7 @@ struct durable_call_s {
     bool                   too_big;
     bool                   spool_failed;
     bool                   fetch;           /* DUR_FOLLOW_FETCH */
+    bool                   relay;           /* DUR_FOLLOW_NONE */
     bool                   foreign;         /* redirected to another host */
     bool                   bodyless;        /* a redirect took the body */
     bool                   headers_end;

@@ -22,24 +22,31 @@
 static size_t
 durable_slot_on_body(char *p, size_t size, size_t n, void *data)
 {
+    size_t           fits;
     durable_slot_t  *slot = data;
     durable_call_t  *call = slot->call;
 
     n *= size;
+    fits = n;
 
     if (n > call->max_body - call->response.len) {
         call->too_big = true;
-        return n + 1;
+
+        if (!call->relay) {
+            return n + 1;
+        }
+
+        fits = call->max_body - call->response.len;
     }
 
-    if (durable_body_add(&call->response, p, n) != DUR_OK) {
+    if (durable_body_add(&call->response, p, fits) != DUR_OK) {
         call->spool_failed = true;
         return n + 1;
     }
 
     durable_ledger_charge(slot->durable, call);
 
-    return n;
+    return call->too_big ? n + 1 : n;
 }
 
 

@@ -29,6 +29,8 @@ typedef struct {
     bool               no_retry;
     int64_t            retry_at;        /* Retry-After, 0: none */
     uint8_t            request_version; /* 0: no header */
+    dur_str_t          excerpt;         /* forwards: its first bytes, for
+                                           people */
 } dur_answer_t;
 
 /*

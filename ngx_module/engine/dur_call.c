@@ -4,6 +4,7 @@
 #include "engine/dur_config.h"
 #include "engine/dur_defer.h"
 #include "engine/dur_event.h"
+#include "engine/dur_forward.h"
 #include "engine/dur_gateway.h"
 #include "engine/dur_memo.h"
 #include "engine/dur_queue.h"
@@ -353,6 +354,52 @@ dur_call_gateway(dur_call_state_t *s, dur_call_t *call)
 }
 
 
+/* -- the request that an event was ---------------------------------------- */
+
+static dur_rc_t
+dur_call_forward(dur_call_state_t *s, dur_call_t *call)
+{
+    dur_rc_t             rc;
+    dur_event_t          event;
+    dur_gateway_call_t   request = { &call->method, &call->url,
+                                     &call->headers, &call->body };
+
+    rc = dur_event_get(s->txn, &s->run.event, &event);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    dur_buf_reset(&call->scratch);
+
+    rc = dur_payload_get(s->txn, &s->run.event, &event.json, &call->scratch);
+
+    return rc == DUR_OK ? dur_forward_build(dur_buf_str(&call->scratch),
+                                            s->fn.url, &request)
+                        : rc;
+}
+
+
+static void
+dur_call_follow(const dur_call_state_t *s, dur_call_t *call)
+{
+    call->app = s->item.app;
+    call->gateway = s->item.kind == DUR_ITEM_GATEWAY;
+    call->forward = s->fn.kind == DUR_FUNCTION_FORWARD;
+    call->timeout_ms = s->conf.call_timeout;
+
+    if (call->forward) {
+        call->max_body = DUR_FORWARD_ANSWER + 1;
+
+        if (s->fn.timeout != 0) {
+            call->timeout_ms = s->fn.timeout;
+        }
+
+    } else {
+        call->max_body = call->gateway ? s->conf.max_output : DUR_CALL_ANSWER;
+    }
+}
+
+
 static dur_rc_t
 dur_call_app(dur_call_state_t *s, const dur_call_options_t *options,
     dur_call_t *call)
@@ -394,13 +441,11 @@ dur_call_build(dur_store_t *store, uint64_t item, uint32_t generation,
     rc = dur_call_load(&s, item, generation);
 
     if (rc == DUR_OK) {
-        call->app = s.item.app;
-        call->gateway = s.item.kind == DUR_ITEM_GATEWAY;
-        call->timeout_ms = s.conf.call_timeout;
-        call->max_body = call->gateway ? s.conf.max_output : DUR_CALL_ANSWER;
+        dur_call_follow(&s, call);
 
-        rc = call->gateway ? dur_call_gateway(&s, call)
-                           : dur_call_app(&s, options, call);
+        rc = call->forward ? dur_call_forward(&s, call)
+             : call->gateway ? dur_call_gateway(&s, call)
+                             : dur_call_app(&s, options, call);
     }
 
     dur_txn_abort(s.txn);

@@ -2,7 +2,8 @@
 
 /*
  * Builds the request of a leased call from what is stored (protocol 4.1): of
- * an app, or of the URL that a gateway's step names (dur_gateway.h).  Runs
+ * an app, of the URL that a gateway's step names (dur_gateway.h), or of a
+ * route's target (dur_forward.h).  Runs
  * after the commit, outside the commit thread, in a read transaction of
  * its own that is over when the function returns.
  */
@@ -22,6 +23,7 @@ typedef struct {
 typedef struct {
     uint32_t   app;
     bool       gateway;             /* to a URL of a step, not to the app */
+    bool       forward;             /* the request that an event was */
     int64_t    timeout_ms;
     uint64_t   max_body;            /* of the answer, bytes */
     dur_buf_t  method;              /* all reused from call to call */

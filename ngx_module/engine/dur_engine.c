@@ -11,6 +11,7 @@
 #include "engine/dur_rerun.h"
 #include "engine/dur_result.h"
 #include "engine/dur_retention.h"
+#include "engine/dur_route.h"
 #include "engine/dur_run.h"
 #include "engine/dur_state.h"
 #include "engine/dur_task.h"
@@ -486,6 +487,9 @@ dur_engine_decide(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
     case DUR_OP_PAUSE:
         return dur_register_pause(e, op->url, op->generation != 0, reply);
 
+    case DUR_OP_ROUTES:
+        return dur_route_apply(e, op->body, reply);
+
     default:
         reply->rc = DUR_EINVAL;
         reply->status = 400;
@@ -656,7 +660,7 @@ dur_engine_abort(dur_engine_t *e)
 int64_t
 dur_engine_next_due(const dur_engine_t *e)
 {
-    int64_t                due;
+    int64_t                due, wakes;
     uint32_t               i;
     dur_registered_app_t  *app;
 
@@ -667,11 +671,16 @@ dur_engine_next_due(const dur_engine_t *e)
     for (i = 0; i < e->registry.napps; i++) {
         app = e->registry.apps[i];
 
-        if (app != NULL && app->target.parked != 0 && app->maybe_ready
-            && app->target.probe_at > e->now && app->target.probe_at < due
-            && dur_registry_may_call(app, &e->conf))
+        if (app == NULL || !app->maybe_ready
+            || !dur_registry_may_call(app, &e->conf))
         {
-            due = app->target.probe_at;
+            continue;
+        }
+
+        wakes = dur_target_wakes(&app->target);
+
+        if (wakes > e->now && wakes < due) {
+            due = wakes;
         }
     }
 

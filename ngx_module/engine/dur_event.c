@@ -7,11 +7,15 @@
 #include "engine/dur_retention.h"
 #include "engine/dur_state.h"
 #include "engine/dur_task.h"
+#include "engine/dur_ulid.h"
 #include "engine/dur_wait.h"
 
 
 /* Rows one started run costs: run, event_run, item, idem. */
 #define DUR_EVENT_RUN_ROWS   4
+
+/* Runs that a reply names at most. */
+#define DUR_EVENT_RUNS       8
 
 /* The largest one that is read back; the engine makes larger ones than it
  * takes. */
@@ -334,12 +338,61 @@ dur_event_compare_all(dur_engine_t *e, const dur_op_t *op)
 }
 
 
+/*
+ * The runs that the event has started, as {"runs":[..]}, when they are few: a
+ * webhook's request log names its delivery.  Read back, so that an event that
+ * is sent again is answered alike.
+ */
+static dur_rc_t
+dur_event_runs(dur_engine_t *e, const dur_ulid_t *id, dur_reply_t *reply)
+{
+    char           text[DUR_ULID_TEXT_LEN + 1];
+    size_t         n;
+    dur_rc_t       rc;
+    dur_buf_t      b;
+    dur_str_t      k;
+    dur_ulid_t     run;
+    dur_cursor_t  *c;
+
+    rc = dur_cursor_open(e->txn, DUR_T_EVENT_RUN, &c);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    dur_buf_init(&b, 1024);
+    dur_buf_addz(&b, "{\"runs\":[");
+    n = 0;
+
+    for (rc = dur_cursor_seek(c, dur_ulid_key(id), &k, NULL);
+         rc == DUR_OK && k.len == 2 * DUR_ULID_LEN && n <= DUR_EVENT_RUNS
+         && memcmp(k.data, id->b, DUR_ULID_LEN) == 0;
+         rc = dur_cursor_next(c, &k, NULL))
+    {
+        memcpy(run.b, k.data + DUR_ULID_LEN, DUR_ULID_LEN);
+        dur_ulid_text(&run, text);
+        dur_buf_addf(&b, "%s\"%s\"", n++ ? "," : "", text);
+    }
+
+    dur_cursor_close(c);
+    dur_buf_addz(&b, "]}");
+
+    if (n > 0 && n <= DUR_EVENT_RUNS && !b.failed) {
+        reply->body = dur_arena_copy(e->arena, dur_buf_str(&b));
+    }
+
+    dur_buf_deinit(&b);
+
+    return rc == DUR_ENOTFOUND ? DUR_OK : rc;
+}
+
+
 dur_rc_t
 dur_event_ingest(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
 {
     size_t    i;
     unsigned  rows;
     dur_rc_t  rc;
+    uint64_t  started;
 
     if (e->nearly_full) {
         reply->rc = DUR_EFULL;
@@ -351,7 +404,8 @@ dur_event_ingest(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
 
     if (rc == DUR_OK) {
         reply->flags |= DUR_REPLY_F_DUPLICATE;
-        return DUR_OK;
+        return op->nevents == 1 ? dur_event_runs(e, &op->events[0].id, reply)
+                                : DUR_OK;
     }
 
     if (rc == DUR_ECONFLICT) {
@@ -364,6 +418,7 @@ dur_event_ingest(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
     }
 
     rows = DUR_OP_ROWS;
+    started = e->stat.runs_started;
 
     for (i = 0; i < op->nevents; i++) {
         rc = dur_event_put(e, &op->events[i]);
@@ -383,7 +438,8 @@ dur_event_ingest(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
 
     e->stat.events += op->nevents;
 
-    return DUR_OK;
+    return (op->nevents == 1 && e->stat.runs_started != started)
+           ? dur_event_runs(e, &op->events[0].id, reply) : DUR_OK;
 }
 
 

@@ -133,7 +133,10 @@ typedef enum {
 /* What a redirect does to the request. */
 typedef enum {
     DUR_FOLLOW_REPEAT = 0,  /* nothing, and its query goes along: an app */
-    DUR_FOLLOW_FETCH        /* what browsers do: any other URL */
+    DUR_FOLLOW_FETCH,       /* what browsers do: any other URL */
+    DUR_FOLLOW_NONE         /* it is the answer; and an answer counts once its
+                               status is known: what is over MAX_BODY is cut
+                               off, what breaks off is as it is */
 } dur_follow_t;
 
 /* Why an exchange has no HTTP status. */

@@ -11,7 +11,7 @@
 /* -- what may stand in a request ------------------------------------------ */
 
 /* A method or a header's name (RFC 9110, 5.6.2). */
-static bool
+bool
 dur_gateway_is_token(dur_str_t s)
 {
     size_t   i;
@@ -31,7 +31,7 @@ dur_gateway_is_token(dur_str_t s)
 }
 
 
-static bool
+bool
 dur_gateway_is_value(dur_str_t s)
 {
     size_t  i;
@@ -46,7 +46,7 @@ dur_gateway_is_value(dur_str_t s)
 }
 
 
-static bool
+bool
 dur_gateway_is_url(dur_str_t url)
 {
     size_t  i, scheme;

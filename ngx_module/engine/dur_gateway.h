@@ -32,6 +32,12 @@ typedef struct {
 dur_rc_t dur_gateway_build(uint8_t op, dur_str_t opts,
     const dur_gateway_call_t *call);
 
+/* What may stand in a request: a method or a header's name, its value, an
+ * absolute URL of http: or https:. */
+bool dur_gateway_is_token(dur_str_t s);
+bool dur_gateway_is_value(dur_str_t s);
+bool dur_gateway_is_url(dur_str_t url);
+
 /* NULL, or a sentence: what is wrong with the opts of an op. */
 const char *dur_gateway_check(uint8_t op, dur_str_t opts);
 

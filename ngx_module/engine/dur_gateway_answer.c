@@ -193,7 +193,7 @@ dur_gateway_seen(dur_str_t headers, dur_str_t name)
 }
 
 
-static void
+void
 dur_gateway_write_headers(dur_buf_t *b, dur_str_t headers)
 {
     dur_buf_t  joined;

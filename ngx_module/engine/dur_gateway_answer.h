@@ -36,6 +36,10 @@ typedef struct {
 dur_rc_t dur_gateway_answer(const dur_gateway_t *gateway,
     const dur_op_result_t *result, dur_arena_t *arena, dur_answer_t *answer);
 
+/* Appends the headers of an answer as a JSON object: one member for each name,
+ * without what says how the body was packed. */
+void dur_gateway_write_headers(dur_buf_t *b, dur_str_t headers);
+
 /* An error object of the op's kind, JSON from the arena; empty without
  * memory. */
 dur_str_t dur_gateway_error(uint8_t op, const char *message,

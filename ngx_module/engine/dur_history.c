@@ -96,6 +96,10 @@ dur_history_add(dur_engine_t *e, dur_run_t *run, const dur_history_t *h)
 
     dur_enc_str(&w, error);
 
+    if (h->answer.len) {
+        dur_enc_str(&w, h->answer);
+    }
+
     return dur_txn_put(e->txn, DUR_T_HISTORY,
                        dur_history_key(key, run, run->history_sequence++),
                        dur_enc_done(&w));
@@ -124,6 +128,7 @@ dur_history_decode(dur_str_t row, dur_history_t *h)
     dur_dec_end(&r);
 
     h->error = dur_dec_str(&r);
+    h->answer = dur_dec_more(&r) ? dur_dec_str(&r) : dur_str_null;
 
     return r.failed ? DUR_ECORRUPT : DUR_OK;
 }

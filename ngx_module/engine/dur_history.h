@@ -36,6 +36,7 @@ typedef struct {
     dur_hash_t  reported;       /* the last step that the answer brought a
                                    result of, or zero */
     dur_str_t   error;          /* first bytes of it */
+    dur_str_t   answer;         /* forwards: of the answer */
 } dur_history_t;
 
 /* PARKED after PARKED of the same item replaces it: an app may be away for

@@ -21,9 +21,10 @@ typedef enum {
      * dur_config_encode() wrote. */
     DUR_OP_CONFIG = 1,
 
-    /* Events of one request, all or nothing.  events, nevents.  The reply
-     * has no body: the ids were made by the worker.  409: an id is taken by
-     * another event, nothing was stored. */
+    /* Events of one request, all or nothing.  events, nevents.  The ids were
+     * made by the worker; for one event that started no more than eight runs
+     * the reply is {"runs":[..]}, their ids.  409: an id is taken by another
+     * event, nothing was stored. */
     DUR_OP_EVENTS,
 
     /* POST /fn/register.  body: the payload as received.  The reply's body
@@ -99,6 +100,13 @@ typedef enum {
 
     /* Pause or resume a function.  url: slug; generation: 1 pauses. */
     DUR_OP_PAUSE,
+
+    /*
+     * The routes that forward, all of them; right after CONFIG.  body: JSON,
+     * sorted by connector: [{"connector","url","retries","ordered","timeout"
+     * (ms)}].  400 and a sentence for what is no such list.
+     */
+    DUR_OP_ROUTES,
 
     DUR_OP_MAX
 } dur_op_type_t;

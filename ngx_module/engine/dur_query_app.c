@@ -463,6 +463,10 @@ dur_query_write_app(dur_query_t *q, dur_str_t key, dur_str_t row, void *data)
     dur_query_string(out, "version", app.version);
     dur_query_string(out, "error", app.error);
 
+    if (app.forward) {
+        dur_query_bool(out, "forward", true);
+    }
+
     return dur_buf_addc(out, '}');
 }
 

@@ -11,6 +11,9 @@
 
 #define DUR_READY_KEY  (4 + 8 + 8 + 8)
 
+/* Where the clock must not decide what is first: the item's number does. */
+#define DUR_READY_ORDERED  INT64_MAX
+
 /* Ready items one op passes by: of functions that are paused, of runs whose
  * time is over. */
 #define DUR_QUEUE_PASSED   64
@@ -112,12 +115,55 @@ dur_queue_partition(dur_engine_t *e, const dur_item_t *item)
 static dur_rc_t
 dur_ready_put(dur_engine_t *e, const dur_item_t *item, uint64_t partition)
 {
-    uint8_t  key[DUR_READY_KEY], row[DUR_ITEM_ROW];
+    int64_t                score;
+    uint8_t                key[DUR_READY_KEY], row[DUR_ITEM_ROW];
+    dur_registered_app_t  *app;
+
+    app = dur_registry_app(&e->registry, item->app);
+    score = (app != NULL && app->ordered) ? DUR_READY_ORDERED : item->score;
 
     return dur_txn_put(e->txn, DUR_T_READY,
-                       dur_ready_key(key, item->app, partition, item->score,
+                       dur_ready_key(key, item->app, partition, score,
                                      item->id),
                        dur_item_encode(item, row));
+}
+
+
+/* The app may have been another one, ordered or not, when it was put. */
+static dur_rc_t
+dur_ready_del(dur_engine_t *e, uint32_t app, uint64_t partition,
+    int64_t score, uint64_t id)
+{
+    uint8_t   key[DUR_READY_KEY];
+    dur_rc_t  rc;
+
+    rc = dur_txn_del(e->txn, DUR_T_READY,
+                     dur_ready_key(key, app, partition, score, id));
+
+    return rc == DUR_ENOTFOUND
+           ? dur_txn_del(e->txn, DUR_T_READY,
+                         dur_ready_key(key, app, partition,
+                                       DUR_READY_ORDERED, id))
+           : rc;
+}
+
+
+static dur_rc_t
+dur_ready_get(dur_txn_t *t, const dur_item_t *item, uint64_t partition,
+    dur_str_t *row)
+{
+    uint8_t   key[DUR_READY_KEY];
+    dur_rc_t  rc;
+
+    rc = dur_txn_get(t, DUR_T_READY,
+                     dur_ready_key(key, item->app, partition, item->score,
+                                   item->id), row);
+
+    return rc == DUR_ENOTFOUND
+           ? dur_txn_get(t, DUR_T_READY,
+                         dur_ready_key(key, item->app, partition,
+                                       DUR_READY_ORDERED, item->id), row)
+           : rc;
 }
 
 
@@ -191,6 +237,23 @@ dur_queue_lease(dur_engine_t *e, dur_item_t *item,
 }
 
 
+/* A call of its own would not go before others, or to where none may go. */
+static bool
+dur_queue_may_lease(dur_engine_t *e, const dur_item_t *item,
+    dur_registered_app_t *app)
+{
+    if (app == NULL || app->target.parked != 0
+        || !dur_registry_may_call(app, &e->conf))
+    {
+        return false;
+    }
+
+    return (!app->ordered
+            || (!app->maybe_ready && !dur_target_waits(&app->target, e->now)))
+           && !dur_cancellation_concerns(e, item);
+}
+
+
 dur_rc_t
 dur_queue_push(dur_engine_t *e, dur_item_t *item)
 {
@@ -200,9 +263,8 @@ dur_queue_push(dur_engine_t *e, dur_item_t *item)
     app = dur_registry_app(&e->registry, item->app);
     partition = dur_queue_partition(e, item);
 
-    if (partition == 0 && e->credits > 0 && app != NULL
-        && app->target.parked == 0 && dur_registry_may_call(app, &e->conf)
-        && !dur_cancellation_concerns(e, item))
+    if (partition == 0 && e->credits > 0
+        && dur_queue_may_lease(e, item, app))
     {
         e->credits--;
         return dur_queue_lease(e, item, app);
@@ -256,6 +318,20 @@ dur_queue_pop(dur_engine_t *e, dur_cursor_t *c, uint32_t app,
 }
 
 
+/* In an ordered app nothing passes what is being put back. */
+static bool
+dur_queue_resumes(dur_engine_t *e, const dur_item_t *item)
+{
+    dur_function_t        *fn;
+    dur_registered_app_t  *app;
+
+    fn = dur_registry_function(&e->registry, item->function);
+    app = dur_registry_app(&e->registry, item->app);
+
+    return fn != NULL && fn->resuming && app != NULL && app->ordered;
+}
+
+
 /* What is popped and cannot go out: its function is paused, a cancellation
  * stops it, or its time is over. */
 static dur_rc_t
@@ -266,7 +342,7 @@ dur_queue_pass(dur_engine_t *e, const dur_item_t *item, bool *passed)
 
     partition = dur_queue_partition(e, item);
 
-    if (partition != 0) {
+    if (partition != 0 || dur_queue_resumes(e, item)) {
         *passed = true;
         return dur_ready_put(e, item, partition);
     }
@@ -448,7 +524,6 @@ static dur_rc_t
 dur_queue_remove_paused(dur_engine_t *e, uint32_t app, int64_t score,
     uint64_t id)
 {
-    uint8_t          key[DUR_READY_KEY];
     dur_rc_t         rc;
     uint32_t         i;
     dur_function_t  *fn;
@@ -460,8 +535,7 @@ dur_queue_remove_paused(dur_engine_t *e, uint32_t app, int64_t score,
             continue;
         }
 
-        rc = dur_txn_del(e->txn, DUR_T_READY,
-                         dur_ready_key(key, app, fn->id, score, id));
+        rc = dur_ready_del(e, app, fn->id, score, id);
         if (rc != DUR_ENOTFOUND) {
             return rc;
         }
@@ -471,11 +545,23 @@ dur_queue_remove_paused(dur_engine_t *e, uint32_t app, int64_t score,
 }
 
 
+/* An item that is no more does not hold up the others. */
+static dur_rc_t
+dur_queue_let_go(dur_engine_t *e, uint32_t app, uint64_t id)
+{
+    dur_registered_app_t  *a;
+
+    a = dur_registry_app(&e->registry, app);
+
+    return (a != NULL && a->target.hold != 0 && a->target.held == id)
+           ? dur_target_hold(e, app, 0, 0) : DUR_OK;
+}
+
+
 dur_rc_t
 dur_queue_remove(dur_engine_t *e, uint32_t app, int64_t score, uint64_t id,
     int64_t due)
 {
-    uint8_t     key[DUR_READY_KEY];
     dur_rc_t    rc;
     dur_item_t  item;
 
@@ -490,8 +576,11 @@ dur_queue_remove(dur_engine_t *e, uint32_t app, int64_t score, uint64_t id,
         return rc;
     }
 
-    rc = dur_txn_del(e->txn, DUR_T_READY,
-                     dur_ready_key(key, app, 0, score, id));
+    rc = dur_ready_del(e, app, 0, score, id);
+
+    if (rc == DUR_OK) {
+        return dur_queue_let_go(e, app, id);
+    }
 
     if (rc == DUR_ENOTFOUND) {
         rc = dur_timer_del(e, due, id);
@@ -586,14 +675,8 @@ dur_queue_find(dur_txn_t *t, dur_item_t *item)
         return dur_item_decode(row, item) == DUR_OK ? DUR_T_LEASE : DUR_T_MAX;
     }
 
-    if (dur_txn_get(t, DUR_T_READY,
-                    dur_ready_key(key, item->app, 0, item->score, item->id),
-                    &row)
-        == DUR_OK
-        || dur_txn_get(t, DUR_T_READY,
-                       dur_ready_key(key, item->app, item->function,
-                                     item->score, item->id), &row)
-           == DUR_OK)
+    if (dur_ready_get(t, item, 0, &row) == DUR_OK
+        || dur_ready_get(t, item, item->function, &row) == DUR_OK)
     {
         return dur_item_decode(row, item) == DUR_OK ? DUR_T_READY : DUR_T_MAX;
     }

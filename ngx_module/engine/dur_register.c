@@ -16,22 +16,7 @@
 
 /* -- looking up ----------------------------------------------------------- */
 
-static dur_registered_app_t *
-dur_register_app_by_name(const dur_registry_t *r, dur_str_t name)
-{
-    uint32_t  i;
-
-    for (i = 0; i < r->napps; i++) {
-        if (r->apps[i] != NULL && dur_str_eq(r->apps[i]->name, name)) {
-            return r->apps[i];
-        }
-    }
-
-    return NULL;
-}
-
-
-/* One that is there before one that was removed. */
+/* One that is there before one that was removed; routes are none. */
 static dur_registered_app_t *
 dur_register_app_by_url(const dur_registry_t *r, dur_str_t url)
 {
@@ -41,7 +26,9 @@ dur_register_app_by_url(const dur_registry_t *r, dur_str_t url)
     app = NULL;
 
     for (i = 0; i < r->napps; i++) {
-        if (r->apps[i] == NULL || !dur_str_eq(r->apps[i]->url, url)) {
+        if (r->apps[i] == NULL || r->apps[i]->forward
+            || !dur_str_eq(r->apps[i]->url, url))
+        {
             continue;
         }
 
@@ -124,7 +111,8 @@ dur_register_store_function(dur_engine_t *e, uint32_t app,
     memset(&fn, 0, sizeof(fn));
     memset(triggers, 0, sizeof(triggers));
 
-    old = dur_registry_function_by_slug(&e->registry, sent->slug);
+    old = dur_registry_function_of(&e->registry, DUR_FUNCTION_APP,
+                                   sent->slug);
 
     fn.id = old ? old->id : e->counters.function++;
     fn.version = old ? old->version + 1 : 1;
@@ -230,7 +218,9 @@ dur_register_owner(dur_engine_t *e, const dur_function_t *fn,
 
     owner = dur_registry_app(&e->registry, fn->app);
 
-    return (owner == NULL || dur_str_eq(owner->url, sent->url)) ? NULL : owner;
+    return (owner == NULL
+            || (!owner->forward && dur_str_eq(owner->url, sent->url)))
+           ? NULL : owner;
 }
 
 
@@ -245,6 +235,12 @@ dur_register_acceptable(dur_engine_t *e, const dur_app_t *sent,
     dur_str_t                    slug;
     const dur_registered_app_t  *owner;
 
+    if (sent->name.len >= 6 && memcmp(sent->name.data, "nginx:", 6) == 0) {
+        snprintf(err, 512, "an app's name must not begin with \"nginx:\": "
+                 "those are the routes of nginx.conf");
+        return DUR_EINVAL;
+    }
+
     for (i = 0, rc = DUR_OK; rc == DUR_OK && i < sent->nfunctions; i++) {
         slug = sent->functions[i].slug;
 
@@ -252,9 +248,11 @@ dur_register_acceptable(dur_engine_t *e, const dur_app_t *sent,
                                           &e->registry, slug), sent, app);
         if (owner != NULL) {
             snprintf(err, 512, "function \"%.*s\" belongs to another app, "
-                     "\"%.*s\": sync that one without it first",
-                     (int) slug.len, (const char *) slug.data,
-                     (int) owner->name.len, (const char *) owner->name.data);
+                     "\"%.*s\": %s", (int) slug.len,
+                     (const char *) slug.data, (int) owner->name.len,
+                     (const char *) owner->name.data, owner->forward
+                     ? "durable_forward in nginx.conf declares it"
+                     : "sync that one without it first");
             return DUR_EINVAL;
         }
 
@@ -274,7 +272,7 @@ dur_register_acceptable(dur_engine_t *e, const dur_app_t *sent,
 }
 
 
-static dur_rc_t
+dur_rc_t
 dur_register_reload(dur_engine_t *e)
 {
     dur_rc_t  rc;
@@ -352,8 +350,8 @@ dur_register_take_url(dur_engine_t *e, uint32_t app, dur_str_t url)
     for (i = 0, rc = DUR_OK; rc == DUR_OK && i < e->registry.napps; i++) {
         other = e->registry.apps[i];
 
-        if (other == NULL || other->removed || other->id == app
-            || !dur_str_eq(other->url, url))
+        if (other == NULL || other->removed || other->forward
+            || other->id == app || !dur_str_eq(other->url, url))
         {
             continue;
         }
@@ -474,7 +472,7 @@ dur_register(dur_engine_t *e, dur_str_t payload, dur_reply_t *reply)
 
     /* one that moved, or else one that has another name now */
 
-    app = dur_register_app_by_name(&e->registry, sent.name);
+    app = dur_registry_app_by_name(&e->registry, sent.name);
     if (app == NULL) {
         app = dur_register_app_by_url(&e->registry, sent.url);
     }

@@ -29,6 +29,9 @@ dur_rc_t dur_register_remove(dur_engine_t *e, dur_str_t url,
 dur_rc_t dur_register_pause(dur_engine_t *e, dur_str_t slug, bool pause,
     dur_reply_t *reply);
 
+/* The rows have changed: the cache is read anew, and whoever polls told. */
+dur_rc_t dur_register_reload(dur_engine_t *e);
+
 /* One piece of the task that follows a resume. */
 dur_rc_t dur_register_resume(dur_engine_t *e, dur_str_t cursor, bool *done);
 

@@ -10,6 +10,8 @@
 
 #define DUR_APP_F_REGISTERED    0x01
 #define DUR_APP_F_REMOVED       0x02
+#define DUR_APP_F_FORWARD       0x04
+#define DUR_APP_F_ORDERED       0x08
 #define DUR_FUNCTION_F_ARCHIVED 0x01
 #define DUR_FUNCTION_F_PAUSED   0x02
 #define DUR_FUNCTION_F_RESUMING 0x04
@@ -35,7 +37,9 @@ dur_registry_app_put(dur_engine_t *e, const dur_registered_app_t *app)
 
     dur_enc_begin(&w);
     dur_enc_u16(&w, (app->registered ? DUR_APP_F_REGISTERED : 0)
-                    | (app->removed ? DUR_APP_F_REMOVED : 0));
+                    | (app->removed ? DUR_APP_F_REMOVED : 0)
+                    | (app->forward ? DUR_APP_F_FORWARD : 0)
+                    | (app->ordered ? DUR_APP_F_ORDERED : 0));
     dur_enc_u64(&w, (uint64_t) app->created);
     dur_enc_raw(&w, app->checksum, sizeof(app->checksum));
     dur_enc_end(&w);
@@ -81,6 +85,8 @@ dur_registry_app_decode(dur_str_t key, dur_str_t row,
 
     app->registered = (flags & DUR_APP_F_REGISTERED) != 0;
     app->removed = (flags & DUR_APP_F_REMOVED) != 0;
+    app->forward = (flags & DUR_APP_F_FORWARD) != 0;
+    app->ordered = (flags & DUR_APP_F_ORDERED) != 0;
     app->maybe_ready = true;
     app->name = dur_dec_str(&r);
     app->url = dur_dec_str(&r);
@@ -111,6 +117,8 @@ dur_registry_function_put(dur_engine_t *e, const dur_function_t *fn)
     dur_enc_u16(&w, (uint16_t) fn->retries);
     dur_enc_u64(&w, (uint64_t) fn->created);
     dur_enc_u64(&w, (uint64_t) fn->archived_at);
+    dur_enc_u8(&w, fn->kind);
+    dur_enc_u32(&w, fn->timeout);
     dur_enc_end(&w);
 
     dur_enc_str(&w, fn->slug);
@@ -157,6 +165,8 @@ dur_registry_function_head(dur_dec_t *r, dur_str_t key, dur_str_t row,
     fn->retries = dur_dec_u16(r);
     fn->created = (int64_t) dur_dec_u64(r);
     fn->archived_at = (int64_t) dur_dec_u64(r);
+    fn->kind = dur_dec_u8(r);
+    fn->timeout = dur_dec_u32(r);
     dur_dec_end(r);
 
     fn->archived = (flags & DUR_FUNCTION_F_ARCHIVED) != 0;
@@ -531,7 +541,7 @@ dur_registry_may_call(dur_registered_app_t *app, const dur_config_t *conf)
         app->max_calls = dur_config_app_calls(conf, app->url);
     }
 
-    return app->leases < app->max_calls;
+    return app->leases < (app->ordered ? 1 : app->max_calls);
 }
 
 
@@ -562,19 +572,60 @@ dur_registry_function(const dur_registry_t *r, uint32_t id)
 }
 
 
-dur_function_t *
-dur_registry_function_by_slug(const dur_registry_t *r, dur_str_t slug)
+dur_registered_app_t *
+dur_registry_app_by_name(const dur_registry_t *r, dur_str_t name)
 {
-    uint32_t         i;
-    dur_function_t  *fn;
+    uint32_t  i;
 
-    for (i = 0; i < r->nfunctions; i++) {
-        fn = r->functions[i];
-
-        if (fn != NULL && dur_str_eq(fn->slug, slug)) {
-            return fn;
+    for (i = 0; i < r->napps; i++) {
+        if (r->apps[i] != NULL && dur_str_eq(r->apps[i]->name, name)) {
+            return r->apps[i];
         }
     }
 
     return NULL;
+}
+
+
+dur_function_t *
+dur_registry_function_of(const dur_registry_t *r, dur_function_kind_t kind,
+    dur_str_t slug)
+{
+    uint32_t         i;
+    dur_function_t  *fn, *archived;
+
+    archived = NULL;
+
+    for (i = 0; i < r->nfunctions; i++) {
+        fn = r->functions[i];
+
+        if (fn == NULL || fn->kind != kind || !dur_str_eq(fn->slug, slug)) {
+            continue;
+        }
+
+        if (!fn->archived) {
+            return fn;
+        }
+
+        archived = fn;
+    }
+
+    return archived;
+}
+
+
+dur_function_t *
+dur_registry_function_by_slug(const dur_registry_t *r, dur_str_t slug)
+{
+    dur_function_t  *fn, *route;
+
+    fn = dur_registry_function_of(r, DUR_FUNCTION_APP, slug);
+
+    if (fn != NULL && !fn->archived) {
+        return fn;
+    }
+
+    route = dur_registry_function_of(r, DUR_FUNCTION_FORWARD, slug);
+
+    return (route != NULL && (fn == NULL || !route->archived)) ? route : fn;
 }

@@ -19,6 +19,13 @@
 
 typedef struct dur_engine_s  dur_engine_t;
 
+/* Who is called. */
+typedef enum {
+    DUR_FUNCTION_APP = 0,           /* an SDK, which runs it */
+    DUR_FUNCTION_FORWARD            /* the target of a route: the event is
+                                       sent on as the request it was */
+} dur_function_kind_t;
+
 typedef struct {
     dur_str_t    event;             /* name or wildcard pattern; empty: cron */
     dur_str_t    cron;
@@ -35,6 +42,8 @@ typedef struct {
     bool            resuming;       /* what waited is being put back */
     bool            unreadable;     /* its options: an older version took
                                        what this one refuses; none applies */
+    uint8_t         kind;           /* dur_function_kind_t */
+    uint32_t        timeout;        /* ms of a call, 0: that of all */
     unsigned        retries;
     int64_t         created;        /* ms, of the first registration */
     int64_t         archived_at;
@@ -52,6 +61,8 @@ typedef struct {
     uint32_t   id;
     bool       registered;          /* false: a URL that never synced */
     bool       removed;
+    bool       forward;             /* a route's target: never synced */
+    bool       ordered;             /* its calls go one after the other */
     bool       maybe_ready;         /* false: no ready rows for sure */
     uint32_t   leases;              /* calls out now */
     uint32_t   max_calls;           /* 0: not asked for yet */
@@ -96,8 +107,14 @@ void dur_registry_configure(dur_registry_t *r);
 /* NULL when unknown. */
 dur_registered_app_t *dur_registry_app(const dur_registry_t *r, uint32_t id);
 dur_function_t *dur_registry_function(const dur_registry_t *r, uint32_t id);
+/* One that is archived gives way to one that is not. */
 dur_function_t *dur_registry_function_by_slug(const dur_registry_t *r,
     dur_str_t slug);
+/* The same among those of one kind, so that a row keeps its kind. */
+dur_function_t *dur_registry_function_of(const dur_registry_t *r,
+    dur_function_kind_t kind, dur_str_t slug);
+dur_registered_app_t *dur_registry_app_by_name(const dur_registry_t *r,
+    dur_str_t name);
 
 /* Write a row; the cache learns of it with the next load. */
 dur_rc_t dur_registry_app_put(dur_engine_t *e,

@@ -7,7 +7,9 @@
 #include "engine/dur_gateway_answer.h"
 #include "engine/dur_history.h"
 #include "engine/dur_invoke.h"
+#include "engine/dur_forward.h"
 #include "engine/dur_retry.h"
+#include "engine/dur_route.h"
 #include "engine/dur_run.h"
 #include "engine/dur_state.h"
 #include "engine/dur_step.h"
@@ -78,6 +80,11 @@ dur_result_retry_at(dur_result_t *x, int64_t due)
         x->run.discovery = x->item.id;
         x->run.discovery_due = due;
         x->run.flags &= (uint16_t) ~DUR_RUN_F_AGAIN;
+
+        if (dur_route_ordered(e, &x->item)) {
+            x->run.discovery_due = 0;
+            return dur_route_retry(x, due);
+        }
 
     } else {
         rc = dur_step_reschedule(e, &x->run.id, &x->item.step, x->item.id,
@@ -211,6 +218,10 @@ dur_result_step_missed(dur_result_t *x)
 static dur_rc_t
 dur_result_decide(dur_result_t *x)
 {
+    if (dur_route_owns(x->e, &x->item)) {
+        return dur_route_decide(x);
+    }
+
     switch (x->answer.kind) {
 
     case DUR_ANSWER_OPS:
@@ -281,6 +292,14 @@ dur_result_health(dur_result_t *x, const dur_op_result_t *result, bool probe,
         return dur_target_answered(x->e, x->item.app);
     }
 
+    if (dur_route_owns(x->e, &x->item)
+        && result->error_kind == DUR_CALL_ECONNECT
+        && x->item.attempt + 1u >= dur_result_max_attempts(x->e, &x->item))
+    {
+        /* nobody was there: that never ends a delivery */
+        dur_target_doubt(x->e, x->item.app);
+    }
+
     rc = dur_target_failed(x->e, x->item.app, probe, x->answer.message,
                            parked);
 
@@ -299,7 +318,7 @@ dur_result_health(dur_result_t *x, const dur_op_result_t *result, bool probe,
 
 /* The app is parked: the item waits as it is, for a probe or an answer. */
 static dur_rc_t
-dur_result_parked(dur_result_t *x, const dur_op_result_t *result)
+dur_result_parked(dur_result_t *x, const dur_op_result_t *result, bool probe)
 {
     dur_rc_t  rc;
 
@@ -315,7 +334,16 @@ dur_result_parked(dur_result_t *x, const dur_op_result_t *result)
         x->run.flags &= (uint16_t) ~DUR_RUN_F_AGAIN;
     }
 
-    rc = dur_queue_push(x->e, &x->item);
+    if (probe && result->status != 0 && dur_route_owns(x->e, &x->item)
+        && !dur_route_ordered(x->e, &x->item))
+    {
+        x->item.due = dur_route_later(x);
+        x->run.discovery_due = x->item.due;
+        rc = dur_timer_put(x->e, &x->item);
+
+    } else {
+        rc = dur_queue_push(x->e, &x->item);
+    }
 
     return rc == DUR_OK ? dur_result_finish(x) : rc;
 }
@@ -361,6 +389,10 @@ dur_result_parse_gateway(dur_result_t *x, const dur_op_result_t *result)
 static dur_rc_t
 dur_result_parse(dur_result_t *x, const dur_op_result_t *result)
 {
+    if (dur_route_owns(x->e, &x->item)) {
+        return dur_forward_answer(result, x->e->now, x->e->arena, &x->answer);
+    }
+
     return x->item.kind == DUR_ITEM_GATEWAY
            ? dur_result_parse_gateway(x, result)
            : dur_answer_parse(result, x->e->now, x->e->arena, &x->answer);
@@ -390,7 +422,7 @@ dur_result_live(dur_result_t *x, const dur_op_result_t *result)
         rc = dur_result_health(x, result, probe, &parked);
     }
     if (rc == DUR_OK && parked) {
-        return dur_result_parked(x, result);
+        return dur_result_parked(x, result, probe);
     }
     if (rc == DUR_OK) {
         rc = dur_result_close_item(x);

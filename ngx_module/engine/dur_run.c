@@ -489,7 +489,13 @@ dur_run_start(dur_engine_t *e, const dur_function_t *fn,
 
     rc = dur_wait_cancel_on(e, fn, event, run);
 
-    return rc == DUR_OK ? dur_run_begin(e, run, event->ts, event->name) : rc;
+    /* a webhook is sent on in the order in which it came, whatever the clock
+     * of the worker says that took it */
+
+    return rc == DUR_OK ? dur_run_begin(e, run,
+                                        fn->kind == DUR_FUNCTION_FORWARD
+                                        ? e->now : event->ts, event->name)
+                        : rc;
 }
 
 

@@ -31,6 +31,8 @@ dur_target_put(dur_engine_t *e, uint32_t app, const dur_target_t *t)
     dur_enc_u64(&w, (uint64_t) t->parked);
     dur_enc_u64(&w, (uint64_t) t->probe_at);
     dur_enc_u64(&w, t->probe);
+    dur_enc_u64(&w, (uint64_t) t->hold);
+    dur_enc_u64(&w, t->held);
     dur_enc_end(&w);
 
     dur_enc_str(&w, dur_str_c(t->error));
@@ -79,6 +81,8 @@ dur_target_decode(dur_str_t row, dur_target_t *t)
     t->parked = (int64_t) dur_dec_u64(&r);
     t->probe_at = (int64_t) dur_dec_u64(&r);
     t->probe = dur_dec_u64(&r);
+    t->hold = (int64_t) dur_dec_u64(&r);
+    t->held = dur_dec_u64(&r);
     dur_dec_end(&r);
 
     dur_target_set_error(t, dur_dec_str(&r));
@@ -169,10 +173,25 @@ dur_target_is_failure(const dur_op_result_t *result)
 bool
 dur_target_waits(const dur_target_t *t, int64_t now)
 {
+    if (t->hold > now) {
+        return true;
+    }
+
     /* further away than any probe is: the clock was set back */
 
     return t->parked != 0 && now < t->probe_at
            && t->probe_at <= now + DUR_TARGET_DELAY_MAX;
+}
+
+
+int64_t
+dur_target_wakes(const dur_target_t *t)
+{
+    int64_t  probe;
+
+    probe = t->parked != 0 ? t->probe_at : 0;
+
+    return probe > t->hold ? probe : t->hold;
 }
 
 
@@ -235,6 +254,7 @@ dur_target_failed(dur_engine_t *e, uint32_t app, bool probe, dur_str_t error,
     }
 
     t = &a->target;
+    t->hold = 0;
     rc = DUR_OK;
 
     if (t->parked == 0) {
@@ -263,21 +283,55 @@ dur_target_failed(dur_engine_t *e, uint32_t app, bool probe, dur_str_t error,
 }
 
 
-dur_rc_t
-dur_target_forget(dur_engine_t *e, uint32_t app)
+void
+dur_target_doubt(dur_engine_t *e, uint32_t app)
 {
-    uint8_t                key[4];
     dur_registered_app_t  *a;
 
     a = dur_registry_app(&e->registry, app);
 
-    if (a == NULL || a->target.errors == 0) {
+    if (a != NULL && a->target.parked == 0) {
+        a->target.errors = DUR_TARGET_ERRORS - 1;
+    }
+}
+
+
+dur_rc_t
+dur_target_hold(dur_engine_t *e, uint32_t app, uint64_t item, int64_t until)
+{
+    dur_registered_app_t  *a;
+
+    a = dur_registry_app(&e->registry, app);
+
+    if (a == NULL) {
+        return DUR_OK;
+    }
+
+    a->target.hold = until;
+    a->target.held = item;
+
+    return dur_target_put(e, app, &a->target);
+}
+
+
+dur_rc_t
+dur_target_forget(dur_engine_t *e, uint32_t app)
+{
+    uint8_t                key[4];
+    dur_rc_t               rc;
+    dur_registered_app_t  *a;
+
+    a = dur_registry_app(&e->registry, app);
+
+    if (a == NULL || (a->target.errors == 0 && a->target.hold == 0)) {
         return DUR_OK;
     }
 
     memset(&a->target, 0, sizeof(a->target));
 
-    return dur_txn_del(e->txn, DUR_T_TARGET, dur_target_key(key, app));
+    rc = dur_txn_del(e->txn, DUR_T_TARGET, dur_target_key(key, app));
+
+    return rc == DUR_ENOTFOUND ? DUR_OK : rc;
 }
 
 
@@ -290,7 +344,7 @@ dur_target_answered(dur_engine_t *e, uint32_t app)
 
     a = dur_registry_app(&e->registry, app);
 
-    if (a == NULL || a->target.errors == 0) {
+    if (a == NULL) {
         return DUR_OK;
     }
 

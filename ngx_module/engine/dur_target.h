@@ -6,6 +6,9 @@
  * goes out as a probe after 1 s, 2 s, 4 s .. 30 s.  The first answer of any
  * kind unparks it.
  *
+ * An app whose calls go one after the other is held while one of them waits
+ * to be tried again.
+ *
  * The state is a row of DUR_T_TARGET and, equal to it, a member of the app in
  * the registry; an app that answers has no row, so that its results write
  * nothing here.
@@ -33,6 +36,8 @@ typedef struct {
     int64_t   parked;           /* since when, ms; 0: it is not */
     int64_t   probe_at;
     uint64_t  probe;            /* the item that is out as one, or 0 */
+    int64_t   hold;             /* ordered: nothing goes out before, ms, .. */
+    uint64_t  held;             /* .. for this item is tried again then */
     char      error[160];       /* of the last probe, for people */
 } dur_target_t;
 
@@ -40,8 +45,11 @@ typedef struct {
  * over, or a proxy said so. */
 bool dur_target_is_failure(const dur_op_result_t *result);
 
-/* Work must wait: the app is parked and no probe is due. */
+/* Work must wait: the app is parked and no probe is due, or it is held. */
 bool dur_target_waits(const dur_target_t *t, int64_t now);
+
+/* When it must not any more; 0: it must not. */
+int64_t dur_target_wakes(const dur_target_t *t);
 
 /* The item is out as the probe of its app. */
 bool dur_target_is_probe(dur_engine_t *e, uint32_t app, uint64_t item);
@@ -56,6 +64,13 @@ dur_rc_t dur_target_released(dur_engine_t *e, uint32_t app, uint64_t item);
 /* A call failed; *parked: the app is parked now.  `probe`: it was the one. */
 dur_rc_t dur_target_failed(dur_engine_t *e, uint32_t app, bool probe,
     dur_str_t error, bool *parked);
+
+/* The next failure parks the app, however few there were. */
+void dur_target_doubt(dur_engine_t *e, uint32_t app);
+
+/* Nothing goes out before `until` (0: any time), for the item's sake. */
+dur_rc_t dur_target_hold(dur_engine_t *e, uint32_t app, uint64_t item,
+    int64_t until);
 
 dur_rc_t dur_target_answered(dur_engine_t *e, uint32_t app);
 
