@@ -6,6 +6,7 @@
 #include "engine/dur_endpoint.h"
 #include "engine/dur_event.h"
 #include "engine/dur_idem.h"
+#include "engine/dur_inventory.h"
 #include "engine/dur_invoke.h"
 #include "engine/dur_register.h"
 #include "engine/dur_rerun.h"
@@ -455,7 +456,7 @@ dur_engine_decide(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
         return dur_result_apply(e, &op->result, reply);
 
     case DUR_OP_INVENTORY:
-        return dur_queue_inventory(e, op->instance, op->body);
+        return dur_inventory_apply(e, op->instance, op->body);
 
     case DUR_OP_DISPATCH:
         return dur_queue_dispatch(e, op->budget);

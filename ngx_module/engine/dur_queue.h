@@ -90,9 +90,8 @@ dur_table_t dur_queue_find(dur_txn_t *t, dur_item_t *item);
 /* Puts back a piece of what waited while the function was paused. */
 dur_rc_t dur_queue_resume(dur_engine_t *e, uint32_t function, bool *done);
 
-/* The op INVENTORY (design section 5): adopts what the executor holds, sends
- * or leases again what it does not, cancels what nobody knows. */
-dur_rc_t dur_queue_inventory(dur_engine_t *e, const uint8_t instance[16],
-    dur_str_t attempts);
+/* Effects: the call of a leased item is to be sent; nobody waits for it. */
+dur_rc_t dur_queue_call(dur_engine_t *e, const dur_item_t *item);
+dur_rc_t dur_queue_cancel(dur_engine_t *e, uint64_t id, uint32_t generation);
 
 #endif /* DUR_QUEUE_H */

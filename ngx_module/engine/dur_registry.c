@@ -436,7 +436,7 @@ dur_registry_count_lease(dur_registry_t *r, dur_str_t key, dur_str_t row)
 
     (void) key;
 
-    /* one that cannot be read belongs to no app: see dur_queue_inventory() */
+    /* one that cannot be read belongs to no app: see dur_inventory */
 
     rc = dur_item_decode(row, &item);
     if (rc != DUR_OK) {
