@@ -440,7 +440,8 @@ test_race_told_once(void)
     kit_dispatch();
 
     kit_result(a, 206, KIT_GO, "[" KIT_RUN(KIT_A, "a", "1") "]");
-    is_int(kit_calls(), 1, "so has one that was of a race when it was planned");
+    is_int(kit_calls(), 1,
+           "so has one that was of a race when it was planned");
 }
 
 
