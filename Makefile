@@ -40,8 +40,8 @@ MODULE := $(BUILD)/ngx_http_durable_module.so
 GLUE_SRC := $(wildcard ngx_module/*.c)
 GLUE_DEPS := $(wildcard ngx_module/*.h)
 
-.PHONY: all module durable unit fuzz test check-style asan libfuzzer crash \
-	clean
+.PHONY: all module durable unit fuzz test check-style asan libfuzzer \
+	crash clean FORCE
 
 all: module durable
 
@@ -71,8 +71,16 @@ $(BUILD)/fuzz/%: t/fuzz/%.c t/fuzz/fuzz.h $(BUILD)/libdur.a $(ENGINE_DEPS)
 unit: $(UNIT_BIN)
 fuzz: $(FUZZ_BIN)
 
+# Changes when a source of the module comes or goes.
+MODULE_FILES = $(sort $(GLUE_SRC) $(GLUE_DEPS) $(ENGINE_SRC) $(ENGINE_DEPS))
+
+$(BUILD)/sources: FORCE
+	@mkdir -p $(BUILD)
+	@[ "$$(cat $@ 2>/dev/null)" = "$(MODULE_FILES)" ] \
+	    || echo "$(MODULE_FILES)" >$@
+
 # nginx's own configure, with the flags its package was built with.
-$(BUILD)/nginx/Makefile: config
+$(BUILD)/nginx/Makefile: config $(BUILD)/sources
 	@mkdir -p $(BUILD)
 	cd $(NGINX_SRC) && . ./conf_flags && ./configure \
 	    "$${NGX_CONF_FLAGS[@]}" --builddir=$(CURDIR)/$(BUILD)/nginx \
