@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * One look at the store after a commit, shared by what checks it: items and
+ * figures (sim_check), runs and their steps (sim_check_run), events and what
+ * they started (sim_check_event).
+ */
+
+#ifndef SIM_CHECK_H
+#define SIM_CHECK_H
+
+#include "engine/dur_queue.h"
+#include "engine/dur_run.h"
+#include "engine/dur_step.h"
+
+#include "sim.h"
+
+#define SIM_ITEMS_MAX   4096
+#define SIM_HOUR        ((int64_t) 3600 * 1000)
+
+
+typedef struct {
+    uint64_t     id;
+    dur_table_t  table;
+    dur_item_t   item;
+    bool         counted;
+} sim_item_t;
+
+typedef struct {
+    sim_t       *s;
+    dur_txn_t   *txn;
+    unsigned     nitems;
+    sim_item_t   items[SIM_ITEMS_MAX];
+    uint64_t     leases;
+    uint64_t     live;
+    int64_t      first_timer;
+    dur_target_t targets[SIM_APPS_MAX];
+} sim_view_t;
+
+
+/* sim_check.c */
+void sim_view_open(sim_t *s, dur_txn_t **txn);
+
+/* sim_check_run.c: every run, its items and steps. */
+void sim_view_runs(sim_view_t *v);
+
+/* sim_check_event.c: what the events started that were accepted. */
+void sim_view_events(sim_view_t *v);
+
+#endif /* SIM_CHECK_H */

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * What must, may and must not be started by an event that was accepted.
+ */
+
+#include "sim_check.h"
+
+
+/* The runs that an event started, by function. */
+static void
+sim_event_runs(sim_t *s, dur_txn_t *txn, const dur_ulid_t *event,
+    unsigned counts[SIM_FNS_MAX], int runs[SIM_FNS_MAX])
+{
+    int            r;
+    unsigned       i;
+    dur_rc_t       rc;
+    dur_str_t      key;
+    dur_ulid_t     id;
+    dur_cursor_t  *c;
+
+    for (i = 0; i < SIM_FNS_MAX; i++) {
+        counts[i] = 0;
+        runs[i] = -1;
+    }
+
+    if (dur_cursor_open(txn, DUR_T_EVENT_RUN, &c) != DUR_OK) {
+        sim_fail(s, "the runs of events cannot be read");
+    }
+
+    for (rc = dur_cursor_seek(c, dur_str_make(event->b, DUR_ULID_LEN), &key,
+                              NULL);
+         rc == DUR_OK && memcmp(key.data, event->b, DUR_ULID_LEN) == 0;
+         rc = dur_cursor_next(c, &key, NULL))
+    {
+        memcpy(&id, key.data + DUR_ULID_LEN, sizeof(id));
+
+        r = sim_run_find(s, &id, false);
+        if (r == -1) {
+            continue;
+        }
+
+        if (memcmp(&s->runs[r].event, event, sizeof(*event)) != 0) {
+            sim_fail(s, "an event claims the run of another");
+        }
+
+        counts[s->runs[r].fn]++;
+        runs[s->runs[r].fn] = r;
+    }
+
+    dur_cursor_close(c);
+}
+
+
+/*
+ * Functions that must, or may, start for an event: its triggers, without
+ * those whose last run for the same client id lives or ended within 24 hours
+ * (rows of ended ones may stay for another day).
+ */
+void
+sim_check_event(sim_t *s, unsigned event)
+{
+    unsigned      i;
+    sim_fn_t     *fn;
+    sim_event_t  *e;
+
+    if (s->naccepted == s->accepted_size) {
+        s->accepted_size = s->accepted_size ? s->accepted_size * 2 : 64;
+        s->accepted = realloc(s->accepted,
+                              s->accepted_size * sizeof(*s->accepted));
+    }
+
+    s->accepted[s->naccepted++] = event;
+
+    e = &s->events[event];
+    e->must = 0;
+    e->may = 0;
+    e->accepted = s->now;
+
+    for (i = 0; i < s->nfns; i++) {
+        fn = &s->fns[i];
+
+        if (fn->handles >= 0 || !fn->active
+            || (!fn->any && fn->event != e->name))
+        {
+            continue;
+        }
+
+        e->may |= (uint32_t) 1 << i;
+
+        if (e->client < 0) {
+            e->must |= (uint32_t) 1 << i;
+        }
+    }
+}
+
+
+static void
+sim_view_client(sim_view_t *v, sim_event_t *e, unsigned fn, int run)
+{
+    bool         held;
+    int          last;
+    int64_t      ended;
+
+    last = v->s->clients[e->client][fn];
+
+    if (run >= 0) {
+        v->s->clients[e->client][fn] = run + 1;
+    }
+
+    if (last-- == 0) {
+        if (run < 0) {
+            sim_fail(v->s, "the first event of a client id started no run "
+                     "of %s", v->s->fns[fn].slug);
+        }
+        return;
+    }
+
+    if (last == run) {
+        return;
+    }
+
+    ended = v->s->runs[last].ended_at;
+    held = !v->s->runs[last].ended || ended > e->accepted - 24 * SIM_HOUR;
+
+    if (run >= 0 && held && !v->s->clock_steps) {
+        sim_fail(v->s, "a second run of %s for the same client id",
+                 v->s->fns[fn].slug);
+    }
+
+    if (run < 0 && v->s->runs[last].ended
+        && ended < e->accepted - 50 * SIM_HOUR)
+    {
+        sim_fail(v->s, "no run of %s for a client id of old",
+                 v->s->fns[fn].slug);
+    }
+}
+
+
+/* In the order of acceptance, once all fan-out is done; retention may have
+ * taken what an event started long ago. */
+void
+sim_view_events(sim_view_t *v)
+{
+    int           runs[SIM_FNS_MAX];
+    sim_t        *s;
+    unsigned      f, bit, counts[SIM_FNS_MAX];
+    sim_event_t  *e;
+
+    s = v->s;
+
+    if (dur_engine_has_tasks(s->engine)) {
+        return;
+    }
+
+    while (s->nverified < s->naccepted) {
+        e = &s->events[s->accepted[s->nverified++]];
+
+        sim_event_runs(s, v->txn, &e->id, counts, runs);
+
+        for (f = 0; f < s->nfns; f++) {
+            bit = (uint32_t) 1 << f;
+
+            if (counts[f] > 1) {
+                sim_fail(s, "an event started %u runs of %s", counts[f],
+                         s->fns[f].slug);
+            }
+            if (counts[f] && !(e->may & bit)) {
+                sim_fail(s, "an event started %s, which does not want it",
+                         s->fns[f].slug);
+            }
+            if (!counts[f] && (e->must & bit)
+                && (s->conf.retention == 0
+                    || s->now < e->accepted + s->conf.retention))
+            {
+                sim_fail(s, "an accepted event started no run of %s",
+                         s->fns[f].slug);
+            }
+            if (e->client >= 0 && (e->may & bit)) {
+                sim_view_client(v, e, f, runs[f]);
+            }
+        }
+    }
+}

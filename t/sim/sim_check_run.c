@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * Runs, their items and their steps after a commit.
+ */
+
+#include "engine/dur_registry.h"
+
+#include "sim_check.h"
+
+
+/*
+ * A step that is not done has an item that will do it, or lost it to an answer
+ * that said nothing of it: then something else of the run is still open.
+ */
+static void
+sim_view_step_item(sim_view_t *v, const dur_run_t *run,
+    const dur_step_t *step)
+{
+    unsigned  i;
+
+    if (step->state == DUR_STEP_PLANNED && step->item == 0 && run->open > 0) {
+        return;
+    }
+
+    for (i = 0; i < v->nitems; i++) {
+        if (v->items[i].id == step->item
+            && memcmp(&v->items[i].item.run, &run->id, sizeof(run->id)) == 0)
+        {
+            return;
+        }
+    }
+
+    sim_fail(v->s, "nothing will ever do step %.*s", (int) step->name.len,
+             (const char *) step->name.data);
+}
+
+
+static void
+sim_view_steps(sim_view_t *v, const dur_run_t *run)
+{
+    uint8_t        seen[1024] = { 0 };
+    unsigned       done, pending, told;
+    dur_rc_t       rc;
+    dur_str_t      key, value;
+    dur_step_t     step;
+    dur_cursor_t  *c;
+
+    if (dur_cursor_open(v->txn, DUR_T_STEP, &c) != DUR_OK) {
+        sim_fail(v->s, "the steps cannot be read");
+    }
+
+    done = 0;
+    pending = 0;
+    told = v->s->runs[sim_run_find(v->s, &run->id, false)].seen;
+
+    for (rc = dur_cursor_seek(c, dur_str_make(run->id.b, DUR_ULID_LEN), &key,
+                              &value);
+         rc == DUR_OK && memcmp(key.data, run->id.b, DUR_ULID_LEN) == 0;
+         rc = dur_cursor_next(c, &key, &value))
+    {
+        if (dur_step_decode(value, &step) != DUR_OK) {
+            sim_fail(v->s, "a step row cannot be decoded");
+        }
+
+        if (step.state == DUR_STEP_DONE) {
+            done++;
+
+            if (step.stack >= run->steps || step.stack >= sizeof(seen)
+                || seen[step.stack]++)
+            {
+                sim_fail(v->s, "two steps stand at %u of a stack of %u",
+                         step.stack, run->steps);
+            }
+
+            if (run->status == DUR_RUN_LIVE && run->discovery == 0
+                && step.stack >= told
+                && (run->pending == 0 || run->request_version < 2
+                    || (step.flags & DUR_STEP_F_RACE)))
+            {
+                sim_fail(v->s, "nobody will tell the function of step %.*s",
+                         (int) step.name.len, (const char *) step.name.data);
+            }
+
+            continue;
+        }
+
+        if (run->status == DUR_RUN_LIVE) {
+            sim_view_step_item(v, run, &step);
+        }
+
+        if (step.pending_generation == run->pending_generation) {
+            pending++;
+        }
+    }
+
+    dur_cursor_close(c);
+
+    if (run->status != DUR_RUN_LIVE && v->s->conf.retention > 0
+        && done < run->steps)
+    {
+        return;             /* on its way out */
+    }
+
+    if (done != run->steps) {
+        sim_fail(v->s, "a run counts %u memos and has %u", run->steps, done);
+    }
+
+    if (run->status == DUR_RUN_LIVE && run->pending_generation > 0
+        && pending != run->pending)
+    {
+        sim_fail(v->s, "a run counts %u pending steps and has %u",
+                 run->pending, pending);
+    }
+}
+
+
+static unsigned
+sim_view_fn(sim_view_t *v, uint32_t id)
+{
+    uint8_t         key[4];
+    unsigned        i;
+    dur_str_t       row;
+    dur_function_t  fn;
+
+    if (id < SIM_IDS_MAX && v->s->fn_ids[id] != 0) {
+        return v->s->fn_ids[id] - 1;
+    }
+
+    dur_put32(key, id);
+
+    if (dur_txn_get(v->txn, DUR_T_FUNCTION, dur_str_make(key, 4), &row)
+        != DUR_OK
+        || dur_registry_function_decode(dur_str_make(key, 4), row, &fn)
+           != DUR_OK)
+    {
+        sim_fail(v->s, "function %u of a run is unknown", id);
+    }
+
+    for (i = 0; i < v->s->nfns; i++) {
+        if (dur_str_eq(fn.slug, dur_str_c(v->s->fns[i].slug))) {
+            break;
+        }
+    }
+
+    if (i == v->s->nfns || id >= SIM_IDS_MAX) {
+        sim_fail(v->s, "function %u of a run is not ours", id);
+    }
+
+    v->s->fn_ids[id] = i + 1;
+
+    return i;
+}
+
+
+static void
+sim_view_run(sim_view_t *v, const dur_run_t *run)
+{
+    bool         discovery;
+    char         id[DUR_ULID_TEXT_LEN + 1];
+    unsigned     i, open;
+    sim_run_t   *m;
+    sim_item_t  *it;
+    const char  *status;
+
+    dur_ulid_text(&run->id, id);
+    m = &v->s->runs[sim_run_find(v->s, &run->id, true)];
+    m->kept = true;
+
+    i = sim_view_fn(v, run->function);
+    if (m->called && m->fn != i) {
+        sim_fail(v->s, "run %s has changed its function", id);
+    }
+    m->fn = i;
+
+    open = 0;
+    discovery = false;
+
+    for (i = 0; i < v->nitems; i++) {
+        it = &v->items[i];
+
+        if (memcmp(&it->item.run, &run->id, sizeof(run->id)) != 0) {
+            continue;
+        }
+
+        it->counted = true;
+        open++;
+
+        if (it->item.kind == DUR_ITEM_DISCOVERY) {
+            if (discovery) {
+                sim_fail(v->s, "run %s has two discoveries", id);
+            }
+            if (run->discovery != it->id) {
+                sim_fail(v->s, "run %s does not know its discovery", id);
+            }
+            discovery = true;
+        }
+    }
+
+    status = dur_run_status_name(run);
+
+    if (run->status == DUR_RUN_LIVE) {
+        v->live++;
+        if (m->ended) {
+            sim_fail(v->s, "run %s was %s and lives again", id, m->status);
+        }
+        if (m->cancelled) {
+            sim_fail(v->s, "run %s was cancelled and lives", id);
+        }
+        if (open == 0) {
+            sim_fail(v->s, "run %s of %s lives and has no open item", id,
+                     v->s->fns[m->fn].slug);
+        }
+        if (open != run->open) {
+            sim_fail(v->s, "run %s counts %u open items and has %u", id,
+                     run->open, open);
+        }
+        if (run->discovery != 0 && !discovery) {
+            sim_fail(v->s, "the discovery of run %s is nowhere", id);
+        }
+
+    } else {
+        if (open != 0) {
+            sim_fail(v->s, "run %s is %s and has %u items", id, status, open);
+        }
+        if (m->ended && strcmp(m->status, status) != 0) {
+            sim_fail(v->s, "run %s was %s and is %s", id, m->status, status);
+        }
+        if (!m->ended) {
+            snprintf(m->status, sizeof(m->status), "%s", status);
+            m->ended = true;
+            m->ended_at = run->ended;
+        }
+    }
+
+    m->event = run->event;
+    sim_view_steps(v, run);
+}
+
+
+void
+sim_view_runs(sim_view_t *v)
+{
+    dur_rc_t       rc;
+    unsigned       i;
+    dur_run_t      run;
+    dur_str_t      key, value;
+    dur_ulid_t     id;
+    dur_cursor_t  *c;
+
+    for (i = 0; i < v->s->nruns; i++) {
+        v->s->runs[i].kept = false;
+    }
+
+    if (dur_cursor_open(v->txn, DUR_T_RUN, &c) != DUR_OK) {
+        sim_fail(v->s, "the runs cannot be read");
+    }
+
+    for (rc = dur_cursor_seek(c, dur_str_null, &key, &value);
+         rc == DUR_OK;
+         rc = dur_cursor_next(c, &key, &value))
+    {
+        memcpy(&id, key.data, sizeof(id));
+
+        if (dur_run_get(v->txn, &id, &run) != DUR_OK) {
+            sim_fail(v->s, "a run cannot be read");
+        }
+
+        sim_view_run(v, &run);
+    }
+
+    dur_cursor_close(c);
+
+    for (i = 0; i < v->s->nruns; i++) {
+        if (!v->s->runs[i].kept && (!v->s->runs[i].ended
+                                    || v->s->conf.retention == 0))
+        {
+            sim_fail(v->s, "a run of %s is gone",
+                     v->s->fns[v->s->runs[i].fn].slug);
+        }
+    }
+}
