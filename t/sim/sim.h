@@ -42,19 +42,60 @@
 #define SIM_RUNS_MAX   2048
 #define SIM_CALLS_MAX  512
 #define SIM_CLIENTS    4            /* different client event ids */
+#define SIM_WORDS      3            /* events that start nothing */
+#define SIM_NAME_WORD  100          /* their names, from here on */
+#define SIM_SIGNALS    2
 #define SIM_IDS_MAX    64           /* function ids of the engine */
 #define SIM_BATCH_MAX  48           /* ops */
+#define SIM_TIME       ((int64_t) 1790000000000)
 #define SIM_ALWAYS     99           /* fails as often as it is tried */
 
 typedef struct sim_s  sim_t;
 
 
+typedef enum {
+    SIM_DO_RUN = 0,
+    SIM_DO_SAY,                 /* runs, and sends an event or a signal */
+    SIM_DO_SLEEP,
+    SIM_DO_WAIT,                /* for an event */
+    SIM_DO_SIGNAL,
+    SIM_DO_INVOKE,
+    SIM_DO_FETCH                /* a gateway */
+} sim_do_t;
+
+/* What a wait or a cancelOn wants of an event; sim_event.c has the texts. */
+typedef enum {
+    SIM_IF_NONE = 0,
+    SIM_IF_SAME,                /* the same field as in the run's event */
+    SIM_IF_VALUE,               /* a field with a value */
+    SIM_IF_OVER,                /* no equality */
+    SIM_IF_BOTH,
+    SIM_IF_OPTIONAL,            /* equality of a field that may be missing */
+    SIM_IF_BAD                  /* no expression: the run fails */
+} sim_if_t;
+
+/* The data of an event as expressions see it; -1: there is no such field. */
+typedef struct {
+    int  j;
+    int  k;
+    int  o;
+} sim_data_t;
+
 /* One step of a function's program. */
 typedef struct {
     char      id[16];
     char      hash[DUR_HASH_TEXT_LEN + 1];
-    bool      sleep;
-    unsigned  sleep_ms;
+    dur_hash_t  key;
+    sim_do_t  kind;
+    unsigned  ms;               /* of a sleep, or a timeout */
+    bool      date;             /* .. which ends at an instant instead */
+    bool      forever;          /* no timeout was given */
+    unsigned  name;             /* event or signal */
+    sim_if_t  cond;
+    bool      replace;          /* opts.conflict of a signal */
+    int       target;           /* function to invoke, -1: there is none */
+    int       defer;            /* function that it defers, or -1 */
+    int       abort;            /* step whose defer it aborts, or -1 */
     unsigned  fails;            /* attempts that fail, SIM_ALWAYS */
     bool      fatal;            /* the failure is not retriable */
     bool      uncaught;         /* the function throws when it failed */
@@ -81,6 +122,8 @@ typedef struct {
     unsigned    app;
     unsigned    event;          /* number of the event that triggers it */
     bool        any;            /* .. or a wildcard that takes all of them */
+    bool        deferred;       /* .. or it runs what others defer */
+    unsigned    invokes;        /* steps that invoke */
     int         handles;        /* function whose failures it handles, or -1 */
     int         handler;        /* the reverse, or -1 */
     unsigned    retries;
@@ -131,13 +174,47 @@ typedef struct {
     unsigned    seen;           /* memos the last discovery was told of */
     unsigned    handled;        /* runs of its failure handler */
     unsigned    executions;     /* of steps, gives each output its number */
+    bool        knows_data;     /* of its event */
+    sim_data_t  data;
+    uint32_t    defers;         /* steps whose defers were taken, as bits */
+    uint32_t    aborted;
+    uint32_t    deferred;       /* .. and those whose function began */
+    uint32_t    seen_rows;      /* steps whose rows were seen done */
+    unsigned    waits;          /* that it counts */
+    unsigned    wait_rows;      /* .. and has */
+    bool        must_fail;      /* a commit refused what it asked for */
     struct {
         json_t   *memo;         /* as the apps saw it first */
         uint64_t  by;           /* item that executes it now, 0: none */
         unsigned  ran;          /* successful executions */
         int64_t   due;          /* sleeps: not before */
+        bool      known;        /* a commit took its wait */
+        unsigned  stack;        /* of seen_rows: where it stands */
     } steps[SIM_STEPS_MAX];
 } sim_run_t;
+
+/* A step that waits, from the commit that made it wait. */
+typedef struct {
+    int       run;
+    unsigned  step;
+    int64_t   expires;
+    unsigned  from;             /* events accepted before it */
+    int       match;            /* event that it must have, or -1 */
+    int       heard;            /* signal that it must have, or -1 */
+    bool      late;             /* matches may have been done by a task */
+    bool      displaced;        /* by another waiter for its signal */
+    bool      empty;            /* its time was over when it came */
+} sim_wait_t;
+
+/* A signal that a client sends until it has an answer. */
+typedef struct {
+    dur_ulid_t  id;
+    unsigned    name;
+    bool        acked;
+    bool        taken;          /* a commit delivered it .. */
+    int64_t     at;             /* .. then .. */
+    int         run;            /* .. to this run */
+} sim_signal_t;
 
 
 typedef enum {
@@ -167,14 +244,19 @@ typedef struct {
     unsigned          attempt;      /* of the item, when it was sent */
     unsigned          losses;
     bool              discovery;
+    bool              gateway;
     unsigned          memos;        /* that it was told of */
+    uint32_t          reports;      /* steps that it says will wait */
+    uint32_t          defers;       /* steps whose defers it adds .. */
+    uint32_t          aborts;       /* .. or aborts */
 } sim_call_t;
 
 
 /* An event that a client wants accepted, and what must come of it. */
 typedef struct {
     dur_ulid_t  id;
-    unsigned    name;
+    unsigned    name;           /* sim_event_name() */
+    sim_data_t  data;
     int         client;         /* number of its client id, or -1 */
     int64_t     ts;
     bool        sent;           /* a commit accepted it */
@@ -217,6 +299,10 @@ typedef struct {
     uint64_t  deaths;           /* of leaders */
     uint64_t  parked;           /* apps, so many times */
     uint64_t  probes;
+    uint64_t  waited;           /* for an event that came */
+    uint64_t  heard;            /* signals */
+    uint64_t  timed_out;        /* either of them */
+    uint64_t  invoked;
 } sim_figures_t;
 
 struct sim_s {
@@ -248,6 +334,7 @@ struct sim_s {
     unsigned              nfns;
     sim_fn_t              fns[SIM_FNS_MAX];
     unsigned              nnames;       /* event names */
+    unsigned              waits_share;  /* permille of steps */
 
     unsigned              nruns;
     sim_run_t             runs[SIM_RUNS_MAX];
@@ -266,6 +353,7 @@ struct sim_s {
         unsigned  attempt;
     } waiting[SIM_BATCH_MAX];
 
+    unsigned              nrequests;
     unsigned              nevents;
     unsigned              events_size;
     sim_event_t          *events;
@@ -276,6 +364,15 @@ struct sim_s {
     int                   clients[SIM_CLIENTS][SIM_FNS_MAX];
                                         /* last run of a client id + 1 */
     unsigned              fn_ids[SIM_IDS_MAX];
+
+    unsigned              nwaits;
+    unsigned              waits_size;
+    sim_wait_t           *waits;
+    unsigned              nsignals;
+    unsigned              signals_size;
+    sim_signal_t         *signals;
+    int                   waiter[SIM_SIGNALS];  /* number of the run, or -1 */
+    unsigned              waiter_step[SIM_SIGNALS];
 
     unsigned              nlog;
     unsigned              log_size;
@@ -294,6 +391,17 @@ void sim_note(sim_t *s, const char *fmt, ...)
 
 void sim_directory(const char *path, bool create);
 
+/* sim_event.c: events, signals, and what is asked of them. */
+void sim_event_name(char text[24], unsigned name);
+void sim_event_json(const sim_t *s, unsigned event, char text[256]);
+/* A new one that a client will send; its number. */
+unsigned sim_event_new(sim_t *s, unsigned name, int client);
+void sim_signal_new(sim_t *s, unsigned name);
+const char *sim_if_text(sim_if_t cond);
+bool sim_if_true(sim_if_t cond, const sim_data_t *event,
+    const sim_data_t *async);
+void sim_data_read(const json_t *event, sim_data_t *data);
+
 /* sim_program.c: random functions, and their registration. */
 void sim_program_make(sim_t *s);
 /* The payload of an app's registration; free() it. */
@@ -304,6 +412,9 @@ char *sim_program_payload(sim_t *s, unsigned app);
  * headers and body of the call and the step that it executes.
  */
 void sim_app_answer(sim_t *s, sim_call_t *c);
+
+/* sim_gateway.c: answers a request of a step. */
+void sim_gateway_answer(sim_t *s, sim_call_t *c);
 
 /* sim_sidecar.c */
 void sim_sidecar_start(sim_t *s);
@@ -319,9 +430,19 @@ void sim_call_free(sim_t *s, sim_call_t *c);
 /* sim_target.c */
 bool sim_target_away(const sim_call_t *c);      /* no answer of the app */
 void sim_target_sent(sim_t *s, sim_call_t *c);
+/* The leased item is a request of a step. */
+bool sim_target_gateway(sim_t *s, uint64_t item);
 /* Compares the store with the models; the rows of the apps, by number. */
 void sim_target_check(sim_t *s, dur_txn_t *txn,
     dur_target_t targets[SIM_APPS_MAX]);
+
+/* sim_wait.c: who waits, as far as commits tell. */
+void sim_wait_reported(sim_t *s, const sim_call_t *c);
+void sim_wait_event(sim_t *s, unsigned event);
+/* run: who had it, -1: nobody waited. */
+void sim_wait_signal(sim_t *s, sim_signal_t *signal, int run);
+/* Compares them with the store, after a commit. */
+void sim_wait_check(sim_t *s, dur_txn_t *txn);
 
 /* sim_world.c */
 void sim_world_run(sim_t *s);

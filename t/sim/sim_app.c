@@ -201,139 +201,6 @@ sim_answer_throw(sim_ctx_t *x, bool final)
 }
 
 
-static json_t *
-sim_op(sim_ctx_t *x, const char *op, unsigned step)
-{
-    json_t            *o;
-    const sim_step_t  *st;
-
-    st = &x->fn->steps[step];
-
-    o = json_pack("{s:s,s:s,s:s,s:s,s:{},s:{s:s}}", "op", op, "id", st->hash,
-                  "name", st->id, "displayName", st->id, "opts",
-                  "userland", "id", st->id);
-    if (st->race) {
-        json_object_set_new(json_object_get(o, "opts"), "parallelMode",
-                            json_string("race"));
-    }
-
-    return o;
-}
-
-
-/* A step that is reported but not run: its plan, or its sleep. */
-static json_t *
-sim_op_report(sim_ctx_t *x, unsigned step)
-{
-    char               text[32];
-    json_t            *o;
-    unsigned           sec;
-    const sim_step_t  *st;
-
-    st = &x->fn->steps[step];
-
-    if (!st->sleep) {
-        o = sim_op(x, "StepPlanned", step);
-        json_object_set_new(o, "data", json_null());
-        return o;
-    }
-
-    o = sim_op(x, "Sleep", step);
-    sec = st->sleep_ms / 1000;
-
-    if (sec == 0) {
-        text[0] = '\0';
-    } else if (sec >= 60) {
-        snprintf(text, sizeof(text), "%um%us", sec / 60, sec % 60);
-    } else {
-        snprintf(text, sizeof(text), "%us", sec);
-    }
-
-    if (sec && (step & 1)) {
-        json_object_set_new(json_object_get(o, "opts"), "duration",
-                            json_string(text));
-    } else {
-        json_object_set_new(o, "name", json_string(text));
-    }
-
-    if (x->run->steps[step].due == 0) {
-        x->run->steps[step].due = x->s->now + st->sleep_ms;
-    }
-
-    return o;
-}
-
-
-/* Runs a step; *failed when it did not succeed. */
-static json_t *
-sim_op_run(sim_ctx_t *x, unsigned step, bool *failed)
-{
-    bool         last, final;
-    char        *pad;
-    json_t      *o, *error;
-    sim_t       *s;
-    sim_run_t   *run;
-    sim_step_t  *st;
-
-    s = x->s;
-    run = x->run;
-    st = &x->fn->steps[step];
-
-    if (run->steps[step].memo != NULL) {
-        sim_fail(s, "step %s of a run of %s runs although it has a memo",
-                 st->id, x->fn->slug);
-    }
-
-    if (run->steps[step].by != 0 && run->steps[step].by != x->c->item) {
-        sim_fail(s, "step %s of a run of %s runs in item %" PRIu64
-                 " while item %" PRIu64 " runs it", st->id, x->fn->slug,
-                 x->c->item, run->steps[step].by);
-    }
-
-    run->steps[step].by = x->c->item;
-    x->c->steps |= (uint32_t) 1 << step;
-    s->figures.executed++;
-
-    *failed = x->attempt < st->fails;
-
-    if (!*failed) {
-        o = sim_op(x, "StepRun", step);
-        pad = malloc(st->size + 1);
-        memset(pad, 'x', st->size);
-        pad[st->size] = '\0';
-        json_object_set_new(o, "data", json_pack("{s:s,s:s,s:i,s:s}",
-            "fn", x->fn->slug, "step", st->id, "n", (int) ++run->executions,
-            "pad", pad));
-        free(pad);
-        run->steps[step].ran++;
-        return o;
-    }
-
-    last = x->attempt + 1 >= x->max_attempts;
-    final = st->fatal || last;
-
-    if (final && (x->fn->version == 2 || (last && (step & 1)))) {
-        o = sim_op(x, "StepFailed", step);
-    } else {
-        o = sim_op(x, "StepError", step);
-    }
-
-    x->no_retry = final && x->fn->version == 2 ? "true"
-                  : st->fatal ? "true" : "false";
-
-    if (!final && sim_permille(&s->rand, 200)) {
-        x->retry_after = sim_range(&s->rand, 1, 40);
-    }
-
-    error = json_pack("{s:s,s:s,s:s,s:b}", "name", "TypeError",
-                      "message", "bad step", "stack", "TypeError: bad",
-                      "__serialized", 1);
-    json_object_set_new(o, "error", error);
-
-    return o;
-}
-
-
 static void
 sim_complete(sim_ctx_t *x, json_t *ops)
 {
@@ -415,7 +282,9 @@ sim_discover(sim_ctx_t *x)
 
         step = x->frontier[0];
 
-        if (x->nfrontier > 1 || x->plan || x->fn->steps[step].sleep) {
+        if (x->nfrontier > 1 || x->plan
+            || sim_step_reports(&x->fn->steps[step]))
+        {
             if (n == 0 && x->fn->version == 1 && sim_all_running(x)
                 && sim_permille(&x->s->rand, 300))
             {
@@ -430,6 +299,9 @@ sim_discover(sim_ctx_t *x)
         }
 
         json_array_append_new(ops, sim_op_run(x, step, &failed));
+        if (!failed) {
+            sim_op_defers(x, step, ops);
+        }
 
         if (failed || n + 1 >= x->fn->buffered) {
             break;
@@ -463,6 +335,9 @@ sim_targeted(sim_ctx_t *x)
 
         ops = json_array();
         json_array_append_new(ops, sim_op_run(x, step, &failed));
+        if (!failed) {
+            sim_op_defers(x, step, ops);
+        }
         sim_answer_ops(x, ops);
         return;
     }
@@ -595,6 +470,9 @@ sim_app_answer(sim_t *s, sim_call_t *c)
 
         if (lost) {
             sim_answer_error(&x, DUR_CALL_ELOST);
+            c->reports = 0;
+            c->defers = 0;
+            c->aborts = 0;
         }
     }
 

@@ -35,4 +35,11 @@ typedef struct {
 /* Parses s->call into x and checks all that an app can see of it. */
 void sim_ctx_parse(sim_ctx_t *x);
 
+/* sim_app_op.c: the server ends the step, not the app. */
+bool sim_step_reports(const sim_step_t *st);
+json_t *sim_op_report(sim_ctx_t *x, unsigned step);
+/* Runs a step; *failed when it did not succeed. */
+json_t *sim_op_run(sim_ctx_t *x, unsigned step, bool *failed);
+void sim_op_defers(sim_ctx_t *x, unsigned step, json_t *ops);
+
 #endif /* SIM_APP_H */

@@ -182,6 +182,7 @@ sim_check_commit(sim_t *s)
     sim_target_check(s, v.txn, v.targets);
     sim_view_figures(&v);
     sim_view_events(&v);
+    sim_wait_check(s, v.txn);
 
     dur_txn_abort(v.txn);
 }

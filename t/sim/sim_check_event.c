@@ -80,8 +80,8 @@ sim_check_event(sim_t *s, unsigned event)
     for (i = 0; i < s->nfns; i++) {
         fn = &s->fns[i];
 
-        if (fn->handles >= 0 || !fn->active
-            || (!fn->any && fn->event != e->name))
+        if (fn->handles >= 0 || fn->deferred || !fn->active
+            || (fn->any ? e->name >= SIM_NAME_WORD : fn->event != e->name))
         {
             continue;
         }

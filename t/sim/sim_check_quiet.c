@@ -102,7 +102,7 @@ static void
 sim_quiet_handler(sim_t *s, sim_run_t *run)
 {
     int            about;
-    json_t        *events, *id;
+    json_t        *events, *event, *id;
     dur_ulid_t     ulid;
     json_error_t   err;
 
@@ -115,8 +115,16 @@ sim_quiet_handler(sim_t *s, sim_run_t *run)
     }
 
     events = json_loadb((char *) s->buf.data, s->buf.len, 0, &err);
-    id = json_object_get(json_array_get(events, 0), "data");
-    id = json_object_get(id, "run_id");
+    event = json_array_get(events, 0);
+
+    if (strcmp(json_string_value(json_object_get(event, "name")),
+               "inngest/function.failed") != 0)
+    {
+        json_decref(events);            /* it was invoked */
+        return;
+    }
+
+    id = json_object_get(json_object_get(event, "data"), "run_id");
     about = -1;
 
     if (json_is_string(id)

@@ -63,6 +63,12 @@ sim_view_steps(sim_view_t *v, const dur_run_t *run)
             sim_fail(v->s, "a step row cannot be decoded");
         }
 
+        if (step.state == DUR_STEP_DEFERRED
+            || step.state == DUR_STEP_DEFER_ABORTED)
+        {
+            continue;
+        }
+
         if (step.state == DUR_STEP_DONE) {
             done++;
 
@@ -197,12 +203,16 @@ sim_view_run(sim_view_t *v, const dur_run_t *run)
         }
     }
 
+    m->waits = run->waits;
     status = dur_run_status_name(run);
 
     if (run->status == DUR_RUN_LIVE) {
         v->live++;
         if (m->ended) {
             sim_fail(v->s, "run %s was %s and lives again", id, m->status);
+        }
+        if (m->must_fail) {
+            sim_fail(v->s, "run %s asked for what is refused and lives", id);
         }
         if (m->cancelled) {
             sim_fail(v->s, "run %s was cancelled and lives", id);

@@ -56,14 +56,103 @@ sim_int(sim_t *s, json_t *o, const char *key)
 }
 
 
+static void
+sim_ctx_slept(sim_ctx_t *x, unsigned step, json_t *memo)
+{
+    sim_t             *s;
+    int64_t            due;
+    const sim_step_t  *st;
+
+    s = x->s;
+    st = &x->fn->steps[step];
+    due = x->run->steps[step].due;
+
+    /* instants are rounded to whole seconds from now */
+
+    if (st->date) {
+        due -= 500;
+    }
+
+    if (!json_is_null(memo)) {
+        sim_fail(s, "the memo of sleep %s is not null", st->id);
+    }
+
+    if (due == 0) {
+        sim_fail(s, "sleep %s ended but was never reported", st->id);
+    }
+
+    if (!s->clock_steps && s->now < due) {
+        sim_fail(s, "sleep %s of %s ended %" PRId64 " ms early", st->id,
+                 x->fn->slug, due - s->now);
+    }
+}
+
+
+static void
+sim_ctx_ran(sim_ctx_t *x, unsigned step, json_t *memo)
+{
+    const char        *id;
+    const sim_step_t  *st;
+
+    st = &x->fn->steps[step];
+
+    if (x->failed[step]) {
+        if (st->fails == 0) {
+            sim_fail(x->s, "step %s of %s failed though it never fails",
+                     st->id, x->fn->slug);
+        }
+        return;
+    }
+
+    id = json_string_value(json_object_get(json_object_get(memo, "data"),
+                                           "step"));
+
+    if (id == NULL || strcmp(id, st->id) != 0
+        || x->run->steps[step].ran == 0)
+    {
+        sim_fail(x->s, "the memo of step %s of %s is not what it returned",
+                 st->id, x->fn->slug);
+    }
+}
+
+
+/* A sidecar that is lost again and again is an error of a request. */
+static void
+sim_ctx_fetched(sim_ctx_t *x, unsigned step, json_t *memo)
+{
+    json_t            *data;
+    const char        *body;
+    const sim_step_t  *st;
+
+    st = &x->fn->steps[step];
+
+    if (x->failed[step]) {
+        if (st->fails == 0 && !x->run->errored) {
+            sim_fail(x->s, "request %s of %s failed though it never fails",
+                     st->id, x->fn->slug);
+        }
+        return;
+    }
+
+    data = json_object_get(memo, "data");
+    body = json_string_value(json_object_get(data, "body"));
+
+    if (body == NULL || strcmp(body, st->id) != 0
+        || json_integer_value(json_object_get(data, "status_code")) != 200
+        || x->run->steps[step].ran == 0)
+    {
+        sim_fail(x->s, "the memo of request %s of %s is not what came back",
+                 st->id, x->fn->slug);
+    }
+}
+
+
 /* A memo is what one of our executions said, and stays what it was. */
 static void
 sim_ctx_memo(sim_ctx_t *x, unsigned step, json_t *memo)
 {
     sim_t             *s;
-    json_t            *data;
     sim_run_t         *run;
-    const char        *id;
     const sim_step_t  *st;
 
     s = x->s;
@@ -79,32 +168,27 @@ sim_ctx_memo(sim_ctx_t *x, unsigned step, json_t *memo)
         return;
     }
 
-    if (st->sleep) {
-        if (!json_is_null(memo)) {
-            sim_fail(s, "the memo of sleep %s is not null", st->id);
-        }
-        if (run->steps[step].due == 0) {
-            sim_fail(s, "sleep %s ended but was never reported", st->id);
-        }
-        if (!s->clock_steps && s->now < run->steps[step].due) {
-            sim_fail(s, "sleep %s of %s ended %" PRId64 " ms early", st->id,
-                     x->fn->slug, run->steps[step].due - s->now);
-        }
+    switch (st->kind) {
 
-    } else if (!x->failed[step]) {
-        data = json_object_get(memo, "data");
-        id = json_string_value(json_object_get(data, "step"));
+    case SIM_DO_SLEEP:
+        sim_ctx_slept(x, step, memo);
+        break;
 
-        if (id == NULL || strcmp(id, st->id) != 0
-            || run->steps[step].ran == 0)
-        {
-            sim_fail(s, "the memo of step %s of %s is not what it returned",
+    case SIM_DO_RUN:
+    case SIM_DO_SAY:
+        sim_ctx_ran(x, step, memo);
+        break;
+
+    case SIM_DO_FETCH:
+        sim_ctx_fetched(x, step, memo);
+        break;
+
+    default:
+        /* sim_wait_check() saw it when it was written */
+        if (!run->steps[step].known) {
+            sim_fail(s, "step %s of %s waited but was never reported",
                      st->id, x->fn->slug);
         }
-
-    } else if (st->fails == 0) {
-        sim_fail(s, "step %s of %s failed though it never fails", st->id,
-                 x->fn->slug);
     }
 
     run->steps[step].memo = json_incref(memo);
@@ -170,6 +254,77 @@ sim_ctx_steps(sim_ctx_t *x)
 }
 
 
+/* What the run's event says, which its waits may ask for. */
+static void
+sim_ctx_event(sim_ctx_t *x)
+{
+    int          parent;
+    json_t      *event, *data;
+    unsigned     step;
+    dur_ulid_t   id;
+    const char  *text;
+
+    event = json_object_get(x->body, "event");
+    data = json_object_get(event, "data");
+    x->run->knows_data = true;
+    sim_data_read(event, &x->run->data);
+
+    if (!x->fn->deferred || strcmp(json_string_value(
+            json_object_get(event, "name")), "inngest/deferred.schedule"))
+    {
+        return;
+    }
+
+    text = json_string_value(json_object_get(json_object_get(data,
+                             "_inngest"), "parent_run_id"));
+    step = (unsigned) json_integer_value(json_object_get(data, "step"));
+
+    if (text == NULL || dur_ulid_parse(dur_str_c(text), &id) != DUR_OK
+        || (parent = sim_run_find(x->s, &id, false)) == -1
+        || step >= SIM_STEPS_MAX
+        || !(x->s->runs[parent].defers >> step & 1)
+        || (x->s->runs[parent].aborted >> step & 1)
+        || !x->s->runs[parent].ended)
+    {
+        sim_fail(x->s, "a run of %s was deferred by nobody", x->fn->slug);
+    }
+
+    x->s->runs[parent].deferred |= (uint32_t) 1 << step;
+}
+
+
+/* The defers that the server has, and whether it would take them back. */
+static void
+sim_ctx_defers(sim_ctx_t *x)
+{
+    json_t      *known, *d;
+    unsigned     i, n;
+
+    known = json_object_get(x->body, "defers");
+
+    for (i = 0, n = 0; i < x->fn->nsteps; i++) {
+        if (!(x->run->defers >> i & 1)) {
+            continue;
+        }
+
+        n++;
+        d = json_object_get(known, x->fn->steps[i].hash);
+
+        if (d == NULL || json_is_true(json_object_get(d, "abortable"))
+                         == (x->run->aborted >> i & 1))
+        {
+            sim_fail(x->s, "a call of %s does not know its defer %s",
+                     x->fn->slug, x->fn->steps[i].id);
+        }
+    }
+
+    if (json_object_size(known) != n) {
+        sim_fail(x->s, "a call of %s knows more defers than there are",
+                 x->fn->slug);
+    }
+}
+
+
 void
 sim_ctx_parse(sim_ctx_t *x)
 {
@@ -217,6 +372,7 @@ sim_ctx_parse(sim_ctx_t *x)
 
     x->run->fn = (unsigned) fn;
     x->run->called = true;
+    sim_ctx_event(x);
 
     x->target = json_string_value(json_object_get(ctx, "step_id"));
     if (x->target == NULL) {
@@ -245,4 +401,5 @@ sim_ctx_parse(sim_ctx_t *x)
     }
 
     sim_ctx_steps(x);
+    sim_ctx_defers(x);
 }

@@ -101,8 +101,23 @@ sim_committed_events(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
 
     for (i = 0; i < e->nops && !known; i++) {
         sim_check_event(s, (unsigned) o->ref + i);
+        sim_wait_event(s, (unsigned) o->ref + i);
         e[i].sent = true;
     }
+}
+
+
+/* An answer that was applied: what it left to the server. */
+static void
+sim_committed_answer(sim_t *s, const sim_call_t *c)
+{
+    if (c->run < 0 || c->error_kind != DUR_CALL_OK) {
+        return;
+    }
+
+    s->runs[c->run].defers |= c->defers;
+    s->runs[c->run].aborted |= c->aborts;
+    sim_wait_reported(s, c);
 }
 
 
@@ -117,9 +132,10 @@ sim_committed_result(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
 
     if (reply->rc == DUR_OK) {
         sim_target_result(s, c);
+        sim_committed_answer(s, c);
     }
 
-    if (reply->rc != DUR_OK || !c->discovery || c->run < 0
+    if (reply->rc != DUR_OK || !c->discovery || c->run < 0 || c->gateway
         || sim_target_away(c))
     {
         return;
@@ -192,6 +208,44 @@ sim_committed_remove(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
 }
 
 
+static void
+sim_committed_signal(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
+{
+    char            id[DUR_ULID_TEXT_LEN + 1];
+    int             run;
+    dur_ulid_t      ulid;
+    sim_signal_t   *g;
+
+    g = &s->signals[o->ref];
+    run = -1;
+
+    if (reply->status == 200) {
+        if (reply->body.len < 11 + DUR_ULID_TEXT_LEN) {
+            sim_fail(s, "the answer to a signal names no run");
+        }
+
+        memcpy(id, reply->body.data + 11, DUR_ULID_TEXT_LEN);
+        id[DUR_ULID_TEXT_LEN] = '\0';
+
+        if (dur_ulid_parse(dur_str_c(id), &ulid) == DUR_OK) {
+            run = sim_run_find(s, &ulid, false);
+        }
+
+    } else if (reply->status != 404) {
+        sim_fail(s, "a signal is answered with %u", reply->status);
+    }
+
+    if (g->taken) {
+        if (run != g->run) {
+            sim_fail(s, "a signal that is sent again has another answer");
+        }
+        return;
+    }
+
+    sim_wait_signal(s, g, run);
+}
+
+
 /* What is true from now on, whoever learns of it. */
 static void
 sim_committed(sim_t *s, sim_ops_t *b)
@@ -233,6 +287,10 @@ sim_committed(sim_t *s, sim_ops_t *b)
         case DUR_OP_CANCEL:
             sim_committed_cancel(s, o, reply);
             break;
+
+        case DUR_OP_SIGNAL:
+            sim_committed_signal(s, o, reply);
+            break;
         }
     }
 }
@@ -246,6 +304,10 @@ sim_replied(sim_t *s, sim_ops_t *b)
     sim_event_t  *e;
 
     for (i = 0; i < b->n; i++) {
+        if (b->ops[i].type == DUR_OP_SIGNAL) {
+            s->signals[b->ops[i].ref].acked = true;
+        }
+
         if (b->ops[i].type != DUR_OP_EVENTS) {
             continue;
         }

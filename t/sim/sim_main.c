@@ -94,10 +94,31 @@ sim_free(sim_t *s)
     free(s->log);
     free(s->events);
     free(s->accepted);
+    free(s->waits);
+    free(s->signals);
     free(s->attempts);
     dur_arena_deinit(&s->arena);
     dur_call_deinit(&s->call);
     dur_buf_deinit(&s->buf);
+}
+
+
+static void
+sim_add_figures(sim_figures_t *to, const sim_figures_t *from)
+{
+    to->seeds += from->seeds;
+    to->failed += from->failed;
+    to->runs += from->runs;
+    to->executed += from->executed;
+    to->batches += from->batches;
+    to->ops += from->ops;
+    to->deaths += from->deaths;
+    to->parked += from->parked;
+    to->probes += from->probes;
+    to->waited += from->waited;
+    to->heard += from->heard;
+    to->timed_out += from->timed_out;
+    to->invoked += from->invoked;
 }
 
 
@@ -136,15 +157,10 @@ sim_seed(const sim_options_t *opt, uint64_t seed, sim_figures_t *total)
 
     passed = s->passed;
 
-    total->seeds++;
-    total->failed += !passed;
-    total->batches += s->figures.batches;
-    total->ops += s->figures.ops;
-    total->executed += s->figures.executed;
-    total->runs += s->nruns;
-    total->deaths += s->figures.deaths;
-    total->parked += s->figures.parked;
-    total->probes += s->figures.probes;
+    s->figures.seeds = 1;
+    s->figures.failed = !passed;
+    s->figures.runs = s->nruns;
+    sim_add_figures(total, &s->figures);
 
     sim_directory(s->path, false);
 
@@ -184,6 +200,41 @@ sim_job(const sim_options_t *opt, unsigned job, int fd)
 }
 
 
+static void
+sim_tell(bool passed, const sim_options_t *opt, const sim_figures_t *f)
+{
+    unsigned  i;
+
+    const struct {
+        uint64_t     n;
+        const char  *what;
+    } figures[] = {
+        { f->runs, "runs" },
+        { f->executed, "steps executed" },
+        { f->waited, "events waited for" },
+        { f->heard, "signals" },
+        { f->timed_out, "waits timed out" },
+        { f->invoked, "functions invoked" },
+        { f->ops, "ops" },
+        { f->batches, "commits" },
+        { f->deaths, "leaders died" },
+        { f->parked, "apps parked" },
+        { f->probes, "probes" },
+        { f->failed, "seeds failed" },
+    };
+
+    printf("%sok 1 - %" PRIu64 " seeds from %" PRIu64 ":",
+           passed ? "" : "not ", f->seeds, opt->start);
+
+    for (i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
+        printf("%s %" PRIu64 " %s", i ? "," : "", figures[i].n,
+               figures[i].what);
+    }
+
+    printf("\n1..1\n");
+}
+
+
 static int
 sim_jobs(const sim_options_t *opt)
 {
@@ -215,15 +266,7 @@ sim_jobs(const sim_options_t *opt)
     memset(&total, 0, sizeof(total));
 
     while (read(fd[0], &part, sizeof(part)) == sizeof(part)) {
-        total.seeds += part.seeds;
-        total.failed += part.failed;
-        total.batches += part.batches;
-        total.ops += part.ops;
-        total.executed += part.executed;
-        total.runs += part.runs;
-        total.deaths += part.deaths;
-        total.parked += part.parked;
-        total.probes += part.probes;
+        sim_add_figures(&total, &part);
     }
 
     for (i = 0, rc = 0; i < opt->jobs; i++) {
@@ -234,13 +277,7 @@ sim_jobs(const sim_options_t *opt)
         }
     }
 
-    printf("%sok 1 - %" PRIu64 " seeds from %" PRIu64 ": %" PRIu64 " runs, %"
-           PRIu64 " steps executed, %" PRIu64 " ops in %" PRIu64
-           " commits, %" PRIu64 " leaders died, %" PRIu64 " apps parked and %"
-           PRIu64 " probes, %" PRIu64 " seeds failed\n1..1\n",
-           rc ? "not " : "", total.seeds, opt->start, total.runs,
-           total.executed, total.ops, total.batches, total.deaths,
-           total.parked, total.probes, total.failed);
+    sim_tell(rc == 0, opt, &total);
 
     return rc;
 }

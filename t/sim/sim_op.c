@@ -188,9 +188,28 @@ sim_add_cancel(sim_t *s, sim_ops_t *b, unsigned run)
 
 
 void
+sim_add_signal(sim_t *s, sim_ops_t *b, unsigned signal)
+{
+    char           name[8], data[16];
+    dur_op_t       op;
+    sim_signal_t  *g;
+
+    g = &s->signals[signal];
+    snprintf(name, sizeof(name), "sig%u", g->name);
+    snprintf(data, sizeof(data), "%u", signal);
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_SIGNAL;
+    op.id = g->id;
+    op.url = dur_str_c(name);
+    op.body = dur_str_c(data);
+    sim_op_add(s, b, &op, (int) signal);
+}
+
+
+void
 sim_add_events(sim_t *s, sim_ops_t *b, unsigned first)
 {
-    char            name[24], client[24], id[DUR_ULID_TEXT_LEN + 1];
     char            json[SIM_EVENTS_MAX][256];
     char            names[SIM_EVENTS_MAX][24], clients[SIM_EVENTS_MAX][24];
     dur_op_t        op;
@@ -203,16 +222,9 @@ sim_add_events(sim_t *s, sim_ops_t *b, unsigned first)
     for (i = 0; i < s->events[first].nops; i++) {
         e = &s->events[first + i];
 
-        dur_ulid_text(&e->id, id);
-        snprintf(name, sizeof(name), "sim/e%u", e->name);
-        snprintf(client, sizeof(client), "client-%d", e->client);
-
-        snprintf(json[i], sizeof(json[i]), "{\"data\":{\"n\":%u},\"id\":\"%s\""
-                 ",\"name\":\"%s\",\"ts\":%" PRId64 ",\"user\":{}}",
-                 first + i, e->client >= 0 ? client : id, name, e->ts);
-
-        memcpy(names[i], name, sizeof(name));
-        memcpy(clients[i], client, sizeof(client));
+        sim_event_name(names[i], e->name);
+        sim_event_json(s, first + i, json[i]);
+        snprintf(clients[i], sizeof(clients[i]), "client-%d", e->client);
 
         events[i].id = e->id;
         events[i].flags = DUR_EVENT_F_CANONICAL;

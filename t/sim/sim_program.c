@@ -18,10 +18,150 @@ sim_node(sim_fn_t *fn, sim_node_type_t type)
 }
 
 
+/* How long something sleeps, or waits. */
+static void
+sim_program_time(sim_t *s, sim_step_t *st)
+{
+    st->ms = 1000 * sim_below(&s->rand, 90);
+
+    if (sim_permille(&s->rand, 50)) {
+        st->ms += 86400 * 1000;
+    }
+
+    st->date = sim_permille(&s->rand, 100);
+}
+
+
+static unsigned
+sim_program_name(sim_t *s)
+{
+    return sim_permille(&s->rand, 600)
+           ? SIM_NAME_WORD + sim_below(&s->rand, SIM_WORDS)
+           : sim_below(&s->rand, s->nnames + 1);
+}
+
+
+static void
+sim_program_wait(sim_t *s, sim_step_t *st)
+{
+    st->kind = SIM_DO_WAIT;
+    st->name = sim_program_name(s);
+    sim_program_time(s, st);
+
+    if (sim_permille(&s->rand, 500)) {
+        st->ms *= 20;
+    }
+
+    st->cond = sim_permille(&s->rand, 10)
+               ? SIM_IF_BAD
+               : (sim_if_t) sim_below(&s->rand, SIM_IF_BAD);
+}
+
+
+static void
+sim_program_signal(sim_t *s, sim_step_t *st)
+{
+    st->kind = SIM_DO_SIGNAL;
+    st->name = sim_below(&s->rand, SIM_SIGNALS);
+    st->replace = sim_permille(&s->rand, 650);
+    sim_program_time(s, st);
+}
+
+
+/* Only functions behind this one, so that there is an end; one that is to be
+ * invoked need not be there. */
+static void
+sim_program_invoke(sim_t *s, sim_fn_t *fn, sim_step_t *st)
+{
+    unsigned  self;
+
+    self = (unsigned) (fn - s->fns);
+
+    st->kind = SIM_DO_INVOKE;
+    st->target = self + 1 < SIM_FNS_MAX
+                 ? (int) sim_range(&s->rand, self + 1, SIM_FNS_MAX - 1) : -1;
+    st->forever = sim_permille(&s->rand, 300);
+    sim_program_time(s, st);
+    st->ms *= 10;
+    fn->invokes++;
+}
+
+
+static void
+sim_program_fetch(sim_t *s, sim_step_t *st)
+{
+    st->kind = SIM_DO_FETCH;
+    st->fails = sim_permille(&s->rand, 200)
+                ? sim_range(&s->rand, 1, 3) : 0;
+    st->uncaught = sim_permille(&s->rand, 500);
+}
+
+
+/* A step that the function reports and somebody else ends; false: it runs. */
+static bool
+sim_program_report(sim_t *s, sim_fn_t *fn, sim_step_t *st)
+{
+    if (!sim_permille(&s->rand, s->waits_share)) {
+        return false;
+    }
+
+    switch (sim_below(&s->rand, 10)) {
+
+    case 0:
+    case 1:
+    case 2:
+        st->kind = SIM_DO_SLEEP;
+        sim_program_time(s, st);
+        return true;
+
+    case 3:
+    case 4:
+    case 5:
+        sim_program_wait(s, st);
+        return true;
+
+    case 6:
+        sim_program_signal(s, st);
+        return true;
+
+    case 7:
+    case 8:
+        if (fn->invokes >= 2) {
+            return false;
+        }
+        sim_program_invoke(s, fn, st);
+        return true;
+
+    default:
+        sim_program_fetch(s, st);
+        return true;
+    }
+}
+
+
+static void
+sim_program_defer(sim_t *s, sim_fn_t *fn, sim_step_t *st)
+{
+    unsigned  i, self;
+
+    self = (unsigned) (fn - s->fns);
+
+    if (self + 1 < SIM_FNS_MAX && sim_permille(&s->rand, 60)) {
+        st->defer = (int) sim_range(&s->rand, self + 1, SIM_FNS_MAX - 1);
+        return;
+    }
+
+    for (i = 0; i + 1 < fn->nsteps; i++) {
+        if (fn->steps[i].defer >= 0 && sim_permille(&s->rand, 150)) {
+            st->abort = (int) i;
+        }
+    }
+}
+
+
 static unsigned
 sim_program_step(sim_t *s, sim_fn_t *fn, bool race)
 {
-    uint8_t      digest[20];
     unsigned     node;
     sim_step_t  *st;
 
@@ -30,19 +170,25 @@ sim_program_step(sim_t *s, sim_fn_t *fn, bool race)
 
     st = &fn->steps[fn->nsteps];
     snprintf(st->id, sizeof(st->id), "s%u", fn->nsteps);
-    dur_sha1(dur_str_c(st->id), digest);
-    dur_hex(digest, sizeof(digest), st->hash);
+    dur_sha1(dur_str_c(st->id), st->key.b);
+    dur_hex(st->key.b, sizeof(st->key.b), st->hash);
     st->race = race;
+    st->defer = -1;
+    st->abort = -1;
 
     fn->nsteps++;
 
-    if (sim_permille(&s->rand, 200)) {
-        st->sleep = true;
-        st->sleep_ms = 1000 * sim_below(&s->rand, 90);
-        if (sim_permille(&s->rand, 50)) {
-            st->sleep_ms += 86400 * 1000;
-        }
+    if (sim_program_report(s, fn, st)) {
         return node;
+    }
+
+    sim_program_defer(s, fn, st);
+
+    if (sim_permille(&s->rand, 100)) {
+        st->kind = SIM_DO_SAY;
+        st->name = sim_permille(&s->rand, 700)
+                   ? SIM_NAME_WORD + sim_below(&s->rand, SIM_WORDS)
+                   : sim_below(&s->rand, SIM_SIGNALS);
     }
 
     if (sim_permille(&s->rand, 250)) {
@@ -192,6 +338,8 @@ sim_program_make(sim_t *s)
         s->apps[i].registered = true;
     }
 
+    s->waits_share = sim_permille(&s->rand, 200)
+                     ? 0 : sim_range(&s->rand, 100, 500);
     n = sim_range(&s->rand, 1, SIM_FNS_MAX - 2);
 
     while (s->nfns < n) {
@@ -200,6 +348,7 @@ sim_program_make(sim_t *s)
         fn->app = sim_below(&s->rand, s->napps);
         fn->event = sim_below(&s->rand, s->nnames);
         fn->any = sim_permille(&s->rand, 80);
+        fn->deferred = !fn->any && sim_permille(&s->rand, 150);
         snprintf(fn->slug, sizeof(fn->slug), "app%u-f%u", fn->app, fi);
 
         if (s->nfns == SIM_FNS_MAX || !sim_permille(&s->rand, 300)) {
@@ -233,7 +382,14 @@ sim_program_trigger(sim_t *s, const sim_fn_t *fn)
         return json_pack("{s:s}", "event", "sim/*");
     }
 
-    snprintf(text, sizeof(text), "sim/e%u", fn->event);
+    if (fn->deferred) {
+        snprintf(text, sizeof(text), "event.data._inngest.fn_slug == '%s'",
+                 fn->slug);
+        return json_pack("{s:s,s:s}", "event", "inngest/deferred.schedule",
+                         "expression", text);
+    }
+
+    sim_event_name(text, fn->event);
 
     return json_pack("{s:s}", "event", text);
 }

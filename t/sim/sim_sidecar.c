@@ -268,7 +268,8 @@ sim_sidecar_call(sim_t *s, const dur_effect_t *f)
     c->generation = f->generation;
     c->app = f->app;
     c->run = -1;
-    s->apps[c->app - 1].calls++;
+    c->gateway = sim_target_gateway(s, c->item);
+    s->apps[c->app - 1].calls += !c->gateway;
     c->at = s->now + (sim_permille(&s->rand, 100)
                       ? sim_below(&s->rand, 500) : 0);
 }
@@ -380,7 +381,11 @@ sim_sidecar_build(sim_t *s, sim_call_t *c)
                       ? sim_below(&s->rand, 60000)
                       : sim_below(&s->rand, 300));
 
-    sim_app_answer(s, c);
+    if (c->gateway) {
+        sim_gateway_answer(s, c);
+    } else {
+        sim_app_answer(s, c);
+    }
 
     sim_note(s, "call item %" PRIu64 " gen %u: %.*s -> %u/%u %s%.120s",
              c->item, c->generation, (int) s->call.url.len,

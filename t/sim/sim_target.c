@@ -30,29 +30,53 @@ sim_target_away(const sim_call_t *c)
 }
 
 
+static bool
+sim_target_lease(sim_t *s, uint64_t id, dur_item_t *item)
+{
+    bool         found;
+    uint8_t      key[8];
+    dur_str_t    row;
+    dur_txn_t   *txn;
+
+    dur_put64(key, id);
+
+    if (dur_txn_begin(dur_engine_store(s->engine), false, &txn) != DUR_OK) {
+        sim_fail(s, "the store cannot be read");
+    }
+
+    found = dur_txn_get(txn, DUR_T_LEASE, dur_str_make(key, sizeof(key)),
+                        &row) == DUR_OK
+            && dur_item_decode(row, item) == DUR_OK;
+
+    dur_txn_abort(txn);
+
+    return found;
+}
+
+
+/* The lease may have gone in the batch that made it. */
+bool
+sim_target_gateway(sim_t *s, uint64_t id)
+{
+    dur_item_t  item;
+
+    return sim_target_lease(s, id, &item) && item.kind == DUR_ITEM_GATEWAY;
+}
+
+
 /* What the lease says when the call goes out. */
 void
 sim_target_sent(sim_t *s, sim_call_t *c)
 {
-    uint8_t      key[8];
-    dur_str_t    row;
-    dur_txn_t   *txn;
-    dur_item_t   item;
+    dur_item_t  item;
 
-    dur_put64(key, c->item);
-
-    if (dur_txn_begin(dur_engine_store(s->engine), false, &txn) != DUR_OK
-        || dur_txn_get(txn, DUR_T_LEASE, dur_str_make(key, sizeof(key)), &row)
-           != DUR_OK
-        || dur_item_decode(row, &item) != DUR_OK)
-    {
+    if (!sim_target_lease(s, c->item, &item)) {
         sim_fail(s, "item %" PRIu64 " is sent and has no lease", c->item);
     }
 
     c->attempt = item.attempt;
     c->losses = item.losses;
-
-    dur_txn_abort(txn);
+    c->run = sim_run_find(s, &item.run, true);
 }
 
 
@@ -63,7 +87,7 @@ sim_target_result(sim_t *s, const sim_call_t *c)
     bool        broken;
     sim_app_t  *app;
 
-    if (c->error_kind == DUR_CALL_ECANCELLED) {
+    if (c->error_kind == DUR_CALL_ECANCELLED || c->gateway) {
         return;
     }
 

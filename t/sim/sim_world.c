@@ -9,7 +9,6 @@
 #include "sim_world.h"
 
 #define SIM_QUIET_MAX   30000           /* batches until all must be over */
-#define SIM_TIME        ((int64_t) 1790000000000)
 
 
 int
@@ -88,6 +87,30 @@ sim_gather_events(sim_t *s, sim_ops_t *b)
                           && sim_permille(&s->rand, 5)))
         {
             sim_add_events(s, b, i);
+        }
+    }
+}
+
+
+static void
+sim_gather_signals(sim_t *s, sim_ops_t *b)
+{
+    unsigned       i;
+    sim_signal_t  *g;
+
+    for (i = 0; i < s->nsignals && b->n < SIM_BATCH_MAX - 8; i++) {
+        g = &s->signals[i];
+
+        /* the answer is known for a while; nobody asks for it later */
+
+        if (g->taken && (s->now > g->at + 3600 * 1000 || s->now < g->at)) {
+            g->acked = true;
+            continue;
+        }
+
+        if (!g->acked || (!s->calm && g->taken && sim_permille(&s->rand, 5)))
+        {
+            sim_add_signal(s, b, i);
         }
     }
 }
@@ -209,6 +232,7 @@ sim_gather(sim_t *s, sim_ops_t *b)
 
     sim_gather_cancel(s, b);
     sim_gather_events(s, b);
+    sim_gather_signals(s, b);
 
     if (!s->calm && sim_permille(&s->rand, 15)) {
         sim_add_sync(s, b, sim_below(&s->rand, s->napps));
@@ -231,34 +255,48 @@ sim_gather(sim_t *s, sim_ops_t *b)
 static void
 sim_new_events(sim_t *s)
 {
-    unsigned      i, n;
-    uint8_t       entropy[10];
-    sim_event_t  *e;
+    int       client;
+    unsigned  i, n, name, first;
 
     n = sim_permille(&s->rand, 800)
         ? 1 : sim_range(&s->rand, 2, SIM_EVENTS_MAX);
+    first = s->nevents;
+    s->nrequests++;
 
     for (i = 0; i < n; i++) {
-        if (s->nevents == s->events_size) {
-            s->events_size = s->events_size ? s->events_size * 2 : 64;
-            s->events = realloc(s->events,
-                                s->events_size * sizeof(*s->events));
-        }
+        name = (s->waits_share && sim_permille(&s->rand, 300))
+               ? SIM_NAME_WORD + sim_below(&s->rand, SIM_WORDS)
+               : sim_below(&s->rand, s->nnames + 1);
+        client = sim_permille(&s->rand, 250)
+                 ? (int) sim_below(&s->rand, SIM_CLIENTS) : -1;
 
-        e = &s->events[s->nevents++];
-        memset(e, 0, sizeof(*e));
+        (void) sim_event_new(s, name, client);
 
-        sim_bytes(&s->rand, entropy, sizeof(entropy));
-        dur_ulid_make(&e->id, (uint64_t) s->now, entropy);
-        e->name = sim_below(&s->rand, s->nnames + 1);
-        e->client = sim_permille(&s->rand, 250)
-                    ? (int) sim_below(&s->rand, SIM_CLIENTS) : -1;
-        e->ts = s->now;
         if (sim_permille(&s->rand, 50)) {
-            e->ts += sim_below(&s->rand, 3600 * 1000);
+            s->events[first + i].ts += sim_below(&s->rand, 3600 * 1000);
         }
-        e->first = i == 0;
-        e->nops = i == 0 ? n : 0;
+
+        s->events[first + i].first = i == 0;
+        s->events[first + i].nops = i == 0 ? n : 0;
+    }
+}
+
+
+/* For those who wait; most of them find nobody. */
+static void
+sim_new_words(sim_t *s)
+{
+    if (s->waits_share == 0 || s->nevents > s->opt->steps) {
+        return;
+    }
+
+    if (sim_permille(&s->rand, s->waits_share / 2)) {
+        (void) sim_event_new(s, SIM_NAME_WORD
+                                + sim_below(&s->rand, SIM_WORDS), -1);
+    }
+
+    if (sim_permille(&s->rand, s->waits_share / 6)) {
+        sim_signal_new(s, sim_below(&s->rand, SIM_SIGNALS));
     }
 }
 
@@ -347,6 +385,12 @@ sim_idle(sim_t *s)
 
     for (i = 0; i < s->nevents; i++) {
         if (!s->events[i].acked) {
+            return false;
+        }
+    }
+
+    for (i = 0; i < s->nsignals; i++) {
+        if (!s->signals[i].acked) {
             return false;
         }
     }
@@ -462,6 +506,10 @@ sim_world_init(sim_t *s)
         s->fns[i].active = true;
     }
 
+    for (i = 0; i < SIM_SIGNALS; i++) {
+        s->waiter[i] = -1;
+    }
+
     sim_sidecar_start(s);
 }
 
@@ -490,9 +538,12 @@ sim_world_run(sim_t *s)
         sim_clock(s);
         sim_trouble(s);
 
-        if (s->nevents < s->opt->steps / 4 && sim_permille(&s->rand, load)) {
+        if (s->nrequests < s->opt->steps / 5 && s->nruns < SIM_RUNS_MAX / 4
+            && sim_permille(&s->rand, load)) {
             sim_new_events(s);
         }
+
+        sim_new_words(s);
 
         sim_sidecar_work(s);
         sim_gather(s, &b);

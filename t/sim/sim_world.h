@@ -36,6 +36,7 @@ void sim_add_result(sim_t *s, sim_ops_t *b, unsigned call);
 void sim_add_sync(sim_t *s, sim_ops_t *b, unsigned app);
 void sim_add_cancel(sim_t *s, sim_ops_t *b, unsigned run);
 void sim_add_events(sim_t *s, sim_ops_t *b, unsigned first);
+void sim_add_signal(sim_t *s, sim_ops_t *b, unsigned signal);
 void sim_ops_free(sim_ops_t *b);
 
 /* sim_leader.c */
