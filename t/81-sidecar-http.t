@@ -231,6 +231,41 @@ subtest 'a URL of a step is followed as browsers do' => sub {
         'but not with the key');
 };
 
+subtest 'of a request that is relayed the status is what counts' => sub {
+    my @relay = (FOLLOW => 2, body => 'b', MAX_BODY => 1000);
+
+    my $r = run("$url/redirect/307/%2Fok", @relay);
+    is($r->{STATUS}, 307, 'a redirect is the answer');
+    is($r->{headers}{location}, '/ok', 'with where it leads to');
+
+    is(run("$url/bytes/1000", @relay)->{body}, DurableTarget::pattern(1000),
+        'an answer that fits is whole');
+    for my $size (1001, 5_000_000) {
+        $r = run("$url/bytes/$size", @relay);
+        is($r->{STATUS}, 200, "one of $size bytes is one");
+        is($r->{body}, DurableTarget::pattern(1000), 'but cut off');
+    }
+
+    $r = run("$url/chunks/1000", @relay);
+    is("$r->{STATUS} " . length $r->{body}, '200 1000', 'so are chunks');
+    $r = run("$url/gzip/100000", @relay);
+    is("$r->{STATUS} $r->{body}", '200 ' . DurableTarget::pattern(1000),
+        'and what was packed');
+
+    $r = run("$url/half", @relay);
+    is("$r->{STATUS} $r->{body}", '200 half', 'one that breaks off counts');
+    for my $status (200, 500) {
+        $r = run("$url/stall/$status", @relay, TIMEOUT => 300);
+        is("$r->{STATUS} $r->{body}", "$status half", 'one that stalls, too');
+    }
+
+    fails("$url/nothing", 'LOST', qr/without an answer/, 'no status is none',
+        @relay);
+    fails("$url/gate/relayed", 'TIMEOUT', qr/within 300 ms/, 'none in time',
+        @relay, TIMEOUT => 300);
+    is(run("$url/early", @relay)->{STATUS}, 200, '103 is no answer yet');
+};
+
 subtest 'secrets stay with their host' => sub {
     my $headers = join '', map { "$_: s3cret\n" } 'X-Inngest-Signature',
         'Authorization', 'Cookie', 'X-Hub-Signature-256', 'X-Api-Key',

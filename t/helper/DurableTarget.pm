@@ -213,6 +213,11 @@ my %answers = (
         drop($c);
     },
 
+    # begins to answer, and stays
+    stall => sub {
+        put($_[0], "HTTP/1.1 $_[2] OK\r\nContent-Length: 100\r\n\r\nhalf");
+    },
+
     nothing => sub { drop($_[0]) },
 
     reset => sub {
