@@ -345,6 +345,14 @@ dur_tree_why(dur_query_t *q, dur_tree_t *tree)
     where = dur_query_item(q, &tree->run, tree->run.discovery,
                            tree->run.discovery_due, &item);
 
+    if (where == DUR_T_READY && tree->target.hold != 0
+        && tree->target.held == item.id && tree->target.parked == 0)
+    {
+        /* the first of an ordered app, which waits for its back-off */
+        where = DUR_T_TIMER;
+        item.due = tree->target.hold;
+    }
+
     if (where != DUR_T_MAX) {
         dur_tree_waits_item(tree, where, item.due, NULL,
                             item.attempt ? "retry" : "start");

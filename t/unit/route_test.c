@@ -628,9 +628,10 @@ poison(void)
 static void
 ordered(void)
 {
-    int64_t        was;
-    dur_ulid_t     first;
-    kit_attempt_t  a;
+    json_t         *tree;
+    int64_t         was;
+    dur_ulid_t      first;
+    kit_attempt_t   a;
 
     setup("[" ROUTE("linear", LINEAR, 2, true) "]");
 
@@ -650,6 +651,10 @@ ordered(void)
 
     kit_reopen();
     is_int(kit_dispatch(), 0, "also after a restart");
+    tree = query(dur_query_tree, &first);
+    ok(strcmp(text(json_object_get(tree, "waits"), "for"), "retry") == 0,
+       "which is what it says it waits for");
+    json_decref(tree);
     ok(dur_engine_next_due(kit.engine) == kit.now + kit.conf.retry_interval,
        "when it is over is known");
 
