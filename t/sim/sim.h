@@ -303,6 +303,7 @@ typedef struct {
     uint64_t  heard;            /* signals */
     uint64_t  timed_out;        /* either of them */
     uint64_t  invoked;
+    uint64_t  deliveries;       /* webhooks, see sim_route.c */
 } sim_figures_t;
 
 struct sim_s {

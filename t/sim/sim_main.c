@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-#include "sim.h"
+#include "sim_route.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -115,6 +115,7 @@ sim_add_figures(sim_figures_t *to, const sim_figures_t *from)
     to->deaths += from->deaths;
     to->parked += from->parked;
     to->probes += from->probes;
+    to->deliveries += from->deliveries;
     to->waited += from->waited;
     to->heard += from->heard;
     to->timed_out += from->timed_out;
@@ -187,7 +188,9 @@ sim_job(const sim_options_t *opt, unsigned job, int fd)
     for (i = job; i < opt->seeds && total.failed < SIM_FAILURES_MAX;
          i += opt->jobs)
     {
-        sim_seed(opt, opt->start + i, &total);
+        if (sim_seed(opt, opt->start + i, &total)) {
+            sim_route(opt, opt->start + i, &total);
+        }
     }
 
     fflush(stdout);
@@ -220,6 +223,7 @@ sim_tell(bool passed, const sim_options_t *opt, const sim_figures_t *f)
         { f->deaths, "leaders died" },
         { f->parked, "apps parked" },
         { f->probes, "probes" },
+        { f->deliveries, "webhooks" },
         { f->failed, "seeds failed" },
     };
 
