@@ -117,6 +117,23 @@ struct ngx_http_durable_route_s {
 };
 
 
+/*
+ * An event on its way in, piece by piece.  write() appends more of its text:
+ * NGX_OK, NGX_DONE after the last of it, NGX_ERROR; at most 1M at a time.
+ */
+typedef struct {
+    dur_ulid_t                     id;
+    ngx_int_t                    (*write)(void *data, dur_buf_t *out);
+    void                          *data;
+    ngx_http_durable_handler_pt    done;
+    uint32_t                       length;      /* of what is stored */
+
+    uint64_t                       pieces;
+    dur_buf_t                      text;        /* that is not stored yet */
+    ngx_uint_t                     written;     /* all of it is made */
+} ngx_http_durable_upload_t;
+
+
 struct ngx_http_durable_ctx_s {
     ngx_durable_op_t               op;
     ngx_http_request_t            *request;
@@ -129,6 +146,7 @@ struct ngx_http_durable_ctx_s {
 
     ngx_http_durable_handler_pt    read;    /* the body is here */
     ngx_http_durable_reply_pt      reply;
+    ngx_http_durable_upload_t     *upload;
 
     dur_ulid_t                    *ids;
     ngx_uint_t                     nids;
@@ -204,6 +222,10 @@ ngx_int_t ngx_http_durable_entropy(ngx_http_durable_scratch_t *s, u_char *p,
     size_t n);
 ngx_int_t ngx_http_durable_ulid(ngx_http_durable_scratch_t *s, uint64_t ms,
     dur_ulid_t *id);
+
+/* ngx_http_durable_upload.c */
+ngx_int_t ngx_http_durable_upload(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, ngx_http_durable_upload_t *upload);
 
 /* ngx_http_durable_event.c */
 ngx_int_t ngx_http_durable_event_handler(ngx_http_request_t *r,

@@ -18,6 +18,7 @@
 #include "engine/dur_task.h"
 #include "engine/dur_timer.h"
 #include "engine/dur_ulid.h"
+#include "engine/dur_upload.h"
 #include "engine/dur_wait.h"
 
 #include <inttypes.h>
@@ -442,6 +443,9 @@ dur_engine_decide(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
 
     case DUR_OP_EVENTS:
         return dur_event_ingest(e, op, reply);
+
+    case DUR_OP_UPLOAD:
+        return dur_upload_apply(e, op, reply);
 
     case DUR_OP_REGISTER:
         return dur_register(e, op->body, reply);

@@ -8,6 +8,7 @@
 #include "engine/dur_state.h"
 #include "engine/dur_task.h"
 #include "engine/dur_ulid.h"
+#include "engine/dur_upload.h"
 #include "engine/dur_wait.h"
 
 
@@ -36,9 +37,11 @@ dur_event_put(dur_engine_t *e, const dur_op_event_t *sent)
 
     sequence = 0;
 
-    rc = dur_payload_put(e->txn, &sent->id, &sequence, sent->json,
-                         (sent->flags & DUR_EVENT_F_CANONICAL)
-                         ? DUR_PAYLOAD_F_CANONICAL : 0, &json);
+    rc = (sent->flags & DUR_EVENT_F_UPLOADED)
+         ? dur_upload_take(e, sent, &json)
+         : dur_payload_put(e->txn, &sent->id, &sequence, sent->json,
+                           (sent->flags & DUR_EVENT_F_CANONICAL)
+                           ? DUR_PAYLOAD_F_CANONICAL : 0, &json);
     if (rc != DUR_OK) {
         return rc;
     }
@@ -56,7 +59,7 @@ dur_event_put(dur_engine_t *e, const dur_op_event_t *sent)
     dur_enc_init(&w, row, size);
 
     dur_enc_begin(&w);
-    dur_enc_u8(&w, sent->flags);
+    dur_enc_u8(&w, sent->flags & DUR_EVENT_F_CANONICAL);
     dur_enc_u64(&w, (uint64_t) e->now);
     dur_enc_u64(&w, (uint64_t) sent->ts);
     dur_enc_u64(&w, e->counters.sequence);
@@ -142,15 +145,10 @@ dur_event_delete(dur_engine_t *e, const dur_ulid_t *id, unsigned *budget)
 static json_t *
 dur_event_root(dur_function_t **functions, size_t n, dur_str_t json)
 {
-    size_t               i;
-    const dur_option_t  *o;
+    size_t  i;
 
     for (i = 0; i < n; i++) {
-        o = &functions[i]->option;
-
-        if (o->limit_key != NULL || o->singleton_key != NULL
-            || o->ncancels > 0)
-        {
+        if (dur_option_reads(&functions[i]->option)) {
             return dur_json_parse(json, NULL);
         }
     }
@@ -275,6 +273,49 @@ dur_event_accept(dur_engine_t *e, const dur_op_event_t *sent, bool quiet,
 }
 
 
+/* Whether what it meets looks into an event of this name. */
+static bool
+dur_event_is_read(dur_engine_t *e, dur_str_t name)
+{
+    return dur_wait_any(e, name)
+           || dur_match_reads(&e->registry, name, e->arena);
+}
+
+
+/* The same for one that was uploaded: it is read only when it must be. */
+static dur_rc_t
+dur_event_accept_upload(dur_engine_t *e, const dur_op_event_t *sent,
+    unsigned *rows)
+{
+    dur_rc_t        rc;
+    dur_buf_t       json;
+    dur_event_t     row;
+    dur_op_event_t  event;
+
+    if (!dur_event_is_read(e, sent->name)) {
+        return dur_event_accept(e, sent, false, rows);
+    }
+
+    dur_buf_init(&json, DUR_EVENT_MAX);
+
+    rc = dur_event_get(e->txn, &sent->id, &row);
+    if (rc == DUR_OK) {
+        rc = dur_payload_get(e->txn, &sent->id, &row.json, &json);
+    }
+
+    if (rc == DUR_OK) {
+        event = *sent;
+        event.json = dur_buf_str(&json);
+
+        rc = dur_event_accept(e, &event, false, rows);
+    }
+
+    dur_buf_deinit(&json);
+
+    return rc;
+}
+
+
 /*
  * Whether the stored event is the one that was sent: DUR_OK, DUR_ECONFLICT for
  * another one, DUR_ENOTFOUND when its id is free.
@@ -289,6 +330,10 @@ dur_event_compare(dur_engine_t *e, const dur_op_event_t *sent)
     rc = dur_event_get(e->txn, &sent->id, &row);
     if (rc != DUR_OK) {
         return rc;
+    }
+
+    if (sent->flags & DUR_EVENT_F_UPLOADED) {
+        return row.json.length == sent->length ? DUR_OK : DUR_ECONFLICT;
     }
 
     if (row.json.length != sent->json.len) {
@@ -386,6 +431,22 @@ dur_event_runs(dur_engine_t *e, const dur_ulid_t *id, dur_reply_t *reply)
 }
 
 
+static dur_rc_t
+dur_event_find_uploads(dur_engine_t *e, const dur_op_t *op)
+{
+    size_t    i;
+    dur_rc_t  rc;
+
+    for (i = 0, rc = DUR_OK; i < op->nevents && rc == DUR_OK; i++) {
+        if (op->events[i].flags & DUR_EVENT_F_UPLOADED) {
+            rc = dur_upload_find(e, &op->events[i]);
+        }
+    }
+
+    return rc;
+}
+
+
 dur_rc_t
 dur_event_ingest(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
 {
@@ -417,6 +478,16 @@ dur_event_ingest(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
         return rc;
     }
 
+    rc = dur_event_find_uploads(e, op);
+
+    if (rc != DUR_OK) {
+        return rc == DUR_ENOTFOUND
+               ? dur_state_refuse(e, reply, 503, "what was uploaded of the "
+                                  "event is not there any more: send it "
+                                  "again")
+               : rc;
+    }
+
     rows = DUR_OP_ROWS;
     started = e->stat.runs_started;
 
@@ -430,7 +501,9 @@ dur_event_ingest(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
             rows--;
         }
 
-        rc = dur_event_accept(e, &op->events[i], false, &rows);
+        rc = (op->events[i].flags & DUR_EVENT_F_UPLOADED)
+             ? dur_event_accept_upload(e, &op->events[i], &rows)
+             : dur_event_accept(e, &op->events[i], false, &rows);
         if (rc != DUR_OK) {
             return rc;
         }

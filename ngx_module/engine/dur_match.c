@@ -115,6 +115,38 @@ dur_match_any(const dur_registry_t *r, dur_str_t name)
 }
 
 
+bool
+dur_match_reads(const dur_registry_t *r, dur_str_t name, dur_arena_t *arena)
+{
+    size_t           i;
+    dur_match_t      m = { r, NULL, 0 };
+    dur_function_t  *fn;
+
+    if (!dur_match_any(r, name)) {
+        return false;
+    }
+
+    m.rows = dur_arena_alloc(arena, r->nindex * sizeof(*m.rows));
+    if (m.rows == NULL) {
+        return true;
+    }
+
+    dur_match_patterns(&m, name);
+
+    for (i = 0; i < m.n; i++) {
+        fn = dur_registry_function(r, m.rows[i].function);
+
+        if (fn != NULL && (fn->triggers[m.rows[i].trigger].expr != NULL
+                           || dur_option_reads(&fn->option)))
+        {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
 static int
 dur_match_cmp(const void *one, const void *two)
 {

@@ -18,6 +18,11 @@
 /* Whether any trigger names this event at all; no expression is looked at. */
 bool dur_match_any(const dur_registry_t *r, dur_str_t name);
 
+/* Whether one of them looks into the event: a trigger with an expression, or
+ * an option of its function.  The arena is for a moment's list. */
+bool dur_match_reads(const dur_registry_t *r, dur_str_t name,
+    dur_arena_t *arena);
+
 /* An event to match: `json` is parsed only when a trigger has an expression,
  * and that may ask for the present. */
 typedef struct {

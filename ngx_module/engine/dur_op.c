@@ -167,6 +167,10 @@ dur_op_encode_events(const dur_op_t *op, dur_buf_t *out)
         dur_op_add_str(out, ev->name);
         dur_op_add_str(out, ev->client_id);
         dur_op_add_str(out, ev->json);
+
+        if (ev->flags & DUR_EVENT_F_UPLOADED) {
+            dur_op_add32(out, ev->length);
+        }
     }
 }
 
@@ -322,6 +326,10 @@ dur_op_decode_events(dur_op_reader_t *r, dur_op_t *op, dur_arena_t *arena)
         ev->name = dur_op_get_str(r);
         ev->client_id = dur_op_get_str(r);
         ev->json = dur_op_get_str(r);
+
+        if (ev->flags & DUR_EVENT_F_UPLOADED) {
+            ev->length = dur_op_get32(r);
+        }
     }
 
     return DUR_OK;

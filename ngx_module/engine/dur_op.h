@@ -24,7 +24,7 @@ typedef enum {
     /* Events of one request, all or nothing.  events, nevents.  The ids were
      * made by the worker; for one event that started no more than eight runs
      * the reply is {"runs":[..]}, their ids.  409: an id is taken by another
-     * event, nothing was stored. */
+     * event; 503: an upload is not there any more; nothing was stored. */
     DUR_OP_EVENTS,
 
     /* POST /fn/register.  body: the payload as received.  The reply's body
@@ -108,6 +108,10 @@ typedef enum {
      */
     DUR_OP_ROUTES,
 
+    /* A piece of a large event, before the event.  id: of the event; item:
+     * which piece, from 0 on; body: its bytes (dur_upload.h). */
+    DUR_OP_UPLOAD,
+
     DUR_OP_MAX
 } dur_op_type_t;
 
@@ -115,10 +119,11 @@ typedef enum {
 static inline bool
 dur_op_is_ingest(uint8_t type)
 {
-    return type == DUR_OP_EVENTS;
+    return type == DUR_OP_EVENTS || type == DUR_OP_UPLOAD;
 }
 
 #define DUR_EVENT_F_CANONICAL  0x01     /* json is JCS already */
+#define DUR_EVENT_F_UPLOADED   0x02     /* json came before, see UPLOAD */
 
 /* One event, ready to be stored. */
 typedef struct {
@@ -130,7 +135,8 @@ typedef struct {
     dur_str_t   json;           /* whole normalised object, keys in JCS order:
                                    {"data":..,"id":..,"meta"?,"name":..,
                                     "ts":..,"user":{},"v"?} with data, user
-                                    and meta as received */
+                                    and meta as received; empty: uploaded */
+    uint32_t    length;         /* of what was uploaded */
 } dur_op_event_t;
 
 typedef struct {

@@ -57,4 +57,12 @@ dur_rc_t dur_option_load(dur_str_t config, dur_arena_t *arena,
     dur_option_t *option);
 void dur_option_free(dur_option_t *option);
 
+/* Whether starting a run looks into the event. */
+static inline bool
+dur_option_reads(const dur_option_t *o)
+{
+    return o->limit_key != NULL || o->singleton_key != NULL
+           || o->ncancels > 0;
+}
+
 #endif /* DUR_OPTION_H */

@@ -26,11 +26,33 @@ dur_payload_key(uint8_t key[DUR_PAYLOAD_KEY], const dur_ulid_t *owner,
 
 
 dur_rc_t
+dur_payload_append(dur_txn_t *t, const dur_ulid_t *owner, uint32_t *sequence,
+    dur_str_t row)
+{
+    uint8_t  key[DUR_PAYLOAD_KEY];
+
+    return dur_txn_put(t, DUR_T_PAYLOAD,
+                       dur_payload_key(key, owner, (*sequence)++), row);
+}
+
+
+void
+dur_payload_rows(dur_payload_t *payload, uint32_t first, uint32_t length,
+    uint8_t flags)
+{
+    memset(payload, 0, sizeof(*payload));
+    payload->where = DUR_PAYLOAD_ROWS;
+    payload->flags = flags;
+    payload->length = length;
+    payload->sequence = first;
+}
+
+
+dur_rc_t
 dur_payload_put(dur_txn_t *t, const dur_ulid_t *owner, uint32_t *sequence,
     dur_str_t body, uint8_t flags, dur_payload_t *payload)
 {
     size_t    n, done;
-    uint8_t   key[DUR_PAYLOAD_KEY];
     dur_rc_t  rc;
 
     memset(payload, 0, sizeof(*payload));
@@ -47,8 +69,7 @@ dur_payload_put(dur_txn_t *t, const dur_ulid_t *owner, uint32_t *sequence,
         return DUR_OK;
     }
 
-    payload->where = DUR_PAYLOAD_ROWS;
-    payload->sequence = *sequence;
+    dur_payload_rows(payload, *sequence, (uint32_t) body.len, flags);
 
     for (done = 0; done < body.len; done += n) {
         n = body.len - done;
@@ -56,9 +77,8 @@ dur_payload_put(dur_txn_t *t, const dur_ulid_t *owner, uint32_t *sequence,
             n = DUR_PAYLOAD_ROW;
         }
 
-        rc = dur_txn_put(t, DUR_T_PAYLOAD,
-                         dur_payload_key(key, owner, (*sequence)++),
-                         dur_str_make(body.data + done, n));
+        rc = dur_payload_append(t, owner, sequence,
+                                dur_str_make(body.data + done, n));
         if (rc != DUR_OK) {
             return rc;
         }

@@ -36,6 +36,16 @@ dur_rc_t dur_payload_put(dur_txn_t *t, const dur_ulid_t *owner,
     uint32_t *sequence, dur_str_t body, uint8_t flags,
     dur_payload_t *payload);
 
+/*
+ * The same row by row, for a body that comes in pieces: one more row of at
+ * most DUR_PAYLOAD_ROW bytes, and then the payload of all rows from `first`
+ * on.
+ */
+dur_rc_t dur_payload_append(dur_txn_t *t, const dur_ulid_t *owner,
+    uint32_t *sequence, dur_str_t row);
+void dur_payload_rows(dur_payload_t *payload, uint32_t first, uint32_t length,
+    uint8_t flags);
+
 /* Appends the whole body; DUR_ECORRUPT when rows are missing. */
 dur_rc_t dur_payload_get(dur_txn_t *t, const dur_ulid_t *owner,
     const dur_payload_t *payload, dur_buf_t *out);

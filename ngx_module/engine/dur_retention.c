@@ -6,6 +6,7 @@
 #include "engine/dur_idem.h"
 #include "engine/dur_state.h"
 #include "engine/dur_step.h"
+#include "engine/dur_upload.h"
 
 
 #define DUR_ENDED_KEY  (8 + 1 + DUR_ULID_LEN)
@@ -257,7 +258,7 @@ dur_retention_ended_rows(dur_engine_t *e, unsigned *budget, int64_t *next)
 static dur_rc_t
 dur_retention_piece(dur_engine_t *e, unsigned budget)
 {
-    int64_t   ended, idem, flow;
+    int64_t   ended, idem, flow, upload;
     dur_rc_t  rc;
 
     rc = dur_retention_ended_rows(e, &budget, &ended);
@@ -271,8 +272,13 @@ dur_retention_piece(dur_engine_t *e, unsigned budget)
     }
 
     if (rc == DUR_OK) {
+        rc = dur_upload_expire(e, &budget, &upload);
+    }
+
+    if (rc == DUR_OK) {
         e->next_expiry = ended < idem ? ended : idem;
         e->next_expiry = flow < e->next_expiry ? flow : e->next_expiry;
+        e->next_expiry = upload < e->next_expiry ? upload : e->next_expiry;
     }
 
     return rc;

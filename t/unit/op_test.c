@@ -69,6 +69,8 @@ test_events(void)
     }
 
     events[2].client_id = dur_str("evt-1");
+    events[2].flags = DUR_EVENT_F_UPLOADED;
+    events[2].length = 123456;
 
     dur_buf_init(&b, 1 << 20);
     round_trip(&op, &out, &b, "an op of three events");
@@ -83,7 +85,8 @@ test_events(void)
                && e->flags == events[i].flags && e->ts == events[i].ts
                && dur_str_eq(e->name, events[i].name)
                && dur_str_eq(e->client_id, events[i].client_id)
-               && dur_str_eq(e->json, events[i].json);
+               && dur_str_eq(e->json, events[i].json)
+               && e->length == events[i].length;
     }
 
     ok(same, "each as it was");
@@ -230,7 +233,8 @@ test_others(void)
 
     dur_buf_deinit(&b);
 
-    ok(dur_op_is_ingest(DUR_OP_EVENTS) && !dur_op_is_ingest(DUR_OP_RESULT),
+    ok(dur_op_is_ingest(DUR_OP_EVENTS) && dur_op_is_ingest(DUR_OP_UPLOAD)
+       && !dur_op_is_ingest(DUR_OP_RESULT),
        "events are ingest, results are not");
 }
 
