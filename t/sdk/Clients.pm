@@ -38,6 +38,11 @@ my @clients = (
 
     { name => 'go', title => 'inngestgo 0.13', runtime => 'go',
       can => ['stream', 'signal', 'fetch'] },
+
+    { name => 'mastra', title => '@mastra/inngest 1.9', runtime => 'node',
+      node => 22, apps => ['inngest'],
+      packages => ['inngest@4.24.0', '@mastra/inngest@1.9.0',
+                   '@mastra/core@1.71.0', 'zod@4.6.7'], can => [] },
 );
 
 my %runtime = (
@@ -57,7 +62,8 @@ sub client {
 
     die "no client $name\n" unless $client;
 
-    return { home => $name, environment => {}, %$client };
+    return { home => $name, environment => {}, node => 20,
+             apps => [qw(inngest other stream)], %$client };
 }
 
 
@@ -93,7 +99,8 @@ sub home { return build("sdk/$_[0]{home}") }
 sub node_ready {
     my ($client) = @_;
 
-    die "node 20 or later is needed\n" unless node_bin();
+    die "node $client->{node} or later is needed\n"
+        unless node_bin($client->{node});
 
     npm_install(home($client), @{$client->{packages}});
 
@@ -106,11 +113,11 @@ sub node_command {
 
     my $home = home($client);
 
-    for my $file (glob('t/sdk/*.mjs'), "t/sdk/$client->{home}/app.mjs") {
+    for my $file (glob("t/sdk/*.mjs t/sdk/$client->{home}/*.mjs")) {
         copy_new($file, "$home/" . basename($file));
     }
 
-    return (node_bin(), "$home/app.mjs");
+    return (node_bin($client->{node}), "$home/app.mjs");
 }
 
 

@@ -12,6 +12,8 @@ use Exporter 'import';
 use Test::More;
 
 use Clients;
+use Mastra 'play_mastra';
+use Page;
 use Play;
 use Sdk;
 
@@ -47,10 +49,17 @@ sub wanted { return !$ENV{SDK_MODE} || $_[0] =~ /^(?:$ENV{SDK_MODE})$/ }
 sub play {
     my ($client, $mode) = @_;
 
+    unlink Page::file($client, $mode->{label}) unless $ENV{SDK_ONLY};
+
     my $t = Sdk->start_all(sdk => $client, label => $mode->{label},
                            production => $mode->{production});
 
-    Play->new($t, kill => $mode->{kill})->all;
+    if ($client eq 'mastra') {
+        play_mastra($t, kill => $mode->{kill});
+
+    } else {
+        Play->new($t, kill => $mode->{kill})->all;
+    }
 
     is($t->alerts, '', 'the error log is clean');
     ok($t->stop, 'nginx and the sidecar stop when asked');

@@ -445,7 +445,7 @@ sub options_and_ends {
               my ($t, $run, $s) = @_;
               isnt($s->{again}, $run->{run_id}, 'as another run');
               is($t->run($s->{again})->{output}, 'ran', 'it completes');
-              is_deeply([$t->steps($s->{again})], ['count'], 'from the start');
+              $s->about(scalar $t->steps($s->{again}), 1, 'from the start');
           } },
     );
 }
@@ -492,8 +492,7 @@ sub version_4 {
 
 # What the server does not do yet, played only when it is named in SDK_ONLY.
 my %unbuilt = map { $_ => 1 } qw(
-    timeout-finish timeout-start idempotency rate-limit
-    singleton-skip singleton-cancel rerun defer endpoint-sync endpoint-async
+    timeout-start endpoint-sync endpoint-async
 );
 
 

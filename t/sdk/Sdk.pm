@@ -51,7 +51,7 @@ sub new {
 
     $self->{app_client} = HttpClient->new(port => $port);
     $self->{apps} = [map { "http://127.0.0.1:$port/api/$_" }
-                     qw(inngest other stream)];
+                     @{$sdk->{apps}}];
     $self->{notes} = "$self->{dir}/app.notes";
     $self->{provider} = Provider->new(record => "$self->{dir}/provider");
 
@@ -82,7 +82,9 @@ sub start_all {
 sub wait_apps {
     my ($self) = @_;
 
-    for my $app ('sdk', 'sdk-other', 'sdk-stream') {
+    for my $app (map { $_ eq 'inngest' ? 'sdk' : "sdk-$_" }
+                 @{$self->{sdk}{apps}})
+    {
         wait_for(30, "the app $app is registered", sub {
             my $r = $self->api('GET', "/v1/apps/$app/functions");
             return ref $r->{json} eq 'ARRAY' && @{$r->{json}};
@@ -150,8 +152,8 @@ sub kill_app {
 }
 
 
-# kill -9 of all of it, and a new start once the app has come to the calls that
-# it had been sent: it answers in turn.
+# kill -9 of all of it, and a new start once the app has come to the calls
+# that it had been sent: it answers in turn.
 sub kill_server {
     my ($self) = @_;
 
@@ -252,9 +254,9 @@ sub signal {
 sub rerun {
     my ($self, $run) = @_;
 
-    my $r = $self->api('POST', "/v2/runs/$run/rerun", {});
+    my $r = $self->api('POST', "/v1/runs/$run/rerun");
 
-    return $r->{status} =~ /^2/ ? $r->{json}{data}{id} : undef;
+    return $r->{status} =~ /^2/ ? $r->{json}{data}{run_id} : undef;
 }
 
 

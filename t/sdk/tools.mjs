@@ -25,3 +25,12 @@ export const noted = ({ step, runId, attempt }) =>
 export const definer = (create) => (id, handler, options = {}) =>
   create({ id, ...options }, `sdk/${id}`, (ctx) =>
     handler({ ...ctx, run: noted(ctx) }));
+
+// Waits until the step of the run was noted.
+export async function seen(run, step) {
+  const line = `"run":${JSON.stringify(run)},"step":${JSON.stringify(step)}`;
+
+  while (!fs.readFileSync(process.env.SDK_LOG, "utf8").includes(line)) {
+    await pause(50);
+  }
+}

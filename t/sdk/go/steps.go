@@ -207,7 +207,7 @@ func others(a app) {
 	a.define(id("send-event"), func(ctx context.Context, in input) (any,
 		error,
 	) {
-		ids, err := step.SendMany(ctx, "tell", []inngestgo.GenericEvent[object]{
+		ids, err := step.SendMany(ctx, "tell", []inngestgo.Event{
 			{Name: "sdk/sent", Data: object{"n": 1}},
 			{Name: "sdk/sent", Data: object{"n": 2}},
 		})
