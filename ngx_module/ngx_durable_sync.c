@@ -360,10 +360,11 @@ ngx_durable_sync_loaded(json_t *app)
         return;
     }
 
-    if (json_is_true(json_object_get(app, "forward"))) {
+    /* they register nothing */
 
-        /* the target of a route knows no protocol */
-
+    if (json_is_true(json_object_get(app, "forward"))
+        || json_is_true(json_object_get(app, "endpoint")))
+    {
         return;
     }
 

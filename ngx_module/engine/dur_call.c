@@ -2,6 +2,7 @@
 
 #include "engine/dur_call.h"
 #include "engine/dur_config.h"
+#include "engine/dur_endpoint_read.h"
 #include "engine/dur_defer.h"
 #include "engine/dur_event.h"
 #include "engine/dur_forward.h"
@@ -405,6 +406,10 @@ dur_call_app(dur_call_state_t *s, const dur_call_options_t *options,
     dur_call_t *call)
 {
     dur_rc_t  rc;
+
+    if (s->run.flags & DUR_RUN_F_ENDPOINT) {
+        return dur_endpoint_build(s->txn, &s->run, &s->item, options, call);
+    }
 
     rc = dur_call_body(s, call);
 

@@ -43,6 +43,7 @@ dur_invoke_find(const dur_registry_t *r, dur_str_t id)
 
     for (i = 0; fn == NULL && i < r->nfunctions; i++) {
         if (r->functions[i] != NULL
+            && r->functions[i]->kind != DUR_FUNCTION_ENDPOINT
             && dur_str_caseeq(dur_str_c(r->functions[i]->uuid), id))
         {
             fn = r->functions[i];

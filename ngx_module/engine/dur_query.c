@@ -134,6 +134,18 @@ dur_query_uuid(dur_buf_t *out, const char *key, const char *kind,
 }
 
 
+void
+dur_query_function_uuid(dur_buf_t *out, const char *key,
+    const dur_function_t *fn)
+{
+    char  text[DUR_UUID_TEXT_LEN + 1];
+
+    dur_registry_function_uuid(fn, text);
+    dur_query_key(out, key);
+    dur_buf_addf(out, "\"%s\"", text);
+}
+
+
 bool
 dur_query_zero(const dur_ulid_t *id)
 {

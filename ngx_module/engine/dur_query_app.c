@@ -116,6 +116,25 @@ dur_query_named(dur_str_t wanted, const char *kind, dur_str_t name)
 }
 
 
+static bool
+dur_query_is_function(dur_str_t wanted, const dur_function_t *fn)
+{
+    char  uuid[DUR_UUID_TEXT_LEN + 1];
+
+    if (dur_str_eq(wanted, fn->slug)) {
+        return true;
+    }
+
+    if (wanted.len != DUR_UUID_TEXT_LEN) {
+        return false;
+    }
+
+    dur_registry_function_uuid(fn, uuid);
+
+    return dur_str_caseeq(wanted, dur_str_make(uuid, DUR_UUID_TEXT_LEN));
+}
+
+
 typedef struct {
     dur_str_t                    name;
     const dur_registered_app_t  *app;       /* of functions, or NULL */
@@ -196,7 +215,7 @@ dur_query_match_function(dur_query_t *q, dur_str_t key, dur_str_t row,
         return DUR_OK;
     }
 
-    if (!dur_query_named(find->name, "function", fn.slug)
+    if (!dur_query_is_function(find->name, &fn)
         && (find->app == NULL
             || !dur_str_eq(find->name,
                            dur_query_short(&fn, find->app->name))))
@@ -247,7 +266,7 @@ static void
 dur_query_write_function_v1(dur_buf_t *out, const dur_function_t *fn,
     dur_str_t app)
 {
-    dur_query_uuid(out, "internal_id", "function", fn->slug);
+    dur_query_function_uuid(out, "internal_id", fn);
     dur_buf_addz(out, ",\"env_id\":\"" DUR_QUERY_ENVIRONMENT "\"");
     dur_query_uuid(out, "app_id", "app", app);
     dur_query_string(out, "id", fn->slug);
@@ -267,7 +286,7 @@ dur_query_write_function_v2(dur_buf_t *out, const dur_function_t *fn,
     dur_str_t app)
 {
     dur_query_string(out, "id", dur_query_short(fn, app));
-    dur_query_uuid(out, "internalId", "function", fn->slug);
+    dur_query_function_uuid(out, "internalId", fn);
     dur_query_string(out, "slug", fn->slug);
     dur_query_string(out, "name", fn->name);
     dur_query_string(out, "appId", app);
@@ -453,6 +472,7 @@ dur_query_write_app(dur_query_t *q, dur_str_t key, dur_str_t row, void *data)
     }
 
     dur_query_bool(out, "registered", app.registered);
+    dur_query_bool(out, "endpoint", app.endpoint);
     dur_query_number(out, want->shape == DUR_QUERY_V2 ? "functionCount"
                                                       : "functions",
                      app.id < want->ncounts ? want->counts[app.id] : 0);

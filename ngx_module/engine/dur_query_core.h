@@ -47,6 +47,8 @@ void dur_query_time(dur_buf_t *out, const char *key, int64_t ms);
 void dur_query_ulid(dur_buf_t *out, const char *key, const dur_ulid_t *id);
 void dur_query_uuid(dur_buf_t *out, const char *key, const char *kind,
     dur_str_t name);
+void dur_query_function_uuid(dur_buf_t *out, const char *key,
+    const dur_function_t *fn);
 
 bool dur_query_zero(const dur_ulid_t *id);
 

@@ -78,7 +78,7 @@ dur_query_write_run_v1(dur_query_t *q, const dur_run_t *run,
     dur_query_time(out, "run_started_at",
                    run->started ? run->started : run->created);
     dur_query_time(out, "ended_at", run->ended);
-    dur_query_uuid(out, "function_id", "function", fn->slug);
+    dur_query_function_uuid(out, "function_id", fn);
     dur_query_number(out, "function_version", run->version);
     dur_buf_addz(out, ",\"environment_id\":\"" DUR_QUERY_ENVIRONMENT "\"");
     dur_query_ulid(out, "event_id", &run->event);

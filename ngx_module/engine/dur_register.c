@@ -16,7 +16,8 @@
 
 /* -- looking up ----------------------------------------------------------- */
 
-/* One that is there before one that was removed; routes are none. */
+/* One that is there before one that was removed; routes are none, nor are
+ * durable endpoints. */
 static dur_registered_app_t *
 dur_register_app_by_url(const dur_registry_t *r, dur_str_t url)
 {
@@ -27,6 +28,7 @@ dur_register_app_by_url(const dur_registry_t *r, dur_str_t url)
 
     for (i = 0; i < r->napps; i++) {
         if (r->apps[i] == NULL || r->apps[i]->forward
+            || r->apps[i]->endpoint
             || !dur_str_eq(r->apps[i]->url, url))
         {
             continue;

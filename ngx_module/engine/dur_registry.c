@@ -5,6 +5,7 @@
 #include "engine/dur_state.h"
 #include "engine/dur_ulid.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 
@@ -12,6 +13,7 @@
 #define DUR_APP_F_REMOVED       0x02
 #define DUR_APP_F_FORWARD       0x04
 #define DUR_APP_F_ORDERED       0x08
+#define DUR_APP_F_ENDPOINT      0x10
 #define DUR_FUNCTION_F_ARCHIVED 0x01
 #define DUR_FUNCTION_F_PAUSED   0x02
 #define DUR_FUNCTION_F_RESUMING 0x04
@@ -39,7 +41,8 @@ dur_registry_app_put(dur_engine_t *e, const dur_registered_app_t *app)
     dur_enc_u16(&w, (app->registered ? DUR_APP_F_REGISTERED : 0)
                     | (app->removed ? DUR_APP_F_REMOVED : 0)
                     | (app->forward ? DUR_APP_F_FORWARD : 0)
-                    | (app->ordered ? DUR_APP_F_ORDERED : 0));
+                    | (app->ordered ? DUR_APP_F_ORDERED : 0)
+                    | (app->endpoint ? DUR_APP_F_ENDPOINT : 0));
     dur_enc_u64(&w, (uint64_t) app->created);
     dur_enc_raw(&w, app->checksum, sizeof(app->checksum));
     dur_enc_end(&w);
@@ -87,6 +90,7 @@ dur_registry_app_decode(dur_str_t key, dur_str_t row,
     app->removed = (flags & DUR_APP_F_REMOVED) != 0;
     app->forward = (flags & DUR_APP_F_FORWARD) != 0;
     app->ordered = (flags & DUR_APP_F_ORDERED) != 0;
+    app->endpoint = (flags & DUR_APP_F_ENDPOINT) != 0;
     app->maybe_ready = true;
     app->name = dur_dec_str(&r);
     app->url = dur_dec_str(&r);
@@ -191,6 +195,28 @@ dur_registry_function_decode(dur_str_t key, dur_str_t row, dur_function_t *fn)
 }
 
 
+/* Endpoints have names that are their own within their server only. */
+void
+dur_registry_function_uuid(const dur_function_t *fn,
+    char uuid[DUR_UUID_TEXT_LEN + 1])
+{
+    char    name[1024];
+    size_t  n;
+
+    if (fn->kind != DUR_FUNCTION_ENDPOINT) {
+        dur_uuid5("function", fn->slug, uuid);
+        return;
+    }
+
+    n = (size_t) snprintf(name, sizeof(name), "%.*s %.*s",
+                          (int) fn->url.len, fn->url.data,
+                          (int) fn->slug.len, fn->slug.data);
+
+    dur_uuid5("endpoint", dur_str_make(name, n < sizeof(name)
+                                             ? n : sizeof(name) - 1), uuid);
+}
+
+
 /* -- the cache ------------------------------------------------------------ */
 
 static dur_rc_t
@@ -290,7 +316,7 @@ dur_registry_load_function(dur_registry_t *r, dur_str_t key, dur_str_t row)
         return DUR_ENOMEM;
     }
 
-    dur_uuid5("function", fn->slug, fn->uuid);
+    dur_registry_function_uuid(fn, fn->uuid);
     r->functions[fn->id - 1] = fn;
 
     for (i = 0; i < fn->ntriggers; i++) {
@@ -578,7 +604,9 @@ dur_registry_app_by_name(const dur_registry_t *r, dur_str_t name)
     uint32_t  i;
 
     for (i = 0; i < r->napps; i++) {
-        if (r->apps[i] != NULL && dur_str_eq(r->apps[i]->name, name)) {
+        if (r->apps[i] != NULL && !r->apps[i]->endpoint
+            && dur_str_eq(r->apps[i]->name, name))
+        {
             return r->apps[i];
         }
     }

@@ -22,8 +22,10 @@ typedef struct dur_engine_s  dur_engine_t;
 /* Who is called. */
 typedef enum {
     DUR_FUNCTION_APP = 0,           /* an SDK, which runs it */
-    DUR_FUNCTION_FORWARD            /* the target of a route: the event is
+    DUR_FUNCTION_FORWARD,           /* the target of a route: the event is
                                        sent on as the request it was */
+    DUR_FUNCTION_ENDPOINT           /* a durable endpoint: nobody registered
+                                       it; url is that of its server */
 } dur_function_kind_t;
 
 typedef struct {
@@ -63,6 +65,7 @@ typedef struct {
     bool       removed;
     bool       forward;             /* a route's target: never synced */
     bool       ordered;             /* its calls go one after the other */
+    bool       endpoint;            /* a server with durable endpoints */
     bool       maybe_ready;         /* false: no ready rows for sure */
     uint32_t   leases;              /* calls out now */
     uint32_t   max_calls;           /* 0: not asked for yet */
@@ -120,6 +123,10 @@ dur_registered_app_t *dur_registry_app_by_name(const dur_registry_t *r,
 dur_rc_t dur_registry_app_put(dur_engine_t *e,
     const dur_registered_app_t *app);
 dur_rc_t dur_registry_function_put(dur_engine_t *e, const dur_function_t *fn);
+
+/* The UUID of a function, the same in every store. */
+void dur_registry_function_uuid(const dur_function_t *fn,
+    char uuid[DUR_UUID_TEXT_LEN + 1]);
 
 /* Decoders of rows, for the readers outside the commit thread; strings are
  * borrowed from the row, triggers are not decoded. */

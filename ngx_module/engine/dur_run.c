@@ -245,7 +245,9 @@ dur_run_feed_started(dur_engine_t *e, const dur_run_t *run, dur_str_t event)
     dur_run_feed_member(&b, "event", event);
     dur_buf_addz(&b, ",\"attempt\":0,\"ms\":0");
 
-    if (run->discovery_due != 0 && run->discovery_due != DUR_RUN_HELD) {
+    if (run->discovery_due != 0 && run->discovery_due != DUR_RUN_HELD
+        && !(run->flags & DUR_RUN_F_ENDPOINT))
+    {
         dur_buf_addf(&b, ",\"at\":%lld", (long long) run->discovery_due);
     }
 

@@ -35,6 +35,19 @@ dur_timer_put(dur_engine_t *e, const dur_item_t *item)
 
 
 dur_rc_t
+dur_timer_get(dur_engine_t *e, int64_t due, uint64_t id, dur_item_t *item)
+{
+    uint8_t    key[DUR_TIMER_KEY];
+    dur_rc_t   rc;
+    dur_str_t  row;
+
+    rc = dur_txn_get(e->txn, DUR_T_TIMER, dur_timer_key(key, due, id), &row);
+
+    return rc == DUR_OK ? dur_item_decode(row, item) : rc;
+}
+
+
+dur_rc_t
 dur_timer_del(dur_engine_t *e, int64_t due, uint64_t id)
 {
     uint8_t  key[DUR_TIMER_KEY];

@@ -13,6 +13,8 @@
 dur_rc_t dur_timer_put(dur_engine_t *e, const dur_item_t *item);
 
 /* DUR_ENOTFOUND when there is none. */
+dur_rc_t dur_timer_get(dur_engine_t *e, int64_t due, uint64_t id,
+    dur_item_t *item);
 dur_rc_t dur_timer_del(dur_engine_t *e, int64_t due, uint64_t id);
 
 /* Fires at most `max` due timers. */
