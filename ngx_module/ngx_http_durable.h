@@ -252,6 +252,16 @@ ngx_int_t ngx_http_durable_remove_handler(ngx_http_request_t *r,
 ngx_int_t ngx_http_durable_checkpoint_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 
+/* ngx_http_durable_endpoint.c */
+ngx_int_t ngx_http_durable_endpoint_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_token_check(ngx_http_durable_ctx_t *ctx,
+    ngx_str_t *token, dur_ulid_t *run);
+
+/* ngx_http_durable_output.c */
+ngx_int_t ngx_http_durable_output_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+
 /* ngx_http_durable_rest.c */
 ngx_int_t ngx_http_durable_batch_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
@@ -344,6 +354,8 @@ ngx_int_t ngx_http_durable_telemetry_handler(ngx_http_request_t *r,
 /* ngx_http_durable_respond.c */
 ngx_int_t ngx_http_durable_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *body);
+ngx_int_t ngx_http_durable_send_typed(ngx_http_request_t *r,
+    ngx_uint_t status, ngx_str_t *type, ngx_str_t *body);
 ngx_int_t ngx_http_durable_send_text(ngx_http_request_t *r,
     ngx_uint_t status, ngx_str_t *body);
 ngx_int_t ngx_http_durable_send_copy(ngx_http_request_t *r,

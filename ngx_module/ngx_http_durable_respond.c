@@ -7,8 +7,6 @@
 #include "ngx_http_durable.h"
 
 
-static ngx_int_t ngx_http_durable_send_typed(ngx_http_request_t *r,
-    ngx_uint_t status, ngx_str_t *type, ngx_str_t *body);
 static ngx_int_t ngx_http_durable_error_body(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, ngx_uint_t status, ngx_str_t *text,
     ngx_str_t *body);
@@ -61,7 +59,7 @@ ngx_http_durable_send_copy(ngx_http_request_t *r, ngx_uint_t status,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_durable_send_typed(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *type, ngx_str_t *body)
 {

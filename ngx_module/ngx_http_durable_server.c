@@ -25,6 +25,7 @@ static ngx_int_t ngx_http_durable_later_handler(ngx_http_request_t *r,
      || (h) == ngx_http_durable_signal_handler                                \
      || (h) == ngx_http_durable_rerun_handler                                 \
      || (h) == ngx_http_durable_cancellation_handler                          \
+     || (h) == ngx_http_durable_endpoint_handler                              \
      || (h) == ngx_http_durable_metadata_handler                              \
      || (h) == ngx_http_durable_publish_handler                               \
      || (h) == ngx_http_durable_traces_handler                                \
@@ -160,28 +161,28 @@ static const ngx_http_durable_route_t  ngx_http_durable_routes[] = {
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/checkpoint"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_endpoint_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/checkpoint/*/steps"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_endpoint_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/checkpoint/*/async"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_checkpoint_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/checkpoint/*/output"),
-      NGX_HTTP_DURABLE_OPEN, ngx_http_durable_later_handler },
+      NGX_HTTP_DURABLE_OPEN, ngx_http_durable_output_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/http/runs"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_endpoint_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/http/runs/*/steps"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_endpoint_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/http/runs/*/async"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_checkpoint_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/http/runs/*/output"),
-      NGX_HTTP_DURABLE_OPEN, ngx_http_durable_later_handler },
+      NGX_HTTP_DURABLE_OPEN, ngx_http_durable_output_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/realtime/token"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },

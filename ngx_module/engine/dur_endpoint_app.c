@@ -226,7 +226,9 @@ dur_endpoint_function(const dur_registry_t *r, uint32_t app, dur_str_t slug,
     for (*n = 0, i = 0; i < r->nfunctions; i++) {
         fn = r->functions[i];
 
-        if (fn == NULL || fn->kind != DUR_FUNCTION_ENDPOINT || fn->app != app) {
+        if (fn == NULL || fn->kind != DUR_FUNCTION_ENDPOINT
+            || fn->app != app)
+        {
             continue;
         }
 

@@ -617,8 +617,8 @@ test_bounds(void)
     is_int(kit.reply.status, 200, "so many servers are taken");
 
     new_run();
-    report_as("\"domain\":\"http://another\",\"method\":\"GET\",\"path\":\"/\"",
-              "[]", "", false);
+    report_as("\"domain\":\"http://another\",\"method\":\"GET\","
+              "\"path\":\"/\"", "[]", "", false);
     is_int(kit.reply.status, 429, "and no more");
     is_str(dur_str_c(status()), "none", "there is no run");
 
