@@ -130,6 +130,7 @@ typedef struct {
     unsigned    version;        /* of the request, 1 or 2 */
     bool        run_complete;   /* ends with a RunComplete op */
     unsigned    buffered;       /* runs up to so many steps in one call */
+    unsigned    checkpoints;    /* tells so many steps at once, 0: none */
     unsigned    throws;         /* attempts that throw, SIM_ALWAYS .. */
     unsigned    throws_at;      /* .. once so many memos are there */
     bool        throws_final;   /* NonRetriableError */
@@ -180,6 +181,7 @@ typedef struct {
     uint32_t    aborted;
     uint32_t    deferred;       /* .. and those whose function began */
     uint32_t    seen_rows;      /* steps whose rows were seen done */
+    uint32_t    told;           /* steps that a checkpoint committed */
     unsigned    waits;          /* that it counts */
     unsigned    wait_rows;      /* .. and has */
     bool        must_fail;      /* a commit refused what it asked for */
@@ -217,6 +219,18 @@ typedef struct {
 } sim_signal_t;
 
 
+/* Steps that a call tells before it answers. */
+typedef struct {
+    uint64_t  item;
+    uint32_t  generation;
+    int       run;
+    char     *ops;              /* JSON array */
+    unsigned  nsteps;
+    uint32_t  defers;
+    uint32_t  aborts;
+    int64_t   at;               /* a late one arrives then */
+} sim_checkpoint_t;
+
 typedef enum {
     SIM_CALL_FREE = 0,
     SIM_CALL_LEASED,            /* effect seen, request not built yet */
@@ -249,6 +263,9 @@ typedef struct {
     uint32_t          reports;      /* steps that it says will wait */
     uint32_t          defers;       /* steps whose defers it adds .. */
     uint32_t          aborts;       /* .. or aborts */
+    unsigned          nscript;      /* checkpoints before it answers */
+    unsigned          told;         /* .. that were taken */
+    sim_checkpoint_t *script;
 } sim_call_t;
 
 
@@ -304,6 +321,8 @@ typedef struct {
     uint64_t  timed_out;        /* either of them */
     uint64_t  invoked;
     uint64_t  deliveries;       /* webhooks, see sim_route.c */
+    uint64_t  deferred;
+    uint64_t  checkpointed;     /* steps */
 } sim_figures_t;
 
 struct sim_s {
@@ -347,6 +366,9 @@ struct sim_s {
     size_t                nattempts;    /* every attempt ever sent */
     size_t                attempts_size;
     uint8_t              *attempts;
+
+    unsigned              nlate;        /* copies of checkpoints */
+    sim_checkpoint_t     *late;
 
     unsigned              nwaiting;     /* of parked apps, in this batch */
     struct {
@@ -427,6 +449,15 @@ unsigned sim_sidecar_used(const sim_t *s);
 int64_t sim_sidecar_next(const sim_t *s);   /* instant, INT64_MAX: none */
 void sim_sidecar_inventory(sim_t *s, dur_buf_t *out);
 void sim_call_free(sim_t *s, sim_call_t *c);
+sim_call_t *sim_sidecar_find(sim_t *s, uint64_t item, uint32_t generation);
+/* Another attempt of the item was sent after this one. */
+bool sim_sidecar_newer(const sim_t *s, uint64_t item, uint32_t generation);
+
+/* sim_checkpoint.c */
+void sim_checkpoint_add(sim_t *s, sim_call_t *c, sim_checkpoint_t *p);
+void sim_checkpoint_leave(sim_t *s, sim_call_t *c);
+bool sim_checkpoint_waits(const sim_call_t *c);     /* for a reply */
+void sim_checkpoint_free(sim_t *s);
 
 /* sim_target.c */
 bool sim_target_away(const sim_call_t *c);      /* no answer of the app */

@@ -240,12 +240,138 @@ sim_all_running(const sim_ctx_t *x)
 }
 
 
+/* -- checkpoints ---------------------------------------------------------- */
+
+/* What was run so far is told, or stands in the answer. */
+static void
+sim_tell_steps(sim_ctx_t *x, json_t *ops, bool answer)
+{
+    sim_checkpoint_t  *p;
+
+    p = &x->checkpoint;
+
+    if (json_array_size(x->tells) == 0) {
+        return;
+    }
+
+    if (answer) {
+        json_array_extend(ops, x->tells);
+
+    } else {
+        p->ops = json_dumps(x->tells, JSON_COMPACT);
+        p->defers = x->c->defers;
+        p->aborts = x->c->aborts;
+        x->c->defers = 0;
+        x->c->aborts = 0;
+        sim_checkpoint_add(x->s, x->c, p);
+    }
+
+    memset(p, 0, sizeof(*p));
+    json_array_clear(x->tells);
+}
+
+
+/* Runs a step of a function that makes checkpoints; false: it answers. */
+static bool
+sim_discover_told(sim_ctx_t *x, unsigned step, json_t *ops)
+{
+    bool     failed;
+    json_t  *op;
+
+    op = sim_op_run(x, step, &failed);
+
+    if (failed) {
+        sim_tell_steps(x, ops, false);
+        json_array_append_new(ops, op);
+        return false;
+    }
+
+    json_array_append_new(x->tells, op);
+    sim_op_defers(x, step, x->tells);
+    x->checkpoint.nsteps++;
+
+    if (x->checkpoint.nsteps < x->fn->checkpoints) {
+        return true;
+    }
+
+    if (sim_permille(&x->s->rand, 50)) {
+        sim_tell_steps(x, ops, true);           /* the server is not there */
+        return false;
+    }
+
+    sim_tell_steps(x, ops, false);
+
+    return true;
+}
+
+
+/* -- a discovery ---------------------------------------------------------- */
+
+static bool
+sim_throws_now(const sim_ctx_t *x)
+{
+    return x->fn->throws && x->nmemos == x->fn->throws_at
+           && x->attempt < x->fn->throws;
+}
+
+
+/* What the server has to do is reported. */
+static void
+sim_discover_reports(sim_ctx_t *x, unsigned n, json_t *ops)
+{
+    unsigned  i;
+
+    if (n == 0 && x->fn->version == 1 && sim_all_running(x)
+        && sim_permille(&x->s->rand, 300))
+    {
+        return;
+    }
+
+    for (i = 0; i < x->nfrontier; i++) {
+        json_array_append_new(ops, sim_op_report(x, x->frontier[i]));
+    }
+}
+
+
+/* Runs one step; false: there is an answer. */
+static bool
+sim_discover_step(sim_ctx_t *x, unsigned step, unsigned n, json_t *ops)
+{
+    bool  failed, more;
+
+    if (x->fn->checkpoints) {
+        if (n > 0 && sim_permille(&x->s->rand, 40)) {
+            sim_tell_steps(x, ops, false);      /* it ran for too long */
+            json_array_append_new(ops, sim_op_report(x, step));
+            return false;
+        }
+
+        more = sim_discover_told(x, step, ops);
+
+    } else {
+        json_array_append_new(ops, sim_op_run(x, step, &failed));
+
+        if (!failed) {
+            sim_op_defers(x, step, ops);
+        }
+
+        more = !failed && n + 1 < x->fn->buffered;
+    }
+
+    if (more) {
+        /* goes on as if the memo were there */
+        x->pos[step] = (int) x->nmemos++;
+    }
+
+    return more;
+}
+
+
 static void
 sim_discover(sim_ctx_t *x)
 {
-    bool         failed;
     json_t      *ops;
-    unsigned     i, step, n;
+    unsigned     n;
     sim_walk_t   w;
 
     ops = json_array();
@@ -254,61 +380,35 @@ sim_discover(sim_ctx_t *x)
         x->nfrontier = 0;
         w = sim_walk(x, x->fn->root);
 
-        if (w.thrown) {
-            if (n) {
+        if (w.thrown || sim_throws_now(x)) {
+            sim_tell_steps(x, ops, false);
+            if (json_array_size(ops)) {
                 break;
             }
             json_decref(ops);
-            sim_answer_throw(x, true);
-            return;
-        }
-
-        if (x->fn->throws && x->nmemos == x->fn->throws_at
-            && x->attempt < x->fn->throws)
-        {
-            if (n) {
-                break;
-            }
-            json_decref(ops);
-            x->retry_after = x->fn->throws_final ? 0 : x->fn->retry_after;
-            sim_answer_throw(x, x->fn->throws_final);
+            x->retry_after = w.thrown || x->fn->throws_final
+                             ? 0 : x->fn->retry_after;
+            sim_answer_throw(x, w.thrown || x->fn->throws_final);
             return;
         }
 
         if (x->nfrontier == 0) {
+            sim_tell_steps(x, ops, sim_permille(&x->s->rand, 100));
             sim_complete(x, ops);
             return;
         }
 
-        step = x->frontier[0];
-
         if (x->nfrontier > 1 || x->plan
-            || sim_step_reports(&x->fn->steps[step]))
+            || sim_step_reports(&x->fn->steps[x->frontier[0]]))
         {
-            if (n == 0 && x->fn->version == 1 && sim_all_running(x)
-                && sim_permille(&x->s->rand, 300))
-            {
-                break;
-            }
-
-            for (i = 0; i < x->nfrontier; i++) {
-                json_array_append_new(ops,
-                                      sim_op_report(x, x->frontier[i]));
-            }
+            sim_tell_steps(x, ops, false);
+            sim_discover_reports(x, n, ops);
             break;
         }
 
-        json_array_append_new(ops, sim_op_run(x, step, &failed));
-        if (!failed) {
-            sim_op_defers(x, step, ops);
-        }
-
-        if (failed || n + 1 >= x->fn->buffered) {
+        if (!sim_discover_step(x, x->frontier[0], n, ops)) {
             break;
         }
-
-        /* buffered: goes on as if the memo were there */
-        x->pos[step] = (int) x->nmemos++;
     }
 
     sim_answer_ops(x, ops);
@@ -444,6 +544,7 @@ sim_app_answer(sim_t *s, sim_call_t *c)
     memset(&x, 0, sizeof(x));
     x.s = s;
     x.c = c;
+    x.tells = json_array();
 
     sim_ctx_parse(&x);
 
@@ -481,5 +582,6 @@ sim_app_answer(sim_t *s, sim_call_t *c)
         x.run->errored = errored;
     }
 
+    json_decref(x.tells);
     json_decref(x.body);
 }

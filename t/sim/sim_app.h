@@ -30,6 +30,8 @@ typedef struct {
     unsigned     frontier[SIM_STEPS_MAX];
     const char  *no_retry;
     unsigned     retry_after;
+    json_t      *tells;                 /* ops of the next checkpoint */
+    sim_checkpoint_t  checkpoint;
 } sim_ctx_t;
 
 /* Parses s->call into x and checks all that an app can see of it. */

@@ -47,6 +47,49 @@ sim_quiet_memos(sim_t *s, sim_run_t *run)
 }
 
 
+/* It may have been cancelled before anybody called it. */
+static bool
+sim_quiet_uncalled(const sim_t *s, int fn)
+{
+    unsigned  i;
+
+    for (i = 0; i < s->nruns; i++) {
+        if (s->runs[i].fn == (unsigned) fn && !s->runs[i].called) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/* What a run deferred was started when it ended, and nothing else. */
+static void
+sim_quiet_defers(sim_t *s, sim_run_t *run)
+{
+    int        target;
+    unsigned   i;
+    sim_fn_t  *fn;
+
+    fn = &s->fns[run->fn];
+
+    for (i = 0; i < fn->nsteps; i++) {
+        target = fn->steps[i].defer;
+
+        if (!((run->defers & ~run->aborted) >> i & 1)
+            || (run->deferred >> i & 1) || target >= (int) s->nfns
+            || !s->fns[target].deferred || s->fns[target].toggled
+            || sim_quiet_uncalled(s, target))
+        {
+            continue;
+        }
+
+        sim_fail(s, "a run of %s deferred %s, which never began", fn->slug,
+                 s->fns[target].slug);
+    }
+}
+
+
 static void
 sim_quiet_run(sim_t *s, sim_run_t *run)
 {
@@ -81,6 +124,7 @@ sim_quiet_run(sim_t *s, sim_run_t *run)
     }
 
     sim_quiet_memos(s, run);
+    sim_quiet_defers(s, run);
 
     if (fn->handler < 0) {
         return;

@@ -36,6 +36,39 @@ sim_view_step_item(sim_view_t *v, const dur_run_t *run,
 }
 
 
+/* A memo is written once, and what a checkpoint told is one. */
+static void
+sim_view_memo(sim_view_t *v, sim_run_t *m, dur_str_t key,
+    const dur_step_t *step)
+{
+    unsigned         i;
+    const sim_fn_t  *fn;
+
+    fn = &v->s->fns[m->fn];
+
+    for (i = 0; i < fn->nsteps; i++) {
+        if (memcmp(key.data + DUR_ULID_LEN, fn->steps[i].key.b, DUR_HASH_LEN)
+            == 0)
+        {
+            break;
+        }
+    }
+
+    if (i == fn->nsteps) {
+        sim_fail(v->s, "%s has no step %.*s", fn->slug, (int) step->name.len,
+                 (const char *) step->name.data);
+    }
+
+    if ((m->seen_rows >> i & 1) && m->steps[i].stack != step->stack) {
+        sim_fail(v->s, "step %s of a run of %s was done twice",
+                 fn->steps[i].id, fn->slug);
+    }
+
+    m->seen_rows |= (uint32_t) 1 << i;
+    m->steps[i].stack = step->stack;
+}
+
+
 static void
 sim_view_steps(sim_view_t *v, const dur_run_t *run)
 {
@@ -43,6 +76,7 @@ sim_view_steps(sim_view_t *v, const dur_run_t *run)
     unsigned       done, pending, told;
     dur_rc_t       rc;
     dur_str_t      key, value;
+    sim_run_t     *m;
     dur_step_t     step;
     dur_cursor_t  *c;
 
@@ -52,7 +86,8 @@ sim_view_steps(sim_view_t *v, const dur_run_t *run)
 
     done = 0;
     pending = 0;
-    told = v->s->runs[sim_run_find(v->s, &run->id, false)].seen;
+    m = &v->s->runs[sim_run_find(v->s, &run->id, false)];
+    told = m->seen;
 
     for (rc = dur_cursor_seek(c, dur_str_make(run->id.b, DUR_ULID_LEN), &key,
                               &value);
@@ -71,6 +106,7 @@ sim_view_steps(sim_view_t *v, const dur_run_t *run)
 
         if (step.state == DUR_STEP_DONE) {
             done++;
+            sim_view_memo(v, m, key, &step);
 
             if (step.stack >= run->steps || step.stack >= sizeof(seen)
                 || seen[step.stack]++)
@@ -106,6 +142,11 @@ sim_view_steps(sim_view_t *v, const dur_run_t *run)
         && done < run->steps)
     {
         return;             /* on its way out */
+    }
+
+    if (m->told & ~m->seen_rows) {
+        sim_fail(v->s, "a run of %s does not know what a checkpoint told",
+                 v->s->fns[m->fn].slug);
     }
 
     if (done != run->steps) {

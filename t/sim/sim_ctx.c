@@ -289,6 +289,7 @@ sim_ctx_event(sim_ctx_t *x)
         sim_fail(x->s, "a run of %s was deferred by nobody", x->fn->slug);
     }
 
+    x->s->figures.deferred += !(x->s->runs[parent].deferred >> step & 1);
     x->s->runs[parent].deferred |= (uint32_t) 1 << step;
 }
 

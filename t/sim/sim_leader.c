@@ -288,6 +288,10 @@ sim_committed(sim_t *s, sim_ops_t *b)
             sim_committed_cancel(s, o, reply);
             break;
 
+        case DUR_OP_CHECKPOINT:
+            sim_committed_checkpoint(s, o, reply);
+            break;
+
         case DUR_OP_SIGNAL:
             sim_committed_signal(s, o, reply);
             break;
@@ -304,6 +308,10 @@ sim_replied(sim_t *s, sim_ops_t *b)
     sim_event_t  *e;
 
     for (i = 0; i < b->n; i++) {
+        if (b->ops[i].type == DUR_OP_CHECKPOINT) {
+            sim_checkpoint_replied(s, &b->ops[i], &b->replies[i]);
+        }
+
         if (b->ops[i].type == DUR_OP_SIGNAL) {
             s->signals[b->ops[i].ref].acked = true;
         }
@@ -330,6 +338,9 @@ sim_unsubmit(sim_t *s, sim_ops_t *b)
     for (i = 0; i < b->n; i++) {
         if (b->ops[i].type == DUR_OP_RESULT) {
             s->calls[b->ops[i].ref].submitted = false;
+        }
+        if (b->ops[i].type == DUR_OP_CHECKPOINT) {
+            sim_checkpoint_unheard(s, &b->ops[i]);
         }
     }
 }
@@ -430,6 +441,7 @@ sim_batch(sim_t *s, sim_ops_t *b)
 
     if (fate == SIM_DIE_AFTER) {
         sim_note(s, "the leader dies after the commit");
+        sim_unsubmit(s, b);
         sim_leader_change(s);
 
     } else {
@@ -440,6 +452,7 @@ sim_batch(sim_t *s, sim_ops_t *b)
         sim_replied(s, b);
     }
 
+    sim_checkpoint_settle(s, b);
     b->n = 0;
     sim_check_commit(s);
 }

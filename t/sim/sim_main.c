@@ -78,6 +78,8 @@ sim_free(sim_t *s)
         sim_call_free(s, &s->calls[i]);
     }
 
+    sim_checkpoint_free(s);
+
     for (i = 0; i < s->nruns; i++) {
         for (j = 0; j < SIM_STEPS_MAX; j++) {
             json_decref(s->runs[i].steps[j].memo);
@@ -120,6 +122,8 @@ sim_add_figures(sim_figures_t *to, const sim_figures_t *from)
     to->heard += from->heard;
     to->timed_out += from->timed_out;
     to->invoked += from->invoked;
+    to->deferred += from->deferred;
+    to->checkpointed += from->checkpointed;
 }
 
 
@@ -218,6 +222,8 @@ sim_tell(bool passed, const sim_options_t *opt, const sim_figures_t *f)
         { f->heard, "signals" },
         { f->timed_out, "waits timed out" },
         { f->invoked, "functions invoked" },
+        { f->deferred, "deferred" },
+        { f->checkpointed, "steps in checkpoints" },
         { f->ops, "ops" },
         { f->batches, "commits" },
         { f->deaths, "leaders died" },

@@ -188,6 +188,21 @@ sim_add_cancel(sim_t *s, sim_ops_t *b, unsigned run)
 
 
 void
+sim_add_checkpoint(sim_t *s, sim_ops_t *b, const sim_checkpoint_t *p, int ref)
+{
+    dur_op_t  op;
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_CHECKPOINT;
+    op.run = s->runs[p->run].id;
+    op.item = p->item;
+    op.generation = p->generation;
+    op.body = dur_str_c(p->ops);
+    sim_op_add(s, b, &op, ref);
+}
+
+
+void
 sim_add_signal(sim_t *s, sim_ops_t *b, unsigned signal)
 {
     char           name[8], data[16];

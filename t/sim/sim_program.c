@@ -302,10 +302,14 @@ sim_program_fn(sim_t *s)
     fn->retries = sim_permille(&s->rand, 300)
                   ? 0 : sim_range(&s->rand, 1, 4);
     fn->version = sim_permille(&s->rand, 750) ? 2 : 1;
-    fn->run_complete = fn->version == 2 && sim_permille(&s->rand, 400);
+    fn->run_complete = fn->version == 2 && sim_permille(&s->rand, 650);
 
-    if (fn->run_complete && sim_permille(&s->rand, 400)) {
+    if (fn->run_complete && sim_permille(&s->rand, 250)) {
         fn->buffered = sim_range(&s->rand, 2, 4);
+
+    } else if (fn->run_complete && sim_permille(&s->rand, 750)) {
+        fn->checkpoints = sim_permille(&s->rand, 700)
+                          ? 1 : sim_range(&s->rand, 2, 4);
     }
 
     sim_program_body(s, fn);
@@ -321,6 +325,31 @@ sim_program_fn(sim_t *s)
     }
 
     return fn;
+}
+
+
+/* Most of what is invoked or deferred is there. */
+static void
+sim_program_targets(sim_t *s)
+{
+    unsigned     i, j, k;
+    sim_step_t  *st;
+
+    for (i = 0; i + 1 < s->nfns; i++) {
+        for (j = 0; j < s->fns[i].nsteps; j++) {
+            st = &s->fns[i].steps[j];
+
+            if (st->kind == SIM_DO_INVOKE && sim_permille(&s->rand, 800)) {
+                st->target = (int) sim_range(&s->rand, i + 1, s->nfns - 1);
+            }
+
+            for (k = i + 1; st->defer >= 0 && k < s->nfns; k++) {
+                if (s->fns[k].deferred) {
+                    st->defer = (int) k;
+                }
+            }
+        }
+    }
 }
 
 
@@ -348,7 +377,7 @@ sim_program_make(sim_t *s)
         fn->app = sim_below(&s->rand, s->napps);
         fn->event = sim_below(&s->rand, s->nnames);
         fn->any = sim_permille(&s->rand, 80);
-        fn->deferred = !fn->any && sim_permille(&s->rand, 150);
+        fn->deferred = !fn->any && sim_permille(&s->rand, 250);
         snprintf(fn->slug, sizeof(fn->slug), "app%u-f%u", fn->app, fi);
 
         if (s->nfns == SIM_FNS_MAX || !sim_permille(&s->rand, 300)) {
@@ -363,6 +392,8 @@ sim_program_make(sim_t *s)
         snprintf(handler->slug, sizeof(handler->slug), "app%u-f%u-failure",
                  fn->app, fi);
     }
+
+    sim_program_targets(s);
 }
 
 

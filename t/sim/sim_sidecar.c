@@ -73,6 +73,7 @@ void
 sim_call_free(sim_t *s, sim_call_t *c)
 {
     sim_call_leave(s, c);
+    sim_checkpoint_leave(s, c);
     free(c->headers);
     free(c->body);
     memset(c, 0, sizeof(*c));
@@ -101,6 +102,7 @@ sim_sidecar_crash(sim_t *s)
         if (c->state != SIM_CALL_LEASED && sim_permille(&s->rand, 300)) {
             /* read by the leader before the sidecar died, but not decided */
             sim_call_leave(s, c);
+            sim_checkpoint_leave(s, c);
             c->ghost = true;
             c->state = SIM_CALL_FINISHED;
             c->at = s->now + sim_below(&s->rand, 3000);
@@ -188,7 +190,7 @@ sim_sidecar_inventory(sim_t *s, dur_buf_t *out)
 }
 
 
-static sim_call_t *
+sim_call_t *
 sim_sidecar_find(sim_t *s, uint64_t item, uint32_t generation)
 {
     unsigned     i;
@@ -205,6 +207,26 @@ sim_sidecar_find(sim_t *s, uint64_t item, uint32_t generation)
     }
 
     return NULL;
+}
+
+
+bool
+sim_sidecar_newer(const sim_t *s, uint64_t item, uint32_t generation)
+{
+    size_t    i;
+    uint8_t  *p;
+
+    for (i = 0; i < s->nattempts; i++) {
+        p = s->attempts + i * DUR_ATTEMPT_LEN;
+
+        if (dur_attempt_item(p) == item
+            && dur_attempt_generation(p) > generation)
+        {
+            return true;
+        }
+    }
+
+    return false;
 }
 
 
@@ -327,6 +349,7 @@ sim_sidecar_effect(sim_t *s, const dur_effect_t *f)
         }
 
         sim_call_leave(s, c);
+        sim_checkpoint_leave(s, c);
         c->state = SIM_CALL_FINISHED;
         c->cancelled = true;
         c->at = s->now;
@@ -410,7 +433,9 @@ sim_sidecar_work(sim_t *s)
         if (c->state == SIM_CALL_LEASED) {
             sim_sidecar_build(s, c);
 
-        } else if (c->state == SIM_CALL_RUNNING) {
+        } else if (c->state == SIM_CALL_RUNNING
+                   && !sim_checkpoint_waits(c))
+        {
             c->state = SIM_CALL_FINISHED;
         }
     }

@@ -30,7 +30,8 @@ sim_target_away(const sim_call_t *c)
 }
 
 
-static bool
+/* The lease of the item; false when there is none. */
+bool
 sim_target_lease(sim_t *s, uint64_t id, dur_item_t *item)
 {
     bool         found;

@@ -219,6 +219,7 @@ sim_gather(sim_t *s, sim_ops_t *b)
     first = b->n;
 
     sim_gather_results(s, b);
+    sim_gather_checkpoints(s, b);
 
     if (s->now >= dur_engine_next_due(s->engine)
         && (s->calm || !sim_permille(&s->rand, 100)))
@@ -378,7 +379,7 @@ sim_idle(sim_t *s)
     unsigned  i;
 
     if (dur_engine_has_tasks(s->engine) || dur_engine_has_ready(s->engine)
-        || s->need_config || s->need_inventory)
+        || s->nlate > 0 || s->need_config || s->need_inventory)
     {
         return false;
     }

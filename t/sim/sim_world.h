@@ -8,6 +8,8 @@
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
+#include "engine/dur_queue.h"
+
 #include "sim.h"
 
 #define SIM_EVENTS_MAX  8               /* of one request */
@@ -39,6 +41,18 @@ void sim_add_events(sim_t *s, sim_ops_t *b, unsigned first);
 void sim_add_signal(sim_t *s, sim_ops_t *b, unsigned signal);
 void sim_ops_free(sim_ops_t *b);
 
+void sim_add_checkpoint(sim_t *s, sim_ops_t *b, const sim_checkpoint_t *p,
+    int ref);
+
+/* sim_checkpoint.c */
+void sim_gather_checkpoints(sim_t *s, sim_ops_t *b);
+void sim_committed_checkpoint(sim_t *s, const sim_op_t *o,
+    const dur_reply_t *reply);
+void sim_checkpoint_replied(sim_t *s, const sim_op_t *o,
+    const dur_reply_t *reply);
+void sim_checkpoint_unheard(sim_t *s, const sim_op_t *o);
+void sim_checkpoint_settle(sim_t *s, const sim_ops_t *b);
+
 /* sim_leader.c */
 void sim_open(sim_t *s);
 /* The leader is gone and another one stands. */
@@ -47,6 +61,7 @@ void sim_leader_change(sim_t *s);
 void sim_batch(sim_t *s, sim_ops_t *b);
 
 /* sim_target.c */
+bool sim_target_lease(sim_t *s, uint64_t id, dur_item_t *item);
 void sim_target_begin(sim_t *s);
 void sim_target_result(sim_t *s, const sim_call_t *c);
 void sim_target_removed(sim_t *s, unsigned app);
