@@ -53,6 +53,36 @@ dur_utf8_len(const uint8_t *p, const uint8_t *last)
 }
 
 
+bool
+dur_utf8_valid(dur_str_t s)
+{
+    size_t          n;
+    uint64_t        eight;
+    const uint8_t  *p, *last;
+
+    last = s.data + s.len;
+
+    for (p = s.data; p < last; p += n) {
+
+        if (last - p >= 8) {
+            memcpy(&eight, p, 8);
+
+            if ((eight & 0x8080808080808080) == 0) {
+                n = 8;
+                continue;
+            }
+        }
+
+        n = dur_utf8_len(p, last);
+        if (n == 0) {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
 static size_t
 dur_utf8_put(uint32_t c, uint8_t out[4])
 {

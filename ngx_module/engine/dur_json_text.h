@@ -16,6 +16,9 @@
  * a surrogate, beyond U+10FFFF, or cut off by `last`. */
 size_t dur_utf8_len(const uint8_t *p, const uint8_t *last);
 
+/* Whether all of it is UTF-8. */
+bool dur_utf8_valid(dur_str_t s);
+
 /*
  * Decodes the escape at *p (which is a backslash) to UTF-8 and moves *p
  * behind it; a lone surrogate becomes U+FFFD.  The number of bytes in out,

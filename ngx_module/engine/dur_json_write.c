@@ -226,7 +226,7 @@ dur_json_escape(uint8_t c, char text[8])
 
 
 static void
-dur_json_add_string(dur_buf_t *b, dur_str_t s)
+dur_json_add_chars(dur_buf_t *b, dur_str_t s)
 {
     char            escape[8];
     size_t          n;
@@ -235,8 +235,6 @@ dur_json_add_string(dur_buf_t *b, dur_str_t s)
 
     p = s.data;
     last = s.data + s.len;
-
-    dur_buf_addc(b, '"');
 
     while (p < last) {
 
@@ -264,8 +262,39 @@ dur_json_add_string(dur_buf_t *b, dur_str_t s)
             p++;
         }
     }
+}
 
+
+static void
+dur_json_add_string(dur_buf_t *b, dur_str_t s)
+{
     dur_buf_addc(b, '"');
+    dur_json_add_chars(b, s);
+    dur_buf_addc(b, '"');
+}
+
+
+dur_rc_t
+dur_json_write_chars(dur_buf_t *b, dur_str_t s)
+{
+    size_t    start;
+    dur_rc_t  rc;
+
+    start = b->len;
+
+    rc = dur_buf_reserve(b, s.len);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    dur_json_add_chars(b, s);
+
+    if (b->failed) {
+        b->len = start;
+        return DUR_ETOOBIG;
+    }
+
+    return DUR_OK;
 }
 
 

@@ -22,6 +22,10 @@ dur_rc_t dur_json_write(dur_buf_t *b, const json_t *value);
 /* Appends a quoted and escaped JSON string; invalid UTF-8 becomes U+FFFD. */
 dur_rc_t dur_json_write_string(dur_buf_t *b, dur_str_t s);
 
+/* The same without the quotes: a string may be written piece by piece, each
+ * of whole characters. */
+dur_rc_t dur_json_write_chars(dur_buf_t *b, dur_str_t s);
+
 /* ES6 number text, terminated; finite d only. */
 void dur_json_number(double d, char text[32]);
 

@@ -21,60 +21,87 @@
 typedef struct {
     const dur_verify_request_t  *request;
     dur_arena_t                 *arena;
-    json_t                      *json;      /* of the body, once asked for */
-    bool                         parsed;
+    bool                         late;      /* a timestamp was out of time */
     bool                         nomem;
 } dur_verify_t;
 
 
+/* What a JSON string means; bytes that are no UTF-8 stay. */
 static dur_str_t
-dur_verify_keep(dur_verify_t *v, dur_str_t s)
+dur_verify_unquote(dur_verify_t *v, dur_str_t text)
 {
-    s = dur_arena_copy(v->arena, s);
-    v->nomem |= s.data == NULL;
+    size_t          n;
+    uint8_t        *out, *p;
+    const uint8_t  *s, *last;
 
-    return s;
-}
-
-
-/* "a.b" in the body: a string, or an integer as its digits. */
-static dur_str_t
-dur_verify_member(dur_verify_t *v, const char *path)
-{
-    char          key[64];
-    size_t        n;
-    const json_t *value;
-
-    if (!v->parsed) {
-        v->parsed = true;
-        v->json = dur_json_parse(v->request->body, NULL);
+    if (text.len < 2) {
+        return dur_str_null;
     }
 
-    value = v->json;
+    out = dur_arena_alloc(v->arena, text.len + 4);
+    if (out == NULL) {
+        v->nomem = true;
+        return dur_str_null;
+    }
 
-    while (value != NULL && *path != '\0') {
-        n = strcspn(path, ".");
-        if (n >= sizeof(key)) {
+    p = out;
+    s = text.data + 1;
+    last = text.data + text.len - 1;
+
+    while (s < last) {
+        if (*s != '\\') {
+            *p++ = *s++;
+            continue;
+        }
+
+        n = dur_json_unescape(&s, last, p);
+        if (n == 0) {
             return dur_str_null;
         }
 
-        memcpy(key, path, n);
-        key[n] = '\0';
-        value = json_object_get(value, key);
+        p += n;
+    }
+
+    return dur_str_make(out, (size_t) (p - out));
+}
+
+
+/*
+ * "a.b" in the body: a string, or an integer as its digits.  Only looked up,
+ * not parsed: a body may be large.
+ */
+static dur_str_t
+dur_verify_member(dur_verify_t *v, const char *path)
+{
+    size_t     i, n;
+    dur_str_t  value;
+
+    value = v->request->body;
+
+    while (*path != '\0') {
+        n = strcspn(path, ".");
+
+        if (value.len == 0
+            || dur_json_member(value, dur_str_make(path, n), &value)
+               != DUR_OK)
+        {
+            return dur_str_null;
+        }
+
         path += n + (path[n] == '.');
     }
 
-    if (json_is_string(value)) {
-        return dur_verify_keep(v, dur_str_make(json_string_value(value),
-                                               json_string_length(value)));
+    if (value.len && value.data[0] == '"') {
+        return dur_verify_unquote(v, value);
     }
 
-    if (json_is_integer(value)) {
-        return dur_str_c(dur_arena_printf(v->arena, "%" JSON_INTEGER_FORMAT,
-                                          json_integer_value(value)));
+    for (i = value.len && value.data[0] == '-'; i < value.len; i++) {
+        if (value.data[i] < '0' || value.data[i] > '9') {
+            return dur_str_null;
+        }
     }
 
-    return dur_str_null;
+    return value;
 }
 
 
@@ -210,10 +237,15 @@ dur_verify_digits(dur_str_t s, int64_t *value)
 
 
 static bool
-dur_verify_in_time(const dur_verify_scheme_t *scheme, dur_str_t text,
-    int64_t now, char err[160])
+dur_verify_in_time(dur_verify_t *v, const dur_verify_scheme_t *scheme,
+    dur_str_t text, char err[160])
 {
-    int64_t  ms, off;
+    int64_t   ms, off, now;
+    unsigned  tolerance;
+
+    now = v->request->now_ms;
+    tolerance = v->request->tolerance ? v->request->tolerance
+                                      : scheme->tolerance;
 
     if (scheme->unit == DUR_VERIFY_RFC3339
         ? dur_rfc3339_parse(text, &ms) != DUR_OK
@@ -229,10 +261,11 @@ dur_verify_in_time(const dur_verify_scheme_t *scheme, dur_str_t text,
 
     off = now > ms ? now - ms : ms - now;
 
-    if (scheme->tolerance != 0 && off > (int64_t) scheme->tolerance * 1000) {
+    if (tolerance != 0 && off > (int64_t) tolerance * 1000) {
         snprintf(err, 160, "its timestamp is %lld seconds %s, more than %u",
                  (long long) (off / 1000), now > ms ? "old" : "ahead",
-                 scheme->tolerance);
+                 tolerance);
+        v->late = true;
         return false;
     }
 
@@ -623,7 +656,7 @@ dur_verify_row(dur_verify_t *v, const dur_verify_scheme_t *scheme,
     snprintf(err, 160, "its signature is not right");
 
     if (scheme->timestamp != NULL
-        && !dur_verify_in_time(scheme, s.timestamp, v->request->now_ms, err))
+        && !dur_verify_in_time(v, scheme, s.timestamp, err))
     {
         return false;
     }
@@ -652,25 +685,26 @@ dur_verify(const dur_verify_scheme_t *scheme, const dur_str_t *secrets,
 {
     bool                        ok;
     char                        other[160];
-    dur_verify_t                v = { request, arena, NULL, false, false };
+    dur_verify_t                v = { request, arena, false, false };
     const dur_verify_scheme_t  *row;
 
     err[0] = '\0';
     row = scheme;
 
-    /* what the first row that applies says is what the user should read */
+    /*
+     * What the first row that applies says is what the user should read.  One
+     * that is out of time is so for rows without a timestamp, too.
+     */
 
     do {
         ok = dur_verify_row(&v, row, secrets, n, err[0] ? other : err);
         row = dur_verify_next(row);
-    } while (!ok && row != NULL);
+    } while (!ok && !v.late && row != NULL);
 
     if (err[0] == '\0') {
         snprintf(err, 160, "it has no signature of %s (%s)", scheme->name,
                  scheme->source);
     }
-
-    json_decref(v.json);
 
     if (v.nomem) {
         return DUR_ENOMEM;
@@ -723,7 +757,7 @@ dur_verify_dedupe(const dur_verify_scheme_t *scheme,
     const dur_verify_request_t *request, dur_arena_t *arena)
 {
     dur_str_t                   id;
-    dur_verify_t                v = { request, arena, NULL, false, false };
+    dur_verify_t                v = { request, arena, false, false };
     const dur_verify_scheme_t  *row;
 
     row = scheme;
@@ -733,8 +767,6 @@ dur_verify_dedupe(const dur_verify_scheme_t *scheme,
              ? dur_verify_value(&v, row->dedupe) : dur_str_null;
         row = dur_verify_next(row);
     } while (id.len == 0 && row != NULL);
-
-    json_decref(v.json);
 
     return id;
 }
@@ -747,7 +779,7 @@ dur_verify_challenge(const dur_verify_scheme_t *scheme,
 {
     bool          found;
     dur_str_t     type;
-    dur_verify_t  v = { request, arena, NULL, false, false };
+    dur_verify_t  v = { request, arena, false, false };
 
     found = false;
     *json = false;
@@ -776,8 +808,6 @@ dur_verify_challenge(const dur_verify_scheme_t *scheme,
     default:
         break;
     }
-
-    json_decref(v.json);
 
     return found;
 }

@@ -19,6 +19,7 @@ typedef struct {
     dur_str_t  headers;         /* "name: value\n" lines */
     dur_str_t  body;            /* raw */
     int64_t    now_ms;
+    unsigned   tolerance;       /* seconds, in place of the scheme's; 0: its */
 } dur_verify_request_t;
 
 /*

@@ -66,6 +66,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
                                            (size_t) (data + len - p) - 1)
                             : dur_str_null;
     r.now_ms = 1700000000000;
+    r.tolerance = 0;
 
     dur_arena_init(&arena);
 

@@ -384,6 +384,15 @@ test_write(void)
     is_str(dur_buf_str(&b), "\"a\\u0000\\\"\\\\\\u001f\xef\xbf\xbd/\xc3\xa9"
            "\xef\xbf\xbd\"", "a string is escaped, invalid UTF-8 replaced");
 
+    dur_buf_reset(&b);
+    dur_buf_addc(&b, '"');
+    dur_json_write_chars(&b, dur_str("a\"\n"));
+    dur_json_write_chars(&b, dur_str(""));
+    dur_json_write_chars(&b, dur_str("\xc3\xa9\xff"));
+    dur_buf_addc(&b, '"');
+    is_str(dur_buf_str(&b), "\"a\\\"\\n\xc3\xa9\xef\xbf\xbd\"",
+           "a string is written in pieces");
+
     /* more members than the writer has room for at first */
 
     v = json_object();
@@ -416,6 +425,28 @@ test_write(void)
     is_str(dur_buf_str(&b), "abc", "whose escapes do not fit");
 
     dur_buf_deinit(&b);
+}
+
+
+static void
+test_utf8(void)
+{
+    char    text[24];
+    size_t  i;
+
+    for (i = 0; i < 18; i++) {
+        memset(text, 'a', sizeof(text));
+        memcpy(text + i, "\xe2\x82\xac", 3);
+        ok(dur_utf8_valid(dur_str_make(text, sizeof(text))),
+           "a character of three bytes at %zu is UTF-8", i);
+        ok(!dur_utf8_valid(dur_str_make(text, i + 2)), "half of it is not");
+
+        text[i] = '\xff';
+        ok(!dur_utf8_valid(dur_str_make(text, sizeof(text))),
+           "nor is another byte in its place");
+    }
+
+    ok(dur_utf8_valid(dur_str_null), "nothing is");
 }
 
 
@@ -502,6 +533,7 @@ main(void)
     test_values();
     test_depth();
     test_write();
+    test_utf8();
     test_slices();
 
     return done_testing();

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 #include "tap.h"
+#include "engine/dur_sign.h"
+#include "engine/dur_ulid.h"
 #include "engine/dur_verify.h"
 
 #define BODY    "{\"id\":\"evt_1\",\"type\":\"invoice.paid\",\"amount\":4200}"
@@ -144,6 +146,7 @@ verify(const vector_t *v, const char *secret, const char *body, int64_t later,
     dur_str_t             secrets[2];
     dur_verify_request_t  r;
 
+    memset(&r, 0, sizeof(r));
     r.method = dur_str("POST");
     r.url = dur_str_c(v->url);
     r.headers = dur_str_c(v->headers);
@@ -262,21 +265,47 @@ test_time(void)
 }
 
 
+/* The reference vectors of Linear have no timestamp: one that has. */
+static dur_rc_t
+linear(dur_str_t body, int64_t now_ms, unsigned tolerance, char err[160])
+{
+    char                  hex[65], headers[128];
+    uint8_t               digest[32];
+    dur_str_t             secret = dur_str(SECRET);
+    dur_verify_request_t  r;
+
+    dur_hmac_sha256(secret, body, dur_str_null, digest);
+    dur_hex(digest, sizeof(digest), hex);
+    hex[64] = '\0';
+    snprintf(headers, sizeof(headers), "Linear-Signature: %s\n", hex);
+
+    memset(&r, 0, sizeof(r));
+    r.headers = dur_str_c(headers);
+    r.body = body;
+    r.now_ms = now_ms;
+    r.tolerance = tolerance;
+
+    return dur_verify(dur_verify_find(dur_str("linear")), &secret, 1, &r,
+                      &arena, err);
+}
+
+
 static void
 test_linear_timestamp(void)
 {
-    char                  err[160];
-    dur_str_t             secret = dur_str("k");
-    dur_verify_request_t  r;
+    char       err[160];
+    dur_str_t  body = dur_str("{\"a\":{},\"webhookTimestamp\":"
+                              "1700000000000}");
 
-    memset(&r, 0, sizeof(r));
-    r.headers = dur_str("Linear-Signature: 7a\n");
-    r.body = dur_str("{\"webhookTimestamp\":1699990000000}");
-    r.now_ms = 1700000000000;
-
-    ok(dur_verify(dur_verify_find(dur_str("linear")), &secret, 1, &r, &arena,
-                  err) == DUR_EACCES,
+    ok(linear(body, 1700000299000, 0, err) == DUR_OK,
        "Linear's timestamp stands in the signed body");
+    ok(linear(body, 1700000301000, 0, err) == DUR_EACCES
+       && strstr(err, "301 seconds old"),
+       "a replay after five minutes is refused, it is not taken for one "
+       "without a timestamp: %s", err);
+    ok(linear(body, 1700000301000, 600, err) == DUR_OK
+       && linear(body, 1700000061000, 60, err) == DUR_EACCES,
+       "the tolerance of the request wins over that of the provider");
 }
 
 
@@ -355,6 +384,40 @@ test_secrets(void)
 }
 
 
+/* What is looked up in bodies. */
+static void
+test_members(void)
+{
+    size_t                i;
+    dur_str_t             id;
+    dur_verify_request_t  r;
+
+    static const struct {
+        const char  *body;
+        const char  *id;
+    } rows[] = {
+        { "{\"id\":\"evt_1\"}", "evt_1" },
+        { "{\"id\":\"e\\u00e9\\n\\\"\"}", "e\xc3\xa9\n\"" },
+        { " { \"x\" : [1, {\"id\":2}] , \"i\\u0064\" : \"d\" } ", "d" },
+        { "{\"id\":-42}", "-42" }, { "{\"id\":1.5}", "" },
+        { "{\"id\":null}", "" }, { "{\"id\":{\"id\":1}}", "" },
+        { "{\"id\":\"\\x\"}", "" }, { "{\"id\":\"", "" }, { "{\"id\":", "" },
+        { "[\"id\"]", "" }, { "id=1", "" }, { "", "" }
+    };
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        memset(&r, 0, sizeof(r));
+        r.headers = dur_str("Stripe-Signature: t=1\n");
+        r.body = dur_str_c(rows[i].body);
+
+        id = dur_verify_dedupe(dur_verify_find(dur_str("stripe")), &r,
+                               &arena);
+        is_str(id, rows[i].id, rows[i].body[0] ? rows[i].body
+                                               : "an empty body has no id");
+    }
+}
+
+
 static void
 test_challenges(void)
 {
@@ -399,6 +462,7 @@ main(void)
     test_linear_timestamp();
     test_nonsense();
     test_secrets();
+    test_members();
     test_challenges();
 
     dur_arena_deinit(&arena);
