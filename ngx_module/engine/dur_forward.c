@@ -186,6 +186,35 @@ dur_forward_passes(dur_str_t name, dur_str_t value, dur_str_t connection)
 }
 
 
+/* Characters up to U+00FF are the bytes of a header; what has others is sent
+ * as the UTF-8 it is. */
+static void
+dur_forward_value(dur_buf_t *out, dur_str_t value)
+{
+    size_t  i;
+
+    for (i = 0; i < value.len; i++) {
+        if (value.data[i] > 0xc3) {
+            dur_buf_adds(out, value);
+            return;
+        }
+
+        i += value.data[i] >= 0xc2;
+    }
+
+    for (i = 0; i < value.len; i++) {
+        if (value.data[i] >= 0xc2 && i + 1 < value.len) {
+            dur_buf_addc(out, (uint8_t) (value.data[i] << 6
+                                         | (value.data[i + 1] & 0x3f)));
+            i++;
+
+        } else {
+            dur_buf_addc(out, value.data[i]);
+        }
+    }
+}
+
+
 static void
 dur_forward_header(dur_buf_t *out, const char *name, dur_str_t value)
 {
@@ -194,8 +223,25 @@ dur_forward_header(dur_buf_t *out, const char *name, dur_str_t value)
     }
 
     dur_buf_addf(out, "%s: ", name);
-    dur_buf_adds(out, value);
+    dur_forward_value(out, value);
     dur_buf_addc(out, '\n');
+}
+
+
+/* The last of a chain "a, b". */
+static bool
+dur_forward_ends(dur_str_t chain, dur_str_t last)
+{
+    const uint8_t  *p;
+
+    if (chain.len < last.len) {
+        return false;
+    }
+
+    p = chain.data + chain.len - last.len;
+
+    return memcmp(p, last.data, last.len) == 0
+           && (p == chain.data || p[-1] == ' ' || p[-1] == ',');
 }
 
 
@@ -210,7 +256,7 @@ dur_forward_forwarded(const dur_forward_t *f, dur_buf_t *out)
     remote = dur_forward_string(f->data, "remote");
 
     if (via.len && remote.len && dur_gateway_is_value(via)
-        && dur_gateway_is_value(remote))
+        && dur_gateway_is_value(remote) && !dur_forward_ends(via, remote))
     {
         dur_buf_addz(out, "x-forwarded-for: ");
         dur_buf_adds(out, via);
@@ -219,7 +265,9 @@ dur_forward_forwarded(const dur_forward_t *f, dur_buf_t *out)
         dur_buf_addc(out, '\n');
 
     } else {
-        dur_forward_header(out, "x-forwarded-for", remote.len ? remote : via);
+        dur_forward_header(out, "x-forwarded-for",
+                           via.len && dur_gateway_is_value(via) ? via
+                                                                : remote);
     }
 
     dur_forward_header(out, "x-forwarded-host",
@@ -259,7 +307,7 @@ dur_forward_headers(const dur_forward_t *f, dur_buf_t *out)
 
         dur_buf_adds(out, name);
         dur_buf_addz(out, ": ");
-        dur_buf_adds(out, value);
+        dur_forward_value(out, value);
         dur_buf_addc(out, '\n');
     }
 

@@ -108,6 +108,15 @@ hops(void)
             "x-forwarded-for: 198.51.100.1, 203.0.113.9\n"),
        "what is of the connection stays behind, also what it lists; the "
        "chain of x-forwarded-for grows");
+
+    build("{\"headers\":{\"x-forwarded-for\":\"198.51.100.1, 203.0.113.9\"},"
+          "\"remote\":\"203.0.113.9\"}");
+    ok(same(&headers, "x-forwarded-for: 198.51.100.1, 203.0.113.9\n"),
+       "but not by what is its end already");
+
+    build("{\"headers\":{\"x-a\":\"caf\\u00e9\",\"x-b\":\"\\u20ac\\u00e9\"}}");
+    ok(same(&headers, "x-a: caf\xe9\nx-b: \xe2\x82\xac\xc3\xa9\n"),
+       "characters up to U+00FF are bytes of a header");
 }
 
 
