@@ -27,6 +27,8 @@
 #include "engine/dur_sign.h"
 #include "engine/dur_time.h"
 #include "engine/dur_ulid.h"
+#include "engine/dur_verify.h"
+#include "engine/dur_webhook.h"
 
 
 #define NGX_HTTP_DURABLE_VERSION       "0.1.0"
@@ -44,6 +46,8 @@ typedef ngx_int_t (*ngx_http_durable_handler_pt)(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 typedef dur_rc_t (*ngx_http_durable_query_pt)(dur_store_t *s,
     const dur_ulid_t *id, dur_buf_t *out);
+typedef ngx_int_t (*ngx_http_durable_wait_pt)(ngx_http_request_t *r,
+    void *data, ngx_uint_t last);
 typedef void (*ngx_http_durable_reply_pt)(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_rc_t rc, dur_reply_t *reply);
 
@@ -81,6 +85,10 @@ typedef struct {
     ngx_http_durable_place_t       app;
     ngx_http_durable_place_t       server;
     ngx_http_durable_place_t       status;
+    ngx_http_durable_place_t       route;
+
+    ngx_array_t                    forwards;    /* of pointers to
+                                                   ngx_http_durable_hook_t */
 
     ngx_str_t                      kind;    /* "dev" or "cloud" */
     ngx_http_durable_scratch_t     scratch;
@@ -93,12 +101,61 @@ typedef struct {
 typedef enum {
     NGX_HTTP_DURABLE_NONE = 0,
     NGX_HTTP_DURABLE_SERVER,
-    NGX_HTTP_DURABLE_STATUS
+    NGX_HTTP_DURABLE_STATUS,
+    NGX_HTTP_DURABLE_ROUTE
 } ngx_http_durable_surface_e;
+
+
+/* What durable_verify says. */
+typedef struct {
+    const dur_verify_scheme_t     *scheme;
+    ngx_uint_t                     tolerance;   /* seconds, 0: the scheme's */
+    ngx_array_t                    secrets;     /* of dur_str_t */
+} ngx_http_durable_verify_t;
+
+
+/* A location with durable_route, and what may stand above it. */
+typedef struct {
+    ngx_http_complex_value_t      *connector;   /* NULL: of the path */
+    ngx_str_t                      name;        /* the connector, when it is
+                                                   always the same */
+    ngx_str_t                      also;
+    ngx_uint_t                     methods;
+    ngx_http_complex_value_t      *base;        /* of the URL */
+    ngx_http_durable_place_t       place;
+
+    ngx_str_t                      forward;
+    ngx_msec_t                     timeout;
+    ngx_flag_t                     ordered;
+    ngx_http_durable_place_t       forward_place;
+
+    ngx_http_durable_verify_t     *verify;      /* NULL: nothing is asked */
+    ngx_int_t                      retries;
+    ngx_http_complex_value_t      *dedupe;      /* NULL: as the provider
+                                                   says */
+    ngx_uint_t                     status;      /* 0: sync */
+    ngx_msec_t                     sync;
+    ngx_http_durable_place_t       sync_place;
+} ngx_http_durable_hook_t;
+
+
+/* A webhook on its way in. */
+typedef struct {
+    ngx_http_durable_hook_t       *hook;
+    dur_webhook_t                  webhook;
+    ngx_str_t                      connector;
+    dur_ulid_t                     ulid;        /* of the event */
+    dur_str_t                      id;          /* by which a repeated one is
+                                                   known, or empty */
+    ngx_str_t                      event;       /* $durable_event_id */
+    ngx_str_t                      runs;        /* $durable_run_id */
+    ngx_str_t                      outcome;     /* $durable_status */
+} ngx_http_durable_delivery_t;
 
 
 typedef struct {
     ngx_uint_t                     surface;
+    ngx_http_durable_hook_t        hook;
 } ngx_http_durable_loc_conf_t;
 
 
@@ -139,6 +196,7 @@ struct ngx_http_durable_ctx_s {
     ngx_http_request_t            *request;
     ngx_http_durable_main_conf_t  *conf;
     const ngx_http_durable_route_t  *route;
+    ngx_http_durable_delivery_t   *delivery;    /* of durable_route */
 
     ngx_str_t                      args[2]; /* what the pattern's "*" met */
     off_t                          limit;   /* of the body, 0: none */
@@ -173,8 +231,13 @@ void *ngx_http_durable_create_loc_conf(ngx_conf_t *cf);
 char *ngx_http_durable_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 
+/* ngx_http_durable_module.c */
+char *ngx_http_durable_taken(ngx_http_durable_loc_conf_t *dlcf,
+    ngx_uint_t surface);
+
 /* ngx_http_durable_set.c */
 void ngx_http_durable_place(ngx_conf_t *cf, ngx_http_durable_place_t *place);
+ngx_int_t ngx_http_durable_check_url(ngx_str_t *url);
 char *ngx_http_durable_set_store(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_durable_set_sidecar(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -189,6 +252,57 @@ char *ngx_http_durable_set_app(ngx_conf_t *cf, ngx_command_t *cmd,
 /* ngx_http_durable_secret.c */
 ngx_int_t ngx_http_durable_secret(ngx_conf_t *cf, ngx_str_t *value,
     ngx_str_t *secret);
+
+/* ngx_http_durable_route_conf.c */
+char *ngx_http_durable_set_route(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_durable_set_forward(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_durable_set_dedupe(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_durable_set_respond(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* ngx_http_durable_route_merge.c */
+void ngx_http_durable_route_create(ngx_http_durable_hook_t *hook);
+char *ngx_http_durable_route_merge(ngx_conf_t *cf,
+    ngx_http_durable_loc_conf_t *prev, ngx_http_durable_loc_conf_t *conf);
+ngx_int_t ngx_http_durable_route_segment(ngx_str_t *path, ngx_uint_t whole,
+    ngx_str_t *segment);
+ngx_int_t ngx_http_durable_route_init(ngx_conf_t *cf);
+
+/* ngx_http_durable_route_verify.c */
+char *ngx_http_durable_set_verify(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_durable_route_verify(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+
+/* ngx_http_durable_route_custom.c */
+dur_verify_scheme_t *ngx_http_durable_custom(ngx_conf_t *cf);
+ngx_int_t ngx_http_durable_custom_option(ngx_conf_t *cf,
+    dur_verify_scheme_t *scheme, ngx_str_t *option);
+ngx_int_t ngx_http_durable_custom_check(ngx_conf_t *cf,
+    dur_verify_scheme_t *scheme);
+
+/* ngx_http_durable_route.c */
+ngx_int_t ngx_http_durable_route_handler(ngx_http_request_t *r);
+
+/* ngx_http_durable_route_event.c */
+ngx_int_t ngx_http_durable_route_read(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_route_events(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_op_t *op);
+
+/* ngx_http_durable_route_sync.c */
+ngx_int_t ngx_http_durable_route_sync(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+
+/* ngx_http_durable_wait.c */
+ngx_int_t ngx_http_durable_wait(ngx_http_request_t *r, ngx_msec_t timeout,
+    ngx_http_durable_wait_pt handler, void *data);
+
+/* ngx_http_durable_variables.c */
+ngx_int_t ngx_http_durable_add_variables(ngx_conf_t *cf);
 
 /* ngx_http_durable_server.c */
 ngx_int_t ngx_http_durable_server_handler(ngx_http_request_t *r);

@@ -47,12 +47,19 @@ ngx_http_durable_create_main_conf(ngx_conf_t *cf)
     dur_buf_init(&dmcf->scratch.canonical, NGX_HTTP_DURABLE_BUFFER_MAX);
     dur_buf_init(&dmcf->scratch.op, NGX_HTTP_DURABLE_BUFFER_MAX);
     dur_arena_init(&dmcf->scratch.arena);
+    dur_arena_init(&dmcf->scratch.arena);
 
     conf = &dmcf->durable;
 
     if (ngx_array_init(&conf->event_keys, cf->pool, 2, sizeof(ngx_str_t))
         != NGX_OK
         || ngx_array_init(&conf->apps, cf->pool, 2, sizeof(ngx_durable_app_t))
+        != NGX_OK
+        || ngx_array_init(&conf->routes, cf->pool, 2,
+                          sizeof(ngx_durable_route_t))
+        != NGX_OK
+        || ngx_array_init(&dmcf->forwards, cf->pool, 2,
+                          sizeof(ngx_http_durable_hook_t *))
         != NGX_OK)
     {
         return NULL;
@@ -82,6 +89,7 @@ ngx_http_durable_cleanup(void *data)
     dur_buf_deinit(&s->text);
     dur_buf_deinit(&s->canonical);
     dur_buf_deinit(&s->op);
+    dur_arena_deinit(&s->arena);
     dur_arena_deinit(&s->arena);
 }
 
@@ -133,6 +141,13 @@ ngx_http_durable_check_store(ngx_conf_t *cf,
         if (dmcf->status.line) {
             ngx_http_durable_complain(cf, NGX_LOG_EMERG, &dmcf->status,
                                       "\"durable_status\" needs "
+                                      "\"durable_store\" in the http block");
+            return NGX_ERROR;
+        }
+
+        if (dmcf->route.line) {
+            ngx_http_durable_complain(cf, NGX_LOG_EMERG, &dmcf->route,
+                                      "\"durable_route\" needs "
                                       "\"durable_store\" in the http block");
             return NGX_ERROR;
         }
@@ -242,12 +257,13 @@ ngx_http_durable_create_loc_conf(ngx_conf_t *cf)
 {
     ngx_http_durable_loc_conf_t  *dlcf;
 
-    dlcf = ngx_palloc(cf->pool, sizeof(ngx_http_durable_loc_conf_t));
+    dlcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_durable_loc_conf_t));
     if (dlcf == NULL) {
         return NULL;
     }
 
     dlcf->surface = NGX_CONF_UNSET_UINT;
+    ngx_http_durable_route_create(&dlcf->hook);
 
     return dlcf;
 }
@@ -259,6 +275,7 @@ ngx_http_durable_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_durable_loc_conf_t *prev = parent;
     ngx_http_durable_loc_conf_t *conf = child;
 
+    char                          *rv;
     ngx_http_core_loc_conf_t      *clcf;
     ngx_http_durable_main_conf_t  *dmcf;
 
@@ -270,6 +287,12 @@ ngx_http_durable_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         /* like the handler: "if" has it from its location, others have not */
 
         conf->surface = clcf->noname ? prev->surface : NGX_HTTP_DURABLE_NONE;
+    }
+
+    rv = ngx_http_durable_route_merge(cf, prev, conf);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
     }
 
     if (conf->surface != NGX_HTTP_DURABLE_SERVER

@@ -28,6 +28,11 @@ static ngx_conf_num_bounds_t  ngx_http_durable_steps_bounds = {
 };
 
 
+static ngx_conf_num_bounds_t  ngx_http_durable_retries_bounds = {
+    ngx_conf_check_num_bounds, 0, 20
+};
+
+
 /* Each of them is documented in docs/directives.md; a test compares. */
 
 static ngx_command_t  ngx_http_durable_commands[] = {
@@ -130,12 +135,58 @@ static ngx_command_t  ngx_http_durable_commands[] = {
       0,
       NULL },
 
+    { ngx_string("durable_route"),
+      NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1234,
+      ngx_http_durable_set_route,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("durable_verify"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF
+                        |NGX_CONF_1MORE,
+      ngx_http_durable_set_verify,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("durable_forward"),
+      NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_CONF_TAKE123,
+      ngx_http_durable_set_forward,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("durable_retries"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF
+                        |NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_durable_loc_conf_t, hook.retries),
+      &ngx_http_durable_retries_bounds },
+
+    { ngx_string("durable_dedupe"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF
+                        |NGX_CONF_TAKE1,
+      ngx_http_durable_set_dedupe,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("durable_respond"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF
+                        |NGX_CONF_TAKE12,
+      ngx_http_durable_set_respond,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
       ngx_null_command
 };
 
 
 static ngx_http_module_t  ngx_http_durable_module_ctx = {
-    NULL,                                  /* preconfiguration */
+    ngx_http_durable_add_variables,        /* preconfiguration */
     ngx_http_durable_init,                 /* postconfiguration */
 
     ngx_http_durable_create_main_conf,     /* create main configuration */
@@ -165,6 +216,30 @@ ngx_module_t  ngx_http_durable_module = {
 };
 
 
+/* What is wrong with a location that has one of these directives. */
+
+char *
+ngx_http_durable_taken(ngx_http_durable_loc_conf_t *dlcf,
+    ngx_uint_t surface)
+{
+    if (dlcf->surface == surface) {
+        return "is duplicate";
+    }
+
+    switch (dlcf->surface) {
+
+    case NGX_HTTP_DURABLE_SERVER:
+        return "cannot share a location with \"durable_server\"";
+
+    case NGX_HTTP_DURABLE_STATUS:
+        return "cannot share a location with \"durable_status\"";
+
+    default:
+        return "cannot share a location with \"durable_route\"";
+    }
+}
+
+
 static char *
 ngx_http_durable_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -174,9 +249,7 @@ ngx_http_durable_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_durable_main_conf_t  *dmcf;
 
     if (dlcf->surface != NGX_CONF_UNSET_UINT) {
-        return dlcf->surface == NGX_HTTP_DURABLE_SERVER
-               ? "is duplicate" : "cannot share a location with "
-                                  "\"durable_status\"";
+        return ngx_http_durable_taken(dlcf, NGX_HTTP_DURABLE_SERVER);
     }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
@@ -213,9 +286,7 @@ ngx_http_durable_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_durable_main_conf_t  *dmcf;
 
     if (dlcf->surface != NGX_CONF_UNSET_UINT) {
-        return dlcf->surface == NGX_HTTP_DURABLE_STATUS
-               ? "is duplicate" : "cannot share a location with "
-                                  "\"durable_server\"";
+        return ngx_http_durable_taken(dlcf, NGX_HTTP_DURABLE_STATUS);
     }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
@@ -240,8 +311,14 @@ ngx_http_durable_init(ngx_conf_t *cf)
 
     dmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_durable_module);
 
-    if (dmcf->server.line == 0 && dmcf->status.line == 0) {
+    if (dmcf->server.line == 0 && dmcf->status.line == 0
+        && dmcf->route.line == 0)
+    {
         return NGX_OK;
+    }
+
+    if (ngx_http_durable_route_init(cf) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     if (ngx_http_durable_header_filter_init(cf) != NGX_OK) {

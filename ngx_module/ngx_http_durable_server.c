@@ -298,7 +298,8 @@ ngx_http_durable_dispatch(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx)
 ngx_http_durable_ctx_t *
 ngx_http_durable_ctx(ngx_http_request_t *r)
 {
-    ngx_http_durable_ctx_t  *ctx;
+    ngx_http_durable_ctx_t       *ctx;
+    ngx_http_durable_loc_conf_t  *dlcf;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_durable_module);
 
@@ -310,8 +311,11 @@ ngx_http_durable_ctx(ngx_http_request_t *r)
 
         ctx->request = r;
         ctx->conf = ngx_http_get_module_main_conf(r, ngx_http_durable_module);
-        ctx->v2 = ngx_strncmp(r->uri.data, "/v2/", 4) == 0
-                  || ngx_strncmp(r->uri.data, "/api/v2/", 8) == 0;
+        dlcf = ngx_http_get_module_loc_conf(r, ngx_http_durable_module);
+
+        ctx->v2 = dlcf->surface == NGX_HTTP_DURABLE_SERVER
+                  && (ngx_strncmp(r->uri.data, "/v2/", 4) == 0
+                      || ngx_strncmp(r->uri.data, "/api/v2/", 8) == 0);
 
         ngx_http_set_ctx(r, ctx, ngx_http_durable_module);
     }

@@ -9,12 +9,17 @@ use Test::More;
 my $docs = slurp('docs/directives.md');
 my $module = slurp('ngx_module/ngx_http_durable_module.c');
 my $conf = slurp('ngx_module/ngx_http_durable_conf.c');
+my $merge = slurp('ngx_module/ngx_http_durable_route_merge.c');
 
 my %context = (
     NGX_HTTP_MAIN_CONF => 'http',
     NGX_HTTP_SRV_CONF => 'server',
     NGX_HTTP_LOC_CONF => 'location',
+    NGX_HTTP_LIF_CONF => 'if in location',
 );
+
+# what a custom setter of a location fills in, for its default
+my %merged = (durable_respond => 'status');
 
 my %command = commands($module);
 my %section = sections($docs);
@@ -74,13 +79,18 @@ sub commands {
         or die "no command table\n";
     my %found;
 
-    while ($table =~ /\{\s*ngx_string\("(\w+)"\),\s*([\w|]+),\s*(\w+),\s*
+    while ($table =~ /\{\s*ngx_string\("(\w+)"\),\s*([\w|\s]+),\s*(\w+),\s*
                       \w+,\s*(.*?),\s*[^,]*\s\},/gsx)
     {
         my ($name, $flags, $offset) = ($1, $2, $4);
-        my @flag = split /\|/, $flags;
-        my ($arguments) = grep { /^NGX_CONF_/ } @flag;
+        my @flag = split /\s*\|\s*/, $flags;
+        my @arguments = grep { /^NGX_CONF_/ } @flag;
         my ($field) = $offset =~ /durable\.(\w+)/;
+        my $arguments = join '', @arguments;
+
+        # NOARGS|TAKE1234 is none to four
+        $arguments = 'NGX_CONF_TAKE0' . $1
+            if $arguments =~ /\ANGX_CONF_NOARGSNGX_CONF_TAKE(\d+)\z/;
 
         $found{$name} = {
             context => join(', ', map { $context{$_} }
@@ -126,6 +136,13 @@ sub arguments {
 # The default as the documentation writes it, from where the code has it.
 sub default {
     my ($name) = @_;
+
+    if ($merged{$name}) {
+        my ($value) = $merge =~ /ngx_conf_merge_\w+_value\(hook->$merged{$name},
+                                 \s*above->$merged{$name},\s*(\w+)\)/x
+            or die "$name: no default in the code\n";
+        return $value;
+    }
 
     my $field = $command{$name}{field} or return;
 
