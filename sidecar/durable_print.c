@@ -49,7 +49,10 @@ static void durable_detail_done(durable_line_t *l);
 static void durable_detail_failed(durable_line_t *l);
 static void durable_detail_error(durable_line_t *l);
 static void durable_detail_retry(durable_line_t *l);
+static void durable_detail_skipped(durable_line_t *l);
 static void durable_detail_sleeping(durable_line_t *l);
+static void durable_detail_waiting(durable_line_t *l);
+static void durable_detail_calling(durable_line_t *l);
 static void durable_detail_app(durable_line_t *l);
 static void durable_detail_any(durable_line_t *l);
 
@@ -60,6 +63,9 @@ static const durable_kind_t  durable_kinds[] = {
     { "step.failed",    "failed",    RED,    durable_detail_failed },
     { "step.retry",     "retry",     YELLOW, durable_detail_retry },
     { "step.sleeping",  "sleeping",  DIM,    durable_detail_sleeping },
+    { "step.waiting",   "waiting",   DIM,    durable_detail_waiting },
+    { "step.calling",   "calling",   DIM,    durable_detail_calling },
+    { "run.skipped",    "skipped",   YELLOW, durable_detail_skipped },
     { "run.completed",  "completed", GREEN,  durable_detail_done },
     { "run.failed",     "FAILED",    RED,    durable_detail_error },
     { "run.cancelled",  "cancelled", YELLOW, durable_detail_error },
@@ -219,7 +225,7 @@ durable_column(dur_buf_t *out, dur_str_t text, size_t *width)
 
 
 static void
-durable_clock(int64_t ms, bool fraction, char *text, size_t size)
+durable_clock(int64_t ms, char *text, size_t size)
 {
     char       clock[16];
     time_t     s;
@@ -229,19 +235,71 @@ durable_clock(int64_t ms, bool fraction, char *text, size_t size)
     localtime_r(&s, &tm);
     strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
 
-    if (fraction) {
-        snprintf(text, size, "%s.%03d", clock, (int) (ms % 1000));
-    } else {
-        snprintf(text, size, "%s", clock);
-    }
+    snprintf(text, size, "%s.%03d", clock, (int) (ms % 1000));
 }
 
 
+/* A moment to come: the clock, with the day if that is another one. */
+static void
+durable_moment(int64_t ms, int64_t now, char *text, size_t size)
+{
+    time_t     s, n;
+    struct tm  tm, today;
+
+    s = (time_t) (ms / 1000);
+    n = (time_t) (now / 1000);
+    localtime_r(&s, &tm);
+    localtime_r(&n, &today);
+
+    strftime(text, size, tm.tm_yday == today.tm_yday
+                         && tm.tm_year == today.tm_year
+                         ? "%H:%M:%S" : "%Y-%m-%d %H:%M:%S", &tm);
+}
+
+
+/* The end of a ULID is its random part. */
+static dur_str_t
+durable_line_run(const durable_line_t *l, const char *key)
+{
+    dur_str_t  id;
+
+    id = durable_line_text(l, key);
+
+    return id.len > 6 ? dur_str_make(id.data + id.len - 6, 6) : id;
+}
+
+
+/* What made it start, and when it will if that is not now. */
 static void
 durable_detail_started(durable_line_t *l)
 {
-    durable_print_safe(durable_line_text(l, "event"), DURABLE_TEXT_MAX,
-                       l->out);
+    char       moment[32];
+    int64_t    at, ts;
+    dur_str_t  parent, original;
+
+    parent = durable_line_run(l, "parent");
+    original = durable_line_run(l, "original");
+
+    if (parent.len > 0) {
+        (void) dur_buf_addz(l->out, "invoked by ");
+        durable_print_safe(parent, DURABLE_TEXT_MAX, l->out);
+
+    } else {
+        durable_print_safe(durable_line_text(l, "event"), DURABLE_TEXT_MAX,
+                           l->out);
+    }
+
+    if (original.len > 0) {
+        (void) dur_buf_addz(l->out, ", again as ");
+        durable_print_safe(original, DURABLE_TEXT_MAX, l->out);
+    }
+
+    if (durable_line_number(l, "at", &at)
+        && durable_line_number(l, "ts", &ts))
+    {
+        durable_moment(at, ts, moment, sizeof(moment));
+        (void) dur_buf_addf(l->out, ", first call at %s", moment);
+    }
 }
 
 
@@ -308,20 +366,74 @@ durable_detail_retry(durable_line_t *l)
 static void
 durable_detail_sleeping(durable_line_t *l)
 {
-    char     text[64], clock[32];
+    char     text[64], moment[32];
     int64_t  at, ts;
 
-    if (!durable_line_number(l, "at", &at)) {
+    if (!durable_line_number(l, "at", &at)
+        || !durable_line_number(l, "ts", &ts))
+    {
         return;
     }
 
-    durable_clock(at, false, clock, sizeof(clock));
-    (void) dur_buf_addf(l->out, "until %s", clock);
+    durable_moment(at, ts, moment, sizeof(moment));
+    durable_print_duration(at - ts, text, sizeof(text));
+    (void) dur_buf_addf(l->out, "until %s, for %s", moment, text);
+}
 
-    if (durable_line_number(l, "ts", &ts)) {
-        durable_print_duration(at - ts, text, sizeof(text));
-        (void) dur_buf_addf(l->out, ", for %s", text);
+
+/* For what, and until when. */
+static void
+durable_detail_waiting(durable_line_t *l)
+{
+    size_t     i;
+    dur_str_t  name;
+
+    static const char *const  what[][2] = {
+        { "event", "event " }, { "signal", "signal " }, { "invokes", "" }
+    };
+
+    for (i = 0; i < sizeof(what) / sizeof(what[0]); i++) {
+        name = durable_line_text(l, what[i][0]);
+
+        if (name.len > 0) {
+            (void) dur_buf_addf(l->out, "for %s", what[i][1]);
+            durable_print_safe(name, DURABLE_TEXT_MAX, l->out);
+            (void) dur_buf_addz(l->out, ", ");
+        }
     }
+
+    durable_detail_sleeping(l);
+}
+
+
+static void
+durable_detail_calling(durable_line_t *l)
+{
+    durable_print_safe(durable_line_text(l, "url"), DURABLE_TEXT_MAX, l->out);
+}
+
+
+static void
+durable_detail_skipped(durable_line_t *l)
+{
+    size_t     i;
+    dur_str_t  reason;
+
+    static const char *const  sentences[][2] = {
+        { "FunctionPaused", "the function is paused" },
+        { "Singleton", "another run of this singleton runs" }
+    };
+
+    reason = durable_line_text(l, "error");
+
+    for (i = 0; i < sizeof(sentences) / sizeof(sentences[0]); i++) {
+        if (dur_str_eq(reason, dur_str_c(sentences[i][0]))) {
+            (void) dur_buf_addz(l->out, sentences[i][1]);
+            return;
+        }
+    }
+
+    durable_print_safe(reason, DURABLE_TEXT_MAX, l->out);
 }
 
 
@@ -414,7 +526,7 @@ durable_line_build(durable_print_t *p, durable_line_t *l)
 
     clock[0] = '\0';
     if (durable_line_number(l, "ts", &ts)) {
-        durable_clock(ts, true, clock, sizeof(clock));
+        durable_clock(ts, clock, sizeof(clock));
     }
 
     durable_colour(p, l->out, DIM);
@@ -422,11 +534,7 @@ durable_line_build(durable_print_t *p, durable_line_t *l)
     durable_column(l->out, dur_str_c(clock), &width);
     durable_colour(p, l->out, PLAIN);
 
-    /* The end of a ULID is its random part. */
-    run = durable_line_text(l, "run");
-    if (run.len > 6) {
-        run = dur_str_make(run.data + run.len - 6, 6);
-    }
+    run = durable_line_run(l, "run");
 
     width = 6;
     durable_column(l->out, run, &width);

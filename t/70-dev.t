@@ -514,6 +514,30 @@ spew($ENV{FAKE_FEED}, join '', map { "$_\n" }
       function => 'docs-f', step => 'ocr', attempt => 1, ms => 41 },
     { ts => 2500, kind => 'step.sleeping', run => $ulid, function => 'docs-f',
       step => 'nap', at => 64500 },
+    { ts => 2500, kind => 'step.waiting', run => $ulid, function => 'docs-f',
+      step => 'paid', at => 3602500, event => 'shop/paid' },
+    { ts => 2500, kind => 'step.waiting', run => $ulid, function => 'docs-f',
+      step => 'ready', at => 3602500, signal => "go\e[31m" },
+    { ts => 2500, kind => 'step.waiting', run => $ulid, function => 'docs-f',
+      step => 'mail', at => 2500 + 366 * 86400000, invokes => 'mail-send' },
+    { ts => 2500, kind => 'step.calling', run => $ulid, function => 'docs-f',
+      step => 'fetch', url => 'http://127.0.0.1:9/p' },
+    { ts => 2500, kind => 'run.started', run => $ulid, function => 'mail-s',
+      event => 'inngest/function.invoked', parent => '01HXYZ0000GHIJKL' },
+    { ts => 2500, kind => 'run.started', run => $ulid, function => 'docs-f',
+      event => 'a/c', original => '01HXYZ0000GHIJKL', at => 4500 },
+    { ts => 2500, kind => 'run.skipped', run => $ulid, function => 'docs-f',
+      error => 'Singleton' },
+    { ts => 2500, kind => 'run.skipped', run => $ulid, function => 'docs-f',
+      error => 'FunctionPaused' },
+    { ts => 2500, kind => 'run.skipped', run => $ulid, function => 'docs-f',
+      error => 'OfTomorrow' },
+    { ts => 2500, kind => 'run.cancelled', run => $ulid,
+      function => 'docs-f', ms => 9, error => 'The run was cancelled' },
+    { ts => 2500, kind => 'run.started', run => $ulid,
+      function => 'a-very-long-name-of-a-function-indeed', event => 'l/1' },
+    { ts => 2500, kind => 'run.started', run => $ulid,
+      function => 'short', event => 'l/2' },
     'gap',
     { ts => 2500, kind => 'of.tomorrow', run => $ulid, colour => 'blue' },
     { ts => 2500, kind => 'run.failed', run => $ulid, function => 'docs-f',
@@ -551,6 +575,21 @@ subtest 'one line for each thing that happens' => sub {
          'a step';
     like $out, qr/sleeping +nap +until \d\d:\d\d:04, for 1 min 2 s$/m,
          'a sleep' or diag $out;
+    like $out, qr/waiting +paid +for event shop\/paid, until \d\d:\d\d:02, for 1 h 0 min$/m,
+         'a wait, for what and until when';
+    like $out, qr/waiting +ready +for signal go\?\[31m, until /m, 'a signal';
+    like $out, qr/waiting +mail +for mail-send, until 1971-01-\d\d \d\d:\d\d:02, for 366 d 0 h$/m,
+         'an invoke, with the day when it is not today';
+    like $out, qr{calling +fetch +http://127.0.0.1:9/p$}m, 'a gateway call';
+    like $out, qr/mail-s +started +invoked by GHIJKL$/m, 'a child';
+    like $out, qr/started +a\/c, again as GHIJKL, first call at \d\d:\d\d:04$/m,
+         'a rerun, and one that starts later';
+    like $out, qr/skipped +another run of this singleton runs$/m, 'skipped';
+    like $out, qr/skipped +the function is paused$/m, 'for two reasons';
+    like $out, qr/skipped +OfTomorrow$/m, 'and one that is not known';
+    like $out, qr/cancelled +The run was cancelled$/m, 'a run is cancelled';
+    is index(($out =~ /^(.*l\/2)$/m)[0], 'started'), 56,
+       'columns grow up to 32 characters, and no further' or diag $out;
     like $out, qr/^\.\.\. some lines are left out/m, 'a gap';
     like $out, qr/ABCDEF +of\.tomorrow +colour="blue"$/m,
          'a kind that is not known';
@@ -574,7 +613,7 @@ is scalar(leftovers()), 1, 'the state is in a temporary directory';
          'and it is said what happened';
     ok wait_for(sub { (() = fake_log() =~ /^subscribe/mg) == 2 }),
        'the feed is connected again';
-    like fake_log(), qr/^subscribe \w+001b00080000000000000009$/m,
+    like fake_log(), qr/^subscribe \w+001b00080000000000000015$/m,
          'and goes on behind the last notice';
 }
 

@@ -4,6 +4,7 @@
 #include "engine/dur_defer.h"
 #include "engine/dur_history.h"
 #include "engine/dur_json.h"
+#include "engine/dur_run_feed.h"
 #include "engine/dur_state.h"
 #include "engine/dur_step.h"
 #include "engine/dur_ulid.h"

@@ -11,6 +11,7 @@
 #include "engine/dur_retry.h"
 #include "engine/dur_route.h"
 #include "engine/dur_run.h"
+#include "engine/dur_run_feed.h"
 #include "engine/dur_state.h"
 #include "engine/dur_step.h"
 #include "engine/dur_timer.h"

@@ -5,6 +5,7 @@
 #include "engine/dur_gateway.h"
 #include "engine/dur_gateway_answer.h"
 #include "engine/dur_invoke.h"
+#include "engine/dur_run_feed.h"
 #include "engine/dur_state.h"
 #include "engine/dur_step.h"
 #include "engine/dur_wait.h"

@@ -11,6 +11,7 @@
 #include "engine/dur_json.h"
 #include "engine/dur_lifecycle.h"
 #include "engine/dur_retention.h"
+#include "engine/dur_run_feed.h"
 #include "engine/dur_state.h"
 #include "engine/dur_step.h"
 #include "engine/dur_timer.h"
@@ -153,105 +154,6 @@ dur_run_status_name(const dur_run_t *run)
     default:
         return "Running";
     }
-}
-
-
-/* -- the feed ------------------------------------------------------------- */
-
-static void
-dur_run_feed_member(dur_buf_t *b, const char *key, dur_str_t value)
-{
-    if (value.len) {
-        dur_buf_addf(b, ",\"%s\":", key);
-        dur_json_write_string(b, value);
-    }
-}
-
-
-static void
-dur_run_feed_begin(dur_engine_t *e, const dur_run_t *run, const char *kind,
-    dur_buf_t *b)
-{
-    char             id[DUR_ULID_TEXT_LEN + 1];
-    dur_function_t  *fn;
-
-    fn = dur_registry_function(&e->registry, run->function);
-    dur_ulid_text(&run->id, id);
-
-    dur_buf_init(b, 64 * 1024);
-    dur_buf_addf(b, "{\"ts\":%lld,\"kind\":\"%s\",\"run\":\"%s\"",
-                 (long long) e->now, kind, id);
-    dur_run_feed_member(b, "function", fn ? fn->slug : dur_str_null);
-}
-
-
-static dur_rc_t
-dur_run_feed_end_line(dur_engine_t *e, dur_buf_t *b)
-{
-    dur_effect_t  *effect;
-
-    dur_buf_addc(b, '}');
-
-    effect = b->failed ? NULL : dur_state_effect(e, DUR_EFFECT_FEED);
-    if (effect != NULL) {
-        effect->text = dur_arena_copy(e->arena, dur_buf_str(b));
-    }
-
-    dur_buf_deinit(b);
-
-    return effect ? DUR_OK : DUR_ENOMEM;
-}
-
-
-dur_rc_t
-dur_run_feed(dur_engine_t *e, const dur_run_t *run, const char *kind,
-    dur_str_t step, unsigned attempt, int64_t ms, int64_t at,
-    dur_str_t error)
-{
-    dur_buf_t  b;
-
-    if (!e->feed) {
-        return DUR_OK;
-    }
-
-    if (error.len > 1024) {
-        error.len = 1024;
-    }
-
-    dur_run_feed_begin(e, run, kind, &b);
-    dur_run_feed_member(&b, "step", step);
-    dur_buf_addf(&b, ",\"attempt\":%u,\"ms\":%lld", attempt, (long long) ms);
-
-    if (at != 0) {
-        dur_buf_addf(&b, ",\"at\":%lld", (long long) at);
-    }
-
-    dur_run_feed_member(&b, "error", error);
-
-    return dur_run_feed_end_line(e, &b);
-}
-
-
-static dur_rc_t
-dur_run_feed_started(dur_engine_t *e, const dur_run_t *run, dur_str_t event)
-{
-    dur_buf_t  b;
-
-    if (!e->feed) {
-        return DUR_OK;
-    }
-
-    dur_run_feed_begin(e, run, "run.started", &b);
-    dur_run_feed_member(&b, "event", event);
-    dur_buf_addz(&b, ",\"attempt\":0,\"ms\":0");
-
-    if (run->discovery_due != 0 && run->discovery_due != DUR_RUN_HELD
-        && !(run->flags & DUR_RUN_F_ENDPOINT))
-    {
-        dur_buf_addf(&b, ",\"at\":%lld", (long long) run->discovery_due);
-    }
-
-    return dur_run_feed_end_line(e, &b);
 }
 
 
@@ -598,58 +500,22 @@ dur_run_remove_items(dur_engine_t *e, dur_run_t *run)
 }
 
 
-/* The text of "message" in an error object; empty when there is none. */
-static dur_str_t
-dur_run_message(dur_engine_t *e, dur_str_t error)
+static void
+dur_run_count_end(dur_engine_t *e, const dur_run_t *run)
 {
-    json_t            *value;
-    dur_str_t          text;
-    dur_json_error_t   err;
-
-    if (dur_json_member(error, dur_str("message"), &text) != DUR_OK) {
-        return dur_str_null;
-    }
-
-    value = dur_json_parse(text, &err);
-
-    text = json_is_string(value)
-           ? dur_arena_copy(e->arena,
-                            dur_str_make(json_string_value(value),
-                                         json_string_length(value)))
-           : dur_str_null;
-
-    json_decref(value);
-
-    return text;
-}
-
-
-static dur_rc_t
-dur_run_feed_end(dur_engine_t *e, const dur_run_t *run, dur_str_t output)
-{
-    dur_str_t  message;
-
-    message = dur_str_null;
-
     switch (run->status) {
 
     case DUR_RUN_COMPLETED:
         e->stat.runs_completed++;
-        return dur_run_feed(e, run, "run.completed", dur_str_null, 0,
-                            run->ended - run->created, 0, message);
+        break;
 
     case DUR_RUN_FAILED:
         e->stat.runs_failed++;
-        if (e->feed) {
-            message = dur_run_message(e, output);
-        }
-        return dur_run_feed(e, run, "run.failed", dur_str_null, 0,
-                            run->ended - run->created, 0, message);
+        break;
 
     default:
         e->stat.runs_cancelled++;
-        return dur_run_feed(e, run, "run.cancelled", dur_str_null, 0,
-                            run->ended - run->created, 0, message);
+        break;
     }
 }
 
@@ -697,7 +563,8 @@ dur_run_end(dur_engine_t *e, dur_run_t *run, dur_run_status_t status,
         rc = dur_run_put(e, run);
     }
     if (rc == DUR_OK) {
-        rc = dur_run_feed_end(e, run, output);
+        dur_run_count_end(e, run);
+        rc = dur_run_feed_ended(e, run, output);
     }
     if (rc == DUR_OK) {
         rc = dur_lifecycle_ended(e, run, output);

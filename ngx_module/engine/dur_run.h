@@ -174,9 +174,4 @@ dur_rc_t dur_run_cancel_live(dur_engine_t *e, dur_run_t *run,
 dur_rc_t dur_run_cancel(dur_engine_t *e, const dur_ulid_t *id,
     dur_reply_t *reply);
 
-/* A feed notice about the run; step may be empty, at 0, error empty. */
-dur_rc_t dur_run_feed(dur_engine_t *e, const dur_run_t *run,
-    const char *kind, dur_str_t step, unsigned attempt, int64_t ms,
-    int64_t at, dur_str_t error);
-
 #endif /* DUR_RUN_H */

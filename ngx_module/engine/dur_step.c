@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 #include "engine/dur_step.h"
+#include "engine/dur_run_feed.h"
 #include "engine/dur_state.h"
 #include "engine/dur_timer.h"
 #include "engine/dur_wait.h"
@@ -340,6 +341,48 @@ dur_step_new(dur_engine_t *e, dur_run_t *run, const dur_step_report_t *report,
 }
 
 
+/* For people: that the step is open, and what it waits for or calls. */
+static dur_rc_t
+dur_step_feed(dur_engine_t *e, const dur_run_t *run, const dur_step_t *step)
+{
+    dur_run_open_t  open;
+
+    memset(&open, 0, sizeof(open));
+
+    open.kind = step->state == DUR_STEP_SLEEPING ? "step.sleeping"
+                : step->state == DUR_STEP_WAITING ? "step.waiting"
+                                                  : "step.calling";
+    open.step = step->name;
+    open.name = step->detail;
+    open.due = step->due;
+
+    switch (step->op) {
+
+    case DUR_OPCODE_WAIT_EVENT:
+        open.what = "event";
+        break;
+
+    case DUR_OPCODE_WAIT_SIGNAL:
+        open.what = "signal";
+        break;
+
+    case DUR_OPCODE_INVOKE:
+        open.what = "invokes";
+        break;
+
+    case DUR_OPCODE_AI:
+    case DUR_OPCODE_GATEWAY:
+        open.what = "url";
+        break;
+
+    default:
+        break;
+    }
+
+    return dur_run_feed_open(e, run, &open);
+}
+
+
 dur_rc_t
 dur_step_plan(dur_engine_t *e, dur_run_t *run,
     const dur_step_report_t *report, dur_item_kind_t kind, bool pending,
@@ -383,6 +426,10 @@ dur_step_plan(dur_engine_t *e, dur_run_t *run,
     step.state = DUR_STEP_PLANNED;
 
     rc = dur_step_new(e, run, report, &step, pending, kind, &item);
+
+    if (rc == DUR_OK && kind == DUR_ITEM_GATEWAY) {
+        rc = dur_step_feed(e, run, &step);
+    }
 
     return rc == DUR_OK ? dur_queue_push(e, &item) : rc;
 }
@@ -429,8 +476,7 @@ dur_step_timer(dur_engine_t *e, dur_run_t *run,
 
     item.due = timer->due;
 
-    rc = dur_run_feed(e, run, sleeps ? "step.sleeping" : "step.waiting",
-                      step.name, 0, 0, timer->due, dur_str_null);
+    rc = dur_step_feed(e, run, &step);
 
     return rc == DUR_OK ? dur_timer_put(e, &item) : rc;
 }
