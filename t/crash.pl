@@ -6,11 +6,11 @@
 #     perl t/crash.pl [--rounds 20] [--runs 200] [--seed N] [--workers N]
 #                     [--only KIND,...] [--keep DIR]
 #
-# A round waits a random moment with at least --runs runs in flight and does
-# one of: leader (kill -9 of the leading worker), nginx (kill -9 of all of
+# The runs use steps of every kind (t/helper/CrashFunctions.pm).  A round waits a
+# random moment with at least --runs of them in flight and does one of: leader (kill -9 of the leading worker), nginx (kill -9 of all of
 # nginx, started again), sidecar (the same with the sidecar), both, reload,
-# upgrade.  All the time one process sends events and another asks a plain
-# location.  The output is TAP; the seed of a failure is in it.
+# upgrade.  All the time one process sends events, one ends what runs wait for
+# and another asks a plain location.  The output is TAP; the seed of a failure is in it.
 
 use strict;
 use warnings;
@@ -26,8 +26,12 @@ use POSIX ();
 use Test::More;
 use Time::HiRes qw(sleep time);
 
+use CrashFunctions;
+use CrashResume;
 use Durable qw(free_port missing slurp wait_for);
+use DurableTarget ();
 use FakeApp;
+use FakeSteps;
 use HttpClient;
 
 my ($rounds, $runs, $seed, $workers, $only, $keep) = (20, 200);
@@ -49,49 +53,10 @@ my @kinds = $only ? split(/,/, $only)
     : (('leader') x 3, ('nginx') x 2, ('sidecar') x 2, 'both',
        ('reload') x 2, 'upgrade');
 
-# What each function does.  The attempts that it takes without any accident
-# are those that the script makes fail.
-my %functions = (
-    quick => {
-        steps => [map { { run => "quick $_", data => $_, delay => 0.02 } }
-                  1 .. 4],
-    },
-    sleepy => {
-        steps => [{ run => 'before', delay => 0.05 },
-                  { sleep => 'first', for => '1s' },
-                  { run => 'between', delay => 0.1 },
-                  { sleep => 'second', for => '2s' },
-                  { run => 'after' }],
-    },
-    trying => {
-        steps => [{ run => 'fails', fail => 2 },
-                  { run => 'status', error => 1, delay => 0.05 },
-                  { run => 'works' }],
-    },
-    wide => {
-        steps => [{ run => 'open' },
-                  { all => [{ run => 'left', delay => 0.3 },
-                            { run => 'middle', delay => 0.1, fail => 1 },
-                            { run => 'right' }] },
-                  { run => 'close', delay => 0.1 }],
-    },
-    slow => {
-        steps => [map { { run => "slow $_", delay => 0.4 } } 1 .. 5],
-    },
-);
-
-for my $name (keys %functions) {
-    my $f = $functions{$name};
-
-    $f->{event} = "crash/$name";
-    $f->{retries} = 12;
-    $f->{result} = "end of $name";
-}
-
-my %expected_attempt = map { $_->{run} => ($_->{fail} || 0)
-                                          + ($_->{error} || 0) }
-    grep { defined $_->{run} } map { $_->{all} ? @{$_->{all}} : $_ }
-    map { @{$_->{steps}} } values %functions;
+my $target = DurableTarget->start;      # of gateways
+my $functions = CrashFunctions::functions($target->{url});
+my @names = CrashFunctions::names($functions);
+my %expected_attempt = CrashFunctions::attempts($functions);
 
 my $temporary;
 
@@ -109,7 +74,7 @@ remove_tree($keep, { keep_root => 1 });
 
 my $port = free_port();
 my $app = FakeApp->new(id => 'crash', server => "http://127.0.0.1:$port",
-    record => "$keep/calls.txt", functions => \%functions)->start;
+    record => "$keep/calls.txt", functions => $functions)->start;
 my $server = Durable->new(dir => $keep, port => $port, workers => $workers,
     apps => [$app->url], retry_interval => '300ms');
 
@@ -117,12 +82,14 @@ note("seed $seed, $workers workers, in $keep");
 
 my @windows;                            # [kind, from, to]
 my @helpers;
+my $resume;
 
 eval {
     $server->start;
     $server->wait_registered('crash');
 
     @helpers = (background(\&send_events), background(\&ask_plain));
+    $resume = background(\&resume);
 
     for my $round (1 .. $rounds) {
         one_round($round);
@@ -170,9 +137,33 @@ sub background {
 
 
 sub event {
-    my @names = sort keys %functions;
+    my ($name) = @_;
 
-    return { name => "crash/$names[rand @names]", data => { n => rand } };
+    state $n = 0;
+
+    $name ||= $names[rand @names];
+
+    return { name => "crash/$name", data => { id => "$$-" . ++$n,
+                                              key => int rand 3 } };
+}
+
+
+# Ends what runs wait for; a line for each: what, run.
+sub resume {
+    my ($end) = @_;
+
+    open my $log, '>>', "$keep/resumed.txt" or die "resumed.txt: $!\n";
+    $log->autoflush(1);
+
+    my $resume = CrashResume->new(port => $port, log => $log,
+                                  calls => "$keep/calls.txt");
+
+    until ($$end) {
+        $resume->turn;
+        sleep 0.02;
+    }
+
+    return;
 }
 
 
@@ -183,10 +174,14 @@ sub send_events {
     open my $log, '>>', "$keep/events.txt" or die "events.txt: $!\n";
     $log->autoflush(1);
 
+    open my $singles, '>>', "$keep/singles.txt" or die "singles.txt: $!\n";
+    $singles->autoflush(1);
+
     my $client = HttpClient->new(port => $port, keepalive => 0, timeout => 15);
 
     until ($$end) {
         submit($client, $log, map { event() } 1 .. 1 + rand 3);
+        submit($client, $singles, event('single')) if rand() < 0.1;
         sleep 0.01 + rand 0.04;
     }
 
@@ -237,13 +232,14 @@ sub ask_plain {
 
 # ---- a round
 
-# Accepted events less the runs whose end the app was asked for.
+# Accepted events less the runs whose end the app was asked for, or that were
+# cancelled; of the events above, not those of singletons and invokes.
 sub in_flight {
     state %read;
     state %ended;
     state $accepted = 0;
 
-    for my $name ('events.txt', 'calls.txt') {
+    for my $name ('events.txt', 'calls.txt', 'resumed.txt') {
         my $text = slurp("$keep/$name", $read{$name} || 0);
 
         $text =~ s/[^\n]*\z//;
@@ -254,8 +250,11 @@ sub in_flight {
                 my (undef, undef, $status, @ids) = split / /, $line;
                 $accepted += @ids if $status == 200;
 
+            } elsif ($name eq 'resumed.txt') {
+                $ended{$1} = 1 if $line =~ /\Astop (\w+)/;
+
             } elsif ($line =~ /"does":"end"/ && $line =~ /"run":"(\w+)"/) {
-                $ended{$1} = 1;
+                $ended{$1} = 1 if $line !~ /"fn":"(?:child|single)"/;
             }
         }
     }
@@ -360,12 +359,24 @@ sub check {
     ok($left, 'every run comes to its end')
         || diag($error, in_flight(), ' are left: ', explain($server->status));
 
+    $resume->() if $resume;
     ok(@accepted >= $runs, scalar(@accepted) . ' events were accepted');
 
+    for my $kind (qw(go ready stop)) {
+        my $n = () = slurp("$keep/resumed.txt") =~ /^$kind /mg;
+        cmp_ok($n, '>', 0, "\"$kind\" was sent to $n runs that wait");
+    }
+
+    my @calls = $app->calls;
+
     check_runs(@accepted);
+    check_singles(\@calls);
     check_refusals(@sent);
     check_plain();
-    check_calls();
+    check_calls(@calls);
+    check_told(@calls);
+    check_invokes(@calls);
+    check_gateways(@calls);
 
     return;
 }
@@ -382,8 +393,7 @@ sub check_runs {
         # the answer of the last call may still be on its way
         next if eval { wait_for(@bad ? 0 : 10, 'the run', sub {
             @runs = $server->event_runs($id);
-            return @runs == 1 && $runs[0]{status} eq 'Completed'
-                   && $runs[0]{output} =~ /\Aend of /;
+            return @runs == 1 && right_end($runs[0]);
         }) };
 
         push @bad, "event $id: " . (@runs
@@ -391,7 +401,77 @@ sub check_runs {
             : 'no run');
     }
 
-    none('every accepted event has one completed run', @bad);
+    none('every accepted event has one run, which ends right', @bad);
+
+    return;
+}
+
+
+# Completed, but for those that cancelOn ends.
+sub right_end {
+    my ($run) = @_;
+
+    return $run->{status} eq 'Completed' && $run->{output} =~ /\Aend of /
+           || $run->{status} eq 'Cancelled' && stopped()->{$run->{run_id}};
+}
+
+
+# The runs whose cancelling event was accepted.
+sub stopped {
+    state %stopped = map { $_ => 1 }
+                     slurp("$keep/resumed.txt") =~ /^stop (\w+)$/mg;
+
+    return \%stopped;
+}
+
+
+# Of the runs of one key no two at a time: what the app was called for of one
+# is over before the other begins.
+sub check_singles {
+    my ($calls) = @_;
+
+    my @ids = map { (split / /)[3] } grep { (split / /)[2] == 200 }
+              split /\n/, slurp("$keep/singles.txt");
+    my (@bad, %status, %key, %life);
+
+    for my $id (@ids) {
+        my @runs;
+
+        next if eval { wait_for(@bad ? 0 : 10, 'the run', sub {
+            @runs = $server->event_runs($id);
+            return @runs == 1 && $runs[0]{status} =~ /Completed|Skipped/
+                   && ++$status{$runs[0]{status}};
+        }) };
+
+        push @bad, "event $id: " . join ', ',
+             map { "run $_->{run_id} $_->{status}" } @runs;
+    }
+
+    none(scalar(@ids) . ' events of singletons have a run that is completed '
+         . 'or skipped', @bad);
+    cmp_ok($status{Completed} || 0, '>', 0, ($status{Completed} || 0)
+           . ' were completed, ' . ($status{Skipped} || 0) . ' skipped');
+
+    for my $call (grep { ($_->{fn} || '') eq 'single' } @$calls) {
+        my $life = $life{$call->{run}} ||= [$call->{t}, 0, $call->{run}];
+
+        $life->[1] = $call->{t};
+        push @{$key{$call->{group}}}, $life if $life->[0] == $life->[1];
+    }
+
+    @bad = ();
+
+    for my $group (values %key) {
+        my @lives = sort { $a->[0] <=> $b->[0] } @$group;
+
+        for my $i (1 .. $#lives) {
+            push @bad, "$lives[$i][2] begins " . when($lives[$i][0])
+                       . ", $lives[$i - 1][2] runs"
+                if $lives[$i][0] < $lives[$i - 1][1];
+        }
+    }
+
+    none('and no two of one key run at a time', @bad);
 
     return;
 }
@@ -459,8 +539,9 @@ sub check_plain {
 
 
 sub check_calls {
+    my (@calls) = @_;
+
     my (%memo, %done, %broken, %first, @again, @twice, @attempts);
-    my @calls = $app->calls;
     my ($executed, $excused) = (0, 0);
 
     $broken{$_->{seq}} = 1 for grep { $_->{kind} eq 'broken' } @calls;
@@ -478,12 +559,12 @@ sub check_calls {
             $executed++;
 
             push @again, "$key at " . when($call->{t})
-                if $does ne 'end' && $memo{$run}{FakeApp::step_id(
-                                                     { run => $does })};
+                if $does ne 'end' && !$broken{$call->{seq}}
+                   && $memo{$run}{FakeSteps::step_id({ run => $does })};
 
             # A call that the app read late, on a connection of a sidecar
             # that is dead by then, counts as that sidecar's.
-            if ($before && ($broken{$before->{seq}}
+            if ($before && ($broken{$before->{seq}} || $broken{$call->{seq}}
                             || sidecar_died($before->{opened}, $call->{t})))
             {
                 $excused++;
@@ -511,6 +592,89 @@ sub check_calls {
     none('no memoized step is executed again', @again);
     none('a step is executed twice only when the sidecar died', @twice);
     none('no accident of ours costs an attempt', @attempts);
+
+    return;
+}
+
+
+# What a checkpoint was answered 200 for is known to every later lease.
+sub check_told {
+    my (@calls) = @_;
+
+    my (%told, %seq, @again);
+    my $told = 0;
+
+    for my $call (@calls) {
+        if ($call->{kind} eq 'told') {
+            next if $call->{status} != 200;
+            $told{"$call->{run} $call->{does}"} ||= $call;
+            $told++;
+
+        } elsif ($call->{kind} eq 'call' && defined $call->{does}) {
+            my $before = $told{"$call->{run} $call->{does}"};
+
+            push @again, "$call->{run} $call->{does} at " . when($call->{t})
+                if $before && $before->{seq} ne $call->{seq}
+                   && $call->{generation} > $before->{generation};
+        }
+    }
+
+    cmp_ok($told, '>', 0, "$told steps were told by checkpoints");
+    none('and none of them is executed by a later call', @again);
+
+    return;
+}
+
+
+# The children of each parent that has ended.
+sub check_invokes {
+    my (@calls) = @_;
+
+    my (%children, %ended, @bad);
+
+    for my $call (grep { $_->{kind} eq 'call' } @calls) {
+        $children{$call->{key}}{$call->{run}} = 1 if $call->{fn} eq 'child';
+        $ended{$call->{run}} = 1
+            if $call->{fn} eq 'parent' && ($call->{does} || '') eq 'end';
+    }
+
+    for my $run (sort keys %ended) {
+        my $n = keys %{$children{$run} || {}};
+
+        push @bad, "$run has $n" if $n != 3;
+    }
+
+    cmp_ok(scalar keys %ended, '>', 0, keys(%ended) . ' runs invoked others');
+    none('three each, once', @bad);
+
+    return;
+}
+
+
+sub check_gateways {
+    my (@calls) = @_;
+
+    my (%first, %last, @bad);
+    my $asked = 0;
+
+    for my $call (grep { ($_->{fn} || '') eq 'fetch' } @calls) {
+        $first{$call->{run}} ||= $call->{t};
+        $last{$call->{run}} = $call->{t};
+    }
+
+    for my $run (sort keys %first) {
+        my $most = 1 + sidecar_died($first{$run}, $last{$run});
+
+        for my $path ("/echo/$run", map { "/echo/$_-$run" } 1, 2) {
+            my $n = $target->count($path);
+
+            $asked += $n;
+            push @bad, "$path $n times" if $n < 1 || $n > $most;
+        }
+    }
+
+    cmp_ok($asked, '>', 0, "$asked requests of gateways were made");
+    none('one is made again only when the sidecar died', @bad);
 
     return;
 }

@@ -16,6 +16,10 @@
 #                     { sleep => 'a while', for => '2s' },
 #                     { all => [{ run => 'mail' }, { run => 'ship' }] },
 #                     { invoke => 'ask', function => 'mail-send' },
+#                     { wait => 'paid', event => 'shop/paid',
+#                       if => 'event.data.id == async.data.id' },
+#                     { signal => 'ready', for => 'ready-7' },
+#                     { fetch => 'page', url => 'http://127.0.0.1:80/' },
 #                 ],
 #                 result => 'done',
 #             },
@@ -25,7 +29,10 @@
 #         });
 #     $app->start;  $app->url;  $app->calls;  $app->stop;
 #
-# A step may say: data (a value, or code that is given the call), fail (so many
+# A function with checkpoint => 1 tells its steps while its call is open, where
+# the call allows it.  data, url and for may be code that is given the call.
+#
+# A step may say: data, timeout, fail (so many
 # attempts end with StepError), final (StepFailed), error (the HTTP status of
 # so many attempts: status 500 instead of ops), delay (seconds before the
 # answer), hang_up (so many attempts break the connection instead of an
@@ -38,7 +45,6 @@ package FakeApp;
 use strict;
 use warnings;
 
-use Digest::SHA qw(sha1_hex);
 use Errno qw(EAGAIN EINTR EWOULDBLOCK);
 use Fcntl qw(O_APPEND O_CREAT O_WRONLY);
 use IO::Poll qw(POLLIN POLLOUT POLLHUP POLLERR);
@@ -46,6 +52,8 @@ use IO::Socket::INET;
 use JSON::PP ();
 use POSIX ();
 use Time::HiRes qw(sleep time);
+
+use FakeSteps;
 
 my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 my $sdk = 'inngest-js:v4.24.0';
@@ -243,14 +251,18 @@ sub drop {
     $conn->{gone} = 1;
     close $conn->{socket};
 
-    return;
+    return unless $conn->{asked};
+
+    my ($status) = $conn->{in} =~ m{\AHTTP/1\.\d (\d+) };
+
+    return $conn->{asked}->($status || 0);
 }
 
 
 sub next_request {
     my ($self, $conn) = @_;
 
-    return if $conn->{busy};
+    return if $conn->{busy} || $conn->{asked};
 
     my ($head) = $conn->{in} =~ /\A(.*?\r\n)\r\n/s or return;
     my %header;
@@ -404,6 +416,8 @@ sub write_out {
     }
 
     $self->{poll}->mask($conn->{socket}, POLLIN);
+
+    return if $conn->{asked};
 
     if ($conn->{call}) {
         $self->record({ kind => 'answered', seq => $conn->{call}{seq} });
@@ -576,15 +590,43 @@ sub call {
         request_id => $header->{'x-request-id'},
         version => $header->{'x-inngest-req-version'},
         event => $request->{event}{name}, event_id => $request->{event}{id},
+        key => from_event($request, 'id'),
+        group => from_event($request, 'key'),
         memos => [sort keys %{$request->{steps} || {}}],
     };
 
     $conn->{call} = $call;
 
+    return $self->tell({ f => $f, call => $call, request => $request,
+                         conn => $conn })
+        if $f->{checkpoint} && defined $ctx->{fn_id} && ($wanted || '') eq 'step'
+           && !$ctx->{disable_immediate_execution};
+
     my $answer = $f->{code} ? [$f->{code}->({ %$call, request => $request,
                                               body => $body,
                                               header => $header })]
-                            : $self->play($f, $call, $request);
+                            : FakeSteps::play($f, $call, $request);
+
+    return $self->answer($conn, $call, $answer);
+}
+
+
+# A short text or number in the data of the event, for tests that tell runs
+# apart by it.
+sub from_event {
+    my ($request, $name) = @_;
+
+    my $data = ($request->{event} || {})->{data};
+    my $value = ref $data eq 'HASH' ? $data->{$name} : undef;
+
+    return defined $value && !ref $value && length $value < 64 ? $value
+                                                               : undef;
+}
+
+
+sub answer {
+    my ($self, $conn, $call, $answer) = @_;
+
     my ($status, $headers, $value, $delay, $hang_up) = @$answer;
 
     $call->{status} = $status;
@@ -601,149 +643,88 @@ sub call {
 }
 
 
-# What an SDK would answer: the first step without a memo decides.  The call
-# gets "does" (what was executed) and "ok".
-sub play {
-    my ($self, $f, $call, $request) = @_;
+# ---- steps that are told while their call is open
 
-    my $memo = $request->{steps} || {};
-    my $plan = ($request->{ctx} || {})->{disable_immediate_execution};
-    my $target = defined $call->{target} ? $call->{target} : 'step';
+# The next one; it goes on when the connection is gone, as apps do.
+sub tell {
+    my ($self, $t) = @_;
 
-    $plan = $plan ? 1 : 0;
+    my ($conn, $call, $request) = @$t{qw(conn call request)};
+    my $step = FakeSteps::next_run($t->{f}, $request);
 
-    for my $entry (@{$f->{steps}}) {
-        my @open = grep { !exists $memo->{step_id($_)} }
-                   $entry->{all} ? @{$entry->{all}} : $entry;
-
-        if ($target ne 'step') {
-            my ($step) = grep { step_id($_) eq $target } @open;
-
-            return $self->run_step($step, $call, $request) if $step;
-            next;
-        }
-
-        next unless @open;
-
-        return $self->run_step($open[0], $call, $request)
-            if @open == 1 && defined $open[0]{run} && !$plan;
-
-        return [206, {}, [map { reported($_) } @open], undef];
+    if (!$step) {
+        return if $conn->{gone};
+        delete @$call{qw(does ok)};
+        return $self->answer($conn, $call, FakeSteps::play($t->{f}, $call,
+                                                           $request));
     }
 
-    if ($target ne 'step') {
-        return [500, { 'X-Inngest-No-Retry' => 'false' },
-                { error => 'Could not find step', requestedStep => $target },
-                undef];
+    my $said = FakeSteps::run_step($step, $call, $request);
+
+    if (!$call->{ok}) {
+        return $conn->{gone} ? () : $self->answer($conn, $call, $said);
     }
 
-    # a step that failed for good and is not caught ends the function
-    for my $step (map { $_->{all} ? @{$_->{all}} : $_ } @{$f->{steps}}) {
-        my $value = $memo->{step_id($step)};
+    $self->record({ %$call, status => 0 });
+    $t->{op} = $said->[2][0];
+    $t->{tries} = 0;
 
-        next unless ref $value eq 'HASH' && exists $value->{error};
-
-        return [400, { 'X-Inngest-No-Retry' => 'true' }, $value->{error},
-                undef];
-    }
-
-    $call->{does} = 'end';
-    $call->{ok} = 1;
-
-    my $result = ref $f->{result} eq 'CODE' ? $f->{result}->($request)
-                                            : $f->{result};
-
-    return $f->{run_complete}
-        ? [206, {}, [{ op => 'RunComplete', id => sha1_hex('complete'),
-                       data => $result }], undef]
-        : [200, {}, $result, undef];
+    return $self->after($said->[3] || 0, {}, sub { $self->checkpoint($t) });
 }
 
 
-sub step_id {
-    my ($step) = @_;
+# What no server took is the answer of the call.
+sub checkpoint {
+    my ($self, $t) = @_;
 
-    return sha1_hex(step_name($step));
+    my ($conn, $call, $op) = @$t{qw(conn call op)};
+
+    return $self->post("/v1/checkpoint/$call->{run}/async", {
+        run_id => $call->{run}, fn_id => $t->{request}{ctx}{fn_id},
+        qi_id => $call->{item}, generation_id => $call->{generation} + 0,
+        ts => int(1000 * time), steps => [$op] }, sub {
+            my ($status) = @_;
+
+            $self->record({ kind => 'told', status => $status,
+                map { $_ => $call->{$_} } qw(seq run does generation) });
+
+            if ($status == 200) {
+                $t->{request}{steps}{$op->{id}} = { data => $op->{data} };
+                push @{$call->{memos}}, $op->{id};
+                return $self->tell($t);
+            }
+
+            return $self->after(0.2, {}, sub { $self->checkpoint($t) })
+                if $status != 409 && ++$t->{tries} < 5;
+
+            return if $conn->{gone};
+            return $self->respond($conn, 206, {}, $status == 409 ? [] : [$op]);
+        });
 }
 
 
-sub step_name {
-    my ($step) = @_;
+# A request to the server; the code is given the status, 0 for no answer.
+sub post {
+    my ($self, $path, $value, $done) = @_;
 
-    for my $kind (qw(run sleep wait invoke)) {
-        return $step->{$kind} if defined $step->{$kind};
-    }
+    my ($host, $port) = $self->{server} =~ m{\Ahttp://([\d.]+):(\d+)\z}
+        or die "FakeApp: no server in \"$self->{server}\"\n";
+    my $socket = IO::Socket::INET->new(PeerAddr => $host, PeerPort => $port,
+                                       Blocking => 0)
+        or return $done->(0);
+    my $body = $json->encode($value);
+    my $conn = { socket => $socket, in => '', asked => $done,
+        out => "POST $path HTTP/1.0\r\nHost: $host:$port\r\n"
+            . "Content-Type: application/json\r\n"
+            . (defined $self->{key} ? "Authorization: Bearer $self->{key}\r\n"
+                                    : '')
+            . 'Content-Length: ' . length($body) . "\r\n\r\n$body" };
 
-    die "FakeApp: a step is run, sleep, wait or invoke\n";
-}
+    $self->{conns}{fileno $socket} = $conn;
+    $self->{poll}->mask($socket, POLLIN | POLLOUT);
+    $self->after(10, $conn, sub { $self->drop($conn) });
 
-
-sub op {
-    my ($step, $op, %more) = @_;
-
-    my $name = step_name($step);
-
-    return { op => $op, id => step_id($step), name => $name,
-             displayName => $name, userland => { id => $name }, opts => {},
-             %more };
-}
-
-
-sub reported {
-    my ($step) = @_;
-
-    return op($step, 'Sleep', name => $step->{for}) if defined $step->{sleep};
-
-    return op($step, 'WaitForEvent', name => $step->{event},
-              opts => { timeout => $step->{timeout} || '1h',
-                        $step->{if} ? (if => $step->{if}) : () })
-        if defined $step->{wait};
-
-    return op($step, 'InvokeFunction',
-              opts => { function_id => $step->{function},
-                        payload => { data => $step->{data} || {} },
-                        $step->{timeout} ? (timeout => $step->{timeout})
-                                         : () })
-        if defined $step->{invoke};
-
-    return op($step, 'StepPlanned', data => undef);
-}
-
-
-sub run_step {
-    my ($self, $step, $call, $request) = @_;
-
-    my $attempt = $call->{attempt} || 0;
-    my $delay = $step->{delay};
-
-    $call->{does} = $step->{run};
-    $call->{ok} = 0;
-
-    return [0, {}, undef, $delay, 1] if $attempt < ($step->{hang_up} || 0);
-
-    return [$step->{status} || 500, { 'X-Inngest-No-Retry' => 'false' },
-            { name => 'Error', message => 'not now' }, $delay]
-        if $attempt < ($step->{error} || 0);
-
-    my $last = defined $call->{max_attempts}
-               && $attempt + 1 >= $call->{max_attempts};
-    my %error = (name => 'Error', message => "attempt $attempt failed",
-                 stack => '');
-
-    if ($attempt < ($step->{fail} || 0) || $step->{final}) {
-        my $final = $last || $step->{final};
-
-        return [206, { 'X-Inngest-No-Retry' => $final ? 'true' : 'false' },
-                [op($step, $final ? 'StepFailed' : 'StepError',
-                    error => \%error, data => undef)], $delay];
-    }
-
-    $call->{ok} = 1;
-
-    my $data = ref $step->{data} eq 'CODE' ? $step->{data}->($request)
-                                           : $step->{data};
-
-    return [206, {}, [op($step, 'StepRun', data => $data)], $delay];
+    return;
 }
 
 
