@@ -37,6 +37,23 @@ my $app = FakeApp->new(
                           { wait => 'reply', event => 'shop/reply' }] },
             ],
         },
+        asks => {
+            event => 'shop/asks',
+            steps => [{ all => [
+                { wait => 'reply', event => 'shop/reply',
+                  if => 'event.data.id == 7' },
+                { signal => 'ready', timeout => '5s',
+                  for => sub { return "go-$_[0]{ctx}{run_id}" } },
+                { invoke => 'ask', function => 'mail-send',
+                  data => sub { return { run => $_[0]{ctx}{run_id} } } },
+                { fetch => 'page', url => sub {
+                    return "http://127.0.0.1:9/$_[0]{ctx}{run_id}" } }] }],
+        },
+        told => {
+            event => 'shop/told', checkpoint => 1,
+            steps => [{ run => 'one' }, { run => 'two' },
+                      { sleep => 'nap', for => '1s' }],
+        },
         short => {
             event => 'shop/short', run_complete => 1, result => [1],
             steps => [{ run => 'slow', delay => 0.3, data => 1 }],
@@ -63,7 +80,8 @@ sub call {
     my $target = $is{target} || 'step';
     my $body = { version => -1, event => { name => 'e', id => 'E' },
         events => [], steps => $is{steps} || {},
-        ctx => { run_id => $is{run} || 'R', attempt => $is{attempt} || 0,
+        ctx => { run_id => $is{run} || 'R',
+                 $is{fn_id} ? (fn_id => $is{fn_id}) : (), attempt => $is{attempt} || 0,
                  max_attempts => 3, stack => { stack => [], current => 0 },
                  disable_immediate_execution => $is{plan}
                      ? JSON::PP::true() : JSON::PP::false() } };
@@ -85,7 +103,7 @@ subtest 'GET introspects' => sub {
     my $r = $client->request('GET', '/api/inngest');
 
     is($r->{status}, 200, 'status');
-    is($r->{json}{function_count}, 4, 'functions');
+    is($r->{json}{function_count}, 6, 'functions');
     like($r->{headers}{'x-inngest-sdk'}, qr/^inngest-js:v/, 'sdk header');
 };
 
@@ -257,6 +275,76 @@ subtest 'everything is on record' => sub {
                   && $_->{fn} eq 'order' && $_->{status} == 200 } @calls],
               [5], 'the memos that came with a call');
     cmp_ok($calls[-1]{t}, '>=', $calls[0]{t}, 'in order of time');
+};
+
+
+subtest 'waits, signals, invokes and gateways are reported' => sub {
+    my $r = call('asks', run => 'A7');
+    my %opts = map { $_->{op} => $_->{opts} } @{$r->{json}};
+
+    is_deeply(\%opts, {
+        WaitForEvent => { timeout => '1h', if => 'event.data.id == 7' },
+        WaitForSignal => { timeout => '5s', signal => 'go-A7' },
+        InvokeFunction => { function_id => 'mail-send',
+                            payload => { data => { run => 'A7' } } },
+        Gateway => { method => 'GET', url => 'http://127.0.0.1:9/A7' },
+    }, 'with what the script says, or its code');
+
+    my ($call) = grep { ($_->{run} || '') eq 'A7' } $app->calls;
+    is_deeply($call->{reports}, [qw(reply ready ask page)],
+              'which is on record');
+};
+
+
+# The request of a checkpoint: its path and its body; answered with a status.
+sub checkpoint {
+    my ($status) = @_;
+
+    my $socket = $server->accept;
+    my $text = '';
+
+    until ($text =~ /^Content-Length: (\d+)\r\n(?:.*?\r\n)?\r\n(.*)\z/ms
+           && length $2 >= $1)
+    {
+        sysread $socket, $text, 65536, length $text or last;
+    }
+
+    syswrite $socket, "HTTP/1.1 $status X\r\nContent-Length: 0\r\n\r\n";
+    close $socket;
+
+    my ($path, $body) = $text =~ m{\APOST (\S+) .*?\r\n\r\n(.*)\z}s;
+
+    return ($path, $json->decode($body));
+}
+
+
+subtest 'steps are told while the call is open' => sub {
+    my $pid = fork;
+
+    if ($pid == 0) {
+        my $r = call('told', run => 'T', fn_id => 'F',
+                     client => HttpClient->new(port => $app->{port}));
+        POSIX::_exit(op_names($r) eq 'Sleep:nap' ? 0 : 1);
+    }
+
+    my ($path, $body) = checkpoint(200);
+
+    is($path, '/v1/checkpoint/T/async', 'at the path of the run');
+    is($body->{qi_id}, 7, 'with the item');
+    is($body->{generation_id}, 2, 'the generation');
+    is($body->{fn_id}, 'F', 'the function');
+    is($body->{steps}[0]{name}, 'one', 'and a step');
+    checkpoint(503);
+    is((checkpoint(200))[1]{steps}[0]{name}, 'two', 'a refused one again');
+
+    waitpid $pid, 0;
+    is($?, 0, 'the call is answered by what cannot be told');
+    is(join(' ', map { "$_->{does}:$_->{status}" }
+            grep { $_->{kind} eq 'told' } $app->calls),
+       'one:200 two:503 two:200', 'all of it is on record');
+
+    is(op_names(call('told', run => 'U')), 'StepRun:one',
+       'a call that does not allow it has one step');
 };
 
 

@@ -387,11 +387,28 @@ sub app {
 
     $app = FakeApp->new(id => 'documents', record => "$place{dir}/calls",
         server => "http://127.0.0.1:$place{port}", port => $place{app},
-        functions => { pipeline => { event => 'document.uploaded',
-                                     steps => [{ run => 'ocr', data => 7 }],
-                                     result => 'done' } }, %option);
+        functions => functions(), %option);
 
     return $app->start;
+}
+
+
+# The functions of the example, played.
+sub functions {
+    return {
+        pipeline => { event => 'document.uploaded',
+            steps => [{ run => 'ocr', data => 7 }], result => 'done' },
+        mail => { event => 'mail.requested',
+            steps => [{ run => 'post' }], result => 'posted' },
+        review => { event => 'review.requested',
+            steps => [{ wait => 'approval', event => 'review.approved',
+                        if => 'event.data.id == async.data.id' },
+                      { invoke => 'tell-the-author',
+                        function => 'documents-mail' },
+                      { signal => 'printer', for => sub {
+                          return "printed-$_[0]{event}{data}{id}" } }],
+            result => 'printed' },
+    };
 }
 
 
@@ -428,6 +445,46 @@ sub event_and_run {
     is($run->{output}, 'done', "$what: the run is completed");
     is(scalar(grep { $_->{does} && $_->{ok} } $app->calls), 2,
        'after a call for the step and one for the end');
+}
+
+
+# "Wait, invoke, signal", command after command.
+sub waits_go_on {
+    my $text = section($readme, 'Wait, invoke, signal');
+    my ($start, $approve, $signal, $list, $tree, $invoke) = shell($text);
+    my ($code) = blocks($text, 'js');
+
+    ok(index(slurp('examples/document-pipeline/review.mjs'), $code) > 0,
+       'README.md shows what the example has');
+
+    my ($event) = @{decode_json(curl($start))->{ids}};
+    my $run;
+
+    my $waits = sub {
+        my ($what) = @_;
+
+        return wait_for(20, "it waits for $what", sub {
+            $run ||= (map { $_->{run_id} }
+                      @{decode_json(curl($list))->{data}})[0] or return;
+            (my $command = $tree) =~ s/01\.\.\./$run/;
+            return curl($command) =~ /"for":"$what"/;
+        });
+    };
+
+    like(curl($signal), qr/"status":404/, 'nobody waits for the signal yet');
+    ok($waits->('event'), 'the run waits for an event');
+    is(decode_json(curl($approve))->{status}, 200, 'which comes');
+    ok($waits->('signal'), 'it invokes a function, and waits for a signal');
+    is(decode_json(curl($signal))->{data}{run_id}, $run, 'which comes');
+
+    ok(wait_for(20, 'its end', sub {
+        my $r = HttpClient->new(port => $place{port}, keepalive => 0)
+                    ->request('GET', "/v1/events/$event/runs");
+        return $r->{json}{data}[0]{status} eq 'Completed';
+    }), 'and has completed');
+
+    is(decode_json(curl($invoke))->{status}, 200,
+       'a function is started by its name');
 }
 
 
@@ -514,6 +571,7 @@ sub durable_serves {
             return registered();
         });
         event_and_run("durable $name", $name eq 'start');
+        waits_go_on() if $name eq 'dev';
         1;
     };
 

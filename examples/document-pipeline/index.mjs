@@ -7,9 +7,13 @@ import { createServer } from "node:http";
 import { serve } from "inngest/node";
 
 import { documentPipeline, inngest } from "./pipeline.mjs";
+import { mail, review } from "./review.mjs";
 
 const port = Number(process.env.PORT ?? 3000);
-const handler = serve({ client: inngest, functions: [documentPipeline] });
+const handler = serve({
+  client: inngest,
+  functions: [documentPipeline, review, mail],
+});
 
 const server = createServer((req, res) => {
   if (req.url.startsWith("/api/inngest")) {

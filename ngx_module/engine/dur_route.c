@@ -7,6 +7,7 @@
 #include "engine/dur_json.h"
 #include "engine/dur_register.h"
 #include "engine/dur_retry.h"
+#include "engine/dur_run_feed.h"
 #include "engine/dur_sign.h"
 #include "engine/dur_state.h"
 #include "engine/dur_step.h"
