@@ -59,7 +59,7 @@ my %answers = (
     loop => [sub { (302, { %no_sdk, Location => $url }, {}) }],
     go_step => [sub { (206, {}, [{ %$op, op => 'StepPlanned',
                                    data => undef }]) },
-                sub { (200, {}, undef) },
+                sub { (200, { 'X-Inngest-Sdk' => 'go:v0.13.1' }, undef) },
                 done('not of the step')],
     state => [\&state],
 );
