@@ -175,7 +175,7 @@ is_deeply([@$sent{qw(user v ts meta)}],
 $r = invoke('mail-none', {});
 
 is($r->{status}, 404, 'an unknown function is 404');
-is_deeply($r->{json}, { status => 404,
+is_deeply($r->{json}, { status => 404, data => undef,
     error => 'could not find function with ID: mail-none' },
     'with a sentence');
 

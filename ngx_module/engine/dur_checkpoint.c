@@ -12,38 +12,13 @@
 #include <stdio.h>
 
 
-void
-dur_checkpoint_refuse(dur_engine_t *e, dur_reply_t *reply, uint16_t status,
-    const char *fmt, ...)
-{
-    char       text[512];
-    va_list    ap;
-    dur_buf_t  b;
-
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
-
-    dur_buf_init(&b, 4096);
-    dur_buf_addz(&b, "{\"error\":");
-    dur_json_write_string(&b, dur_str_c(text));
-    dur_buf_addf(&b, ",\"status\":%u}", status);
-
-    reply->rc = DUR_EINVAL;
-    reply->status = status;
-    reply->body = dur_arena_copy(e->arena, dur_buf_str(&b));
-
-    dur_buf_deinit(&b);
-}
-
-
 /* -- memos ---------------------------------------------------------------- */
 
 static dur_rc_t
 dur_checkpoint_too_large(dur_engine_t *e, dur_run_t *run, const char *name,
     const char *message, dur_reply_t *reply)
 {
-    dur_checkpoint_refuse(e, reply, 413, "%s", message);
+    (void) dur_state_refuse(e, reply, 413, "%s", message);
 
     return dur_run_fail(e, run, name, message);
 }
@@ -213,7 +188,7 @@ dur_checkpoint_find(dur_engine_t *e, const dur_op_t *op, dur_run_t *run,
     rc = dur_run_get(e->txn, &op->run, run);
 
     if (rc == DUR_ENOTFOUND) {
-        dur_checkpoint_refuse(e, reply, 404, "there is no run %s", id);
+        (void) dur_state_refuse(e, reply, 404, "there is no run %s", id);
         return DUR_OK;
     }
 
@@ -222,8 +197,8 @@ dur_checkpoint_find(dur_engine_t *e, const dur_op_t *op, dur_run_t *run,
     }
 
     if (run->status != DUR_RUN_LIVE) {
-        dur_checkpoint_refuse(e, reply, 409, "the run %s has ended: %s", id,
-                              dur_run_status_name(run));
+        (void) dur_state_refuse(e, reply, 409, "the run %s has ended: %s", id,
+                                dur_run_status_name(run));
         return DUR_OK;
     }
 
@@ -240,8 +215,8 @@ dur_checkpoint_find(dur_engine_t *e, const dur_op_t *op, dur_run_t *run,
     if (rc == DUR_ENOTFOUND || memcmp(&item->run, &op->run, DUR_ULID_LEN) != 0
         || (op->generation != 0 && op->generation != item->generation))
     {
-        dur_checkpoint_refuse(e, reply, 409, "this call of the run %s is "
-                              "superseded", id);
+        (void) dur_state_refuse(e, reply, 409, "this call of the run %s is "
+                                "superseded", id);
     }
 
     return DUR_OK;
@@ -259,8 +234,8 @@ dur_checkpoint_parse(dur_engine_t *e, dur_str_t text, dur_answer_op_t **ops,
     rc = dur_answer_ops(e->arena, text, e->now, ops, n, err);
 
     if (rc == DUR_EINVAL || rc == DUR_ETOOBIG) {
-        dur_checkpoint_refuse(e, reply, rc == DUR_EINVAL ? 400 : 413, "%s",
-                              err);
+        (void) dur_state_refuse(e, reply, rc == DUR_EINVAL ? 400 : 413, "%s",
+                                err);
         return DUR_OK;
     }
 
@@ -279,10 +254,10 @@ dur_checkpoint_parse(dur_engine_t *e, dur_str_t text, dur_answer_op_t **ops,
             break;
 
         default:
-            dur_checkpoint_refuse(e, reply, 400, "a checkpoint takes StepRun, "
-                                  "Step, StepPlanned, DeferAdd and "
-                                  "DeferAbort: op %zu is %s", i,
-                                  dur_opcode_name((*ops)[i].opcode));
+            (void) dur_state_refuse(e, reply, 400, "a checkpoint takes "
+                                    "StepRun, Step, StepPlanned, DeferAdd "
+                                    "and DeferAbort: op %zu is %s", i,
+                                    dur_opcode_name((*ops)[i].opcode));
             return DUR_OK;
         }
     }

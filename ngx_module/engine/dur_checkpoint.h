@@ -38,9 +38,4 @@ dur_rc_t dur_checkpoint_memos(dur_engine_t *e, dur_run_t *run,
     const dur_answer_op_t *ops, size_t n, const dur_checkpoint_of_t *of,
     dur_reply_t *reply);
 
-/* A reply that refuses: {"error": the sentence, "status"}. */
-void dur_checkpoint_refuse(dur_engine_t *e, dur_reply_t *reply,
-    uint16_t status, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
-
 #endif /* DUR_CHECKPOINT_H */

@@ -85,8 +85,8 @@ dur_endpoint_ops(dur_endpoint_t *x)
     }
 
     if (!json_is_array(steps)) {
-        dur_checkpoint_refuse(x->e, x->reply, 400, "\"steps\" must be an "
-                              "array of ops");
+        (void) dur_state_refuse(x->e, x->reply, 400, "\"steps\" must be an "
+                                "array of ops");
         return DUR_OK;
     }
 
@@ -95,8 +95,8 @@ dur_endpoint_ops(dur_endpoint_t *x)
     rc = dur_answer_ops(x->e->arena, text, x->e->now, &x->ops, &x->nops, err);
 
     if (rc == DUR_EINVAL || rc == DUR_ETOOBIG) {
-        dur_checkpoint_refuse(x->e, x->reply, rc == DUR_EINVAL ? 400 : 413,
-                              "%s", err);
+        (void) dur_state_refuse(x->e, x->reply, rc == DUR_EINVAL ? 400 : 413,
+                                "%s", err);
         return DUR_OK;
     }
 
@@ -494,8 +494,8 @@ dur_endpoint_first(dur_endpoint_t *x)
         || !dur_str_eq(name, dur_str(DUR_ENDPOINT_EVENT))
         || !json_is_object(x->data))
     {
-        dur_checkpoint_refuse(x->e, x->reply, 400, "\"event\" must be an "
-                              DUR_ENDPOINT_EVENT " with its data");
+        (void) dur_state_refuse(x->e, x->reply, 400, "\"event\" must be an "
+                                DUR_ENDPOINT_EVENT " with its data");
         return DUR_OK;
     }
 
@@ -515,8 +515,8 @@ dur_endpoint_first(dur_endpoint_t *x)
         rc = dur_endpoint_same(x, &same);
 
         if (rc == DUR_OK && !same) {
-            dur_checkpoint_refuse(x->e, x->reply, 409, "there is another run "
-                                  "with this id");
+            (void) dur_state_refuse(x->e, x->reply, 409, "there is another "
+                                    "run with this id");
         }
     }
 
@@ -543,7 +543,7 @@ dur_endpoint_later(dur_endpoint_t *x)
 
     if (rc == DUR_ENOTFOUND) {
         dur_ulid_text(&x->op->run, id);
-        dur_checkpoint_refuse(x->e, x->reply, 404, "there is no run %s", id);
+        (void) dur_state_refuse(x->e, x->reply, 404, "there is no run %s", id);
         return DUR_OK;
     }
 
@@ -552,8 +552,8 @@ dur_endpoint_later(dur_endpoint_t *x)
     }
 
     if (!(x->run.flags & DUR_RUN_F_ENDPOINT)) {
-        dur_checkpoint_refuse(x->e, x->reply, 400, "the run is not one of a "
-                              "durable endpoint");
+        (void) dur_state_refuse(x->e, x->reply, 400, "the run is not one of "
+                                "a durable endpoint");
         return DUR_OK;
     }
 
@@ -576,8 +576,8 @@ dur_endpoint_apply(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
     reply->status = 200;
 
     if (!json_is_object(x.root)) {
-        dur_checkpoint_refuse(e, reply, 400, "the request body is not a JSON "
-                              "object");
+        (void) dur_state_refuse(e, reply, 400, "the request body is not a "
+                                "JSON object");
         rc = DUR_OK;
 
     } else {

@@ -46,14 +46,14 @@ dur_endpoint_text(dur_endpoint_read_t *x, const char *key, size_t max,
     rc = dur_json_get_string(x->data, key, text);
 
     if (rc == DUR_EINVAL) {
-        dur_checkpoint_refuse(x->e, x->reply, 400, "\"event.data.%s\" must "
-                              "be a string", key);
+        (void) dur_state_refuse(x->e, x->reply, 400, "\"event.data.%s\" "
+                                "must be a string", key);
         return false;
     }
 
     if (text->len > max) {
-        dur_checkpoint_refuse(x->e, x->reply, 400, "\"event.data.%s\" is "
-                              "longer than %zu bytes", key, max);
+        (void) dur_state_refuse(x->e, x->reply, 400, "\"event.data.%s\" is "
+                                "longer than %zu bytes", key, max);
         return false;
     }
 
@@ -183,7 +183,7 @@ dur_endpoint_check(dur_engine_t *e, const json_t *data,
     wrong = dur_endpoint_wrong(&t);
 
     if (wrong != NULL) {
-        dur_checkpoint_refuse(e, reply, 400, "\"event.data.%s", wrong);
+        (void) dur_state_refuse(e, reply, 400, "\"event.data.%s", wrong);
         return DUR_OK;
     }
 
@@ -317,9 +317,9 @@ dur_endpoint_find(dur_engine_t *e, dur_endpoint_of_t *of,
     app = dur_endpoint_app(&e->registry, of->domain, &n);
 
     if (app == NULL && n >= DUR_ENDPOINT_APPS) {
-        dur_checkpoint_refuse(e, reply, 429, "there are endpoints of %u "
-                              "servers already: no more are taken",
-                              DUR_ENDPOINT_APPS);
+        (void) dur_state_refuse(e, reply, 429, "there are endpoints of %u "
+                                "servers already: no more are taken",
+                                DUR_ENDPOINT_APPS);
         return DUR_OK;
     }
 

@@ -469,27 +469,6 @@ dur_invoke_timeout(void)
 
 /* -- by request ----------------------------------------------------------- */
 
-static dur_rc_t
-dur_invoke_reply(dur_engine_t *e, dur_reply_t *reply, unsigned status,
-    const char *text)
-{
-    dur_buf_t  b;
-
-    dur_buf_init(&b, 64 * 1024);
-
-    dur_buf_addz(&b, "{\"error\":");
-    dur_json_write_string(&b, dur_str_c(text));
-    dur_buf_addf(&b, ",\"status\":%u}", status);
-
-    reply->status = (uint16_t) status;
-    reply->body = dur_arena_copy(e->arena, dur_buf_str(&b));
-
-    dur_buf_deinit(&b);
-
-    return reply->body.data ? DUR_OK : DUR_ENOMEM;
-}
-
-
 /* The id and ts that the worker wrote; an id of the caller's own is one that
  * is not the event's. */
 static dur_rc_t
@@ -536,7 +515,7 @@ dur_invoke_request(dur_engine_t *e, const dur_op_t *op,
 
     if (rc == DUR_EINVAL || rc == DUR_ETOOBIG) {
         dur_invoke_free(&v);
-        return dur_invoke_reply(e, reply, rc == DUR_EINVAL ? 400 : 413,
+        return dur_state_refuse(e, reply, rc == DUR_EINVAL ? 400 : 413, "%s",
                                 rc == DUR_EINVAL ? "the event is not valid"
                                                  : "the event is too large");
     }
@@ -585,13 +564,13 @@ dur_invoke_apply(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
 
     if (fn == NULL) {
         text = dur_invoke_unknown(e, op->url);
-        return text ? dur_invoke_reply(e, reply, 404, text) : DUR_ENOMEM;
+        return text ? dur_state_refuse(e, reply, 404, "%s", text) : DUR_ENOMEM;
     }
 
     rc = dur_event_get(e->txn, &op->id, &event);
 
     if (rc == DUR_OK) {
-        return dur_invoke_reply(e, reply, 409, "another event has this id");
+        return dur_state_refuse(e, reply, 409, "another event has this id");
     }
 
     if (rc != DUR_ENOTFOUND) {

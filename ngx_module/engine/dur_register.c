@@ -48,25 +48,6 @@ dur_register_app_by_url(const dur_registry_t *r, dur_str_t url)
 /* -- registration --------------------------------------------------------- */
 
 static void
-dur_register_error(dur_engine_t *e, dur_reply_t *reply, uint16_t status,
-    const char *text)
-{
-    dur_buf_t  b;
-
-    dur_buf_init(&b, 64 * 1024);
-    dur_buf_addz(&b, "{\"data\":null,\"error\":");
-    dur_json_write_string(&b, dur_str_c(text));
-    dur_buf_addf(&b, ",\"status\":%u}", status);
-
-    reply->rc = DUR_EINVAL;
-    reply->status = status;
-    reply->body = dur_arena_copy(e->arena, dur_buf_str(&b));
-
-    dur_buf_deinit(&b);
-}
-
-
-static void
 dur_register_uuid(dur_engine_t *e, char text[DUR_UUID_TEXT_LEN + 1])
 {
     uint64_t  a, b;
@@ -464,7 +445,7 @@ dur_register(dur_engine_t *e, dur_str_t payload, dur_reply_t *reply)
     rc = dur_app_parse(payload, &sent, err, sizeof(err));
 
     if (rc == DUR_EINVAL) {
-        dur_register_error(e, reply, 400, err);
+        (void) dur_state_refuse(e, reply, 400, "%s", err);
         return DUR_OK;
     }
 
@@ -485,7 +466,7 @@ dur_register(dur_engine_t *e, dur_str_t payload, dur_reply_t *reply)
         rc = dur_register_accept(e, &sent, app, reply);
 
     } else if (rc == DUR_EINVAL) {
-        dur_register_error(e, reply, 400, err);
+        (void) dur_state_refuse(e, reply, 400, "%s", err);
         rc = DUR_OK;
     }
 
@@ -526,8 +507,8 @@ dur_register_sync(dur_engine_t *e, dur_str_t url, dur_str_t error,
 
     rc = dur_app_url_normalize(url, e->arena, &normal);
     if (rc != DUR_OK) {
-        dur_register_error(e, reply, 400, "the URL of an app must begin with "
-                           "http:// or https://");
+        (void) dur_state_refuse(e, reply, 400, "the URL of an app must "
+                                "begin with http:// or https://");
         return rc == DUR_EINVAL ? DUR_OK : rc;
     }
 
@@ -567,7 +548,7 @@ dur_register_remove(dur_engine_t *e, dur_str_t url, dur_reply_t *reply)
                          : NULL;
 
     if (app == NULL || app->removed) {
-        dur_register_error(e, reply, 404, "no app has this URL");
+        (void) dur_state_refuse(e, reply, 404, "no app has this URL");
         return rc == DUR_EINVAL ? DUR_OK : rc;
     }
 
@@ -594,7 +575,7 @@ dur_register_pause(dur_engine_t *e, dur_str_t slug, bool pause,
     fn = dur_registry_function_by_slug(&e->registry, slug);
 
     if (fn == NULL || (fn->archived && pause)) {
-        dur_register_error(e, reply, 404, "no function has this name");
+        (void) dur_state_refuse(e, reply, 404, "no function has this name");
         return DUR_OK;
     }
 

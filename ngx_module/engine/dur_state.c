@@ -59,7 +59,7 @@ dur_state_refuse(dur_engine_t *e, dur_reply_t *reply, unsigned status,
     va_end(ap);
 
     dur_buf_init(&b, 8 * sizeof(text));
-    dur_buf_addz(&b, "{\"error\":");
+    dur_buf_addz(&b, "{\"data\":null,\"error\":");
     dur_json_write_string(&b, dur_str_c(text));
     dur_buf_addf(&b, ",\"status\":%u}", status);
 

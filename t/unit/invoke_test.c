@@ -609,8 +609,8 @@ test_request(void)
 
     request("app-none", NULL, "{}");
     is_int(kit.reply.status, 404, "an unknown function is 404");
-    is_str(kit.reply.body, "{\"error\":\"could not find function with ID: "
-           "app-none\",\"status\":404}", "and named");
+    is_str(kit.reply.body, "{\"data\":null,\"error\":\"could not find "
+           "function with ID: app-none\",\"status\":404}", "and named");
 
     begin();
     request("app-c", "mine", "{}");
