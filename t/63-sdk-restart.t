@@ -32,6 +32,23 @@ sub reached {
 }
 
 
+# Waits until the server has it: a step is a checkpoint of the call that goes
+# on, or what the call has answered.
+sub remembered {
+    my ($event, $step) = @_;
+
+    my $id = reached($event, $step);
+
+    wait_for(10, "step $step is remembered", sub {
+        my $r = $t->api('GET', "/v1/runs/$id/history");
+        grep { $_->{outcome} =~ /^(?:ok|checkpoint)$/ }
+            @{$r->{json}{data} || []};
+    });
+
+    return $id;
+}
+
+
 subtest 'a step whose app was killed is tried again' => sub {
     my $gate = "$t->{dir}/gate";
     my $event = $t->fire('sdk/gated', { gate => $gate });
@@ -56,7 +73,7 @@ subtest 'a step whose app was killed is tried again' => sub {
 subtest 'a run sleeps while its app is away' => sub {
     my $event = $t->fire('sdk/long-sleep');
 
-    reached($event, 'before');
+    remembered($event, 'before');
     $t->kill_app;
     $t->start_app;
 

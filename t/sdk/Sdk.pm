@@ -43,9 +43,9 @@ sub new {
 
     my $sdk = Clients::client(delete $option{sdk});
 
-    my $self = $class->SUPER::new(sdk => $sdk, retry_interval => '300ms', patience => 30,
-                                  log_level => 'info', label => 'dev',
-                                  %option);
+    my $self = $class->SUPER::new(sdk => $sdk, retry_interval => '300ms',
+                                  patience => 30, log_level => 'info',
+                                  label => 'dev', %option);
 
     my $port = $self->{app_port} = free_port();
 
@@ -167,15 +167,15 @@ sub kill_server {
 }
 
 
+# The app first: nginx 1.22 waits for a connection that has been opened and not
+# used yet, and Go keeps some of those.
 sub stop {
     my ($self) = @_;
-
-    my $stopped = $self->SUPER::stop;
 
     $self->kill_app;
     $self->{provider}->stop;
 
-    return $stopped;
+    return $self->SUPER::stop;
 }
 
 
