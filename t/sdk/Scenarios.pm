@@ -266,9 +266,9 @@ sub waits {
           output => { got => undef },
           drive => sub { second_run(@_, 'replaced') },
           over => sub {
-              my ($t, $s, $run) = @_;
+              my ($t, $s) = @_;
               $t->signal('replaced', { n => 2 });
-              return $t->has_ended($s->{second});
+              return $t->has_ended(second_run($t, $s, 'replaced'));
           },
           check => sub {
               my ($t, undef, $s) = @_;
@@ -535,13 +535,14 @@ sub check_failure_handler {
 }
 
 
-# The run that claims the signal after the first one has it.
+# The run that claims the signal after the first one has it.  A step that was
+# cut off by the kill may have started two of them: the last one has it then.
 sub second_run {
     my ($t, $s, $signal) = @_;
 
-    my ($note) = $t->notes(kind => 'step', step => "claim $signal");
+    my ($note) = reverse $t->notes(kind => 'step', step => "claim $signal");
 
-    return $s->{second} ||= $note && $note->{run};
+    return $s->{second} = $note && $note->{run};
 }
 
 
