@@ -112,6 +112,29 @@ sub wait_ready {
 }
 
 
+# workers, dir; forward: the port that webhooks are sent on to
+sub start_forward {
+    my ($class, %option) = @_;
+
+    remove_tree($option{dir});
+    make_path($option{dir});
+
+    my $self = $class->new(%option, log_level => 'warn',
+        main => 'worker_rlimit_nofile 8192;',
+        http => "    keepalive_requests 1000000000;\n",
+        server => <<"SERVER");
+        location = /hook {
+            durable_route    bench;
+            durable_forward  http://127.0.0.1:$option{forward}/hook;
+        }
+SERVER
+
+    $self->start;
+
+    return $self;
+}
+
+
 # Seconds from the start of nginx to the first event.
 sub restart_nginx {
     my ($self) = @_;

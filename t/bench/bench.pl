@@ -12,7 +12,7 @@
 #                       ended and BENCH_SLEEPING=10000 sleeping runs
 #   BENCH_DIR=DIR       where stores are made (default: under build)
 #   BENCH_ONLY=WORD     only the rows of one group: accept, runs, backlog,
-#                       alone, wake, waits, cost, start
+#                       alone, wake, waits, forward, cost, start
 #   BENCH_WAITING=100000  runs that wait for an event
 #   BENCH_LIMIT=1800    seconds after which a single measurement is given up
 #   BENCH_STRICT=1      fail when a row of the first table misses its "must"
@@ -24,6 +24,7 @@ use File::Path 'remove_tree';
 use File::Spec;
 use FindBin;
 use POSIX 'strftime';
+use Time::HiRes ();
 use lib $FindBin::Bin, "$FindBin::Bin/../helper";
 
 use Bench;
@@ -52,6 +53,7 @@ my %goal = (
     match    => ['down', 4, 2],
     none     => ['up', 80, 95],
     cel      => ['up', 1_000_000, 2_000_000],
+    forward  => ['up', 3_000, 6_000],
     idle     => ['down', 40, 25],
     after    => ['down', 80, 40],
     start    => ['down', 300, 50],
@@ -298,6 +300,36 @@ sub measure_waits {
 }
 
 
+# The provider's answers come before the deliveries: both are in the time.
+sub measure_forward {
+    my ($workers) = @_;
+
+    my $stock = Bench->start_stock(workers => 1, dir => "$dir-target");
+    my $server = start($workers, forward => $stock->{port});
+    my $engine = sub { $server->status->{engine} };
+    my $before = $engine->();
+    my $start = Time::HiRes::time();
+    my $r = load($server, 'post', '-p', '/hook', '-c', 64, '-t', $seconds);
+
+    wait_for(300, 'all is delivered', sub { $engine->()->{runs_live} == 0 },
+             0.01);
+
+    my $took = Time::HiRes::time() - $start;
+    my $after = $engine->();
+
+    $stock->end;
+    remove_tree("$dir-target");
+
+    die "$after->{runs_failed} deliveries failed\n" if $after->{runs_failed};
+
+    row('forward', 'webhooks sent on to nginx, 64 connections',
+        ($after->{runs_completed} - $before->{runs_completed}) / $took,
+        'calls/s', $base{nginx}, $base{commits});
+    row('', 'the same, p99 of the answer to the provider',
+        $r->{p99_us} / 1000, 'ms');
+}
+
+
 sub measure_cost {
     my ($workers) = @_;
 
@@ -359,8 +391,9 @@ my $current;
 sub start {
     my ($workers, %option) = @_;
 
-    return $current = Bench->start_all(workers => $workers, dir => $dir,
-                                       %option);
+    my $how = $option{forward} ? 'start_forward' : 'start_all';
+
+    return $current = Bench->$how(workers => $workers, dir => $dir, %option);
 }
 
 
@@ -388,6 +421,7 @@ my @groups = (
     alone   => \&measure_alone,
     wake    => \&measure_wake,
     waits   => \&measure_waits,
+    forward => \&measure_forward,
     cost    => \&measure_cost,
     start   => \&measure_start,
 );

@@ -19,9 +19,10 @@ use Time::HiRes ();
 use DurableFrame ();
 
 sub start {
-    my ($class) = @_;
+    my ($class, $on) = @_;
     my $listen = IO::Socket::INET->new(Listen => 256, Proto => 'tcp',
-        LocalAddr => '127.0.0.1') or die "listen: $!";
+        LocalAddr => '127.0.0.1', LocalPort => $on // 0, ReuseAddr => 1)
+        or die "listen: $!";
     my $port = $listen->sockport;
     my $parent = $$;
     my $pid = fork // die "fork: $!";
