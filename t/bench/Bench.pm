@@ -10,11 +10,12 @@ use warnings;
 
 use parent 'Durable';
 
+use File::Copy 'copy';
 use File::Path qw(make_path remove_tree);
 use POSIX ();
 use Time::HiRes 'time';
 
-use Durable qw(build free_port slurp wait_for write_file);
+use Durable qw(build free_port node_bin npm_install slurp wait_for write_file);
 use HttpClient;
 
 
@@ -149,10 +150,53 @@ sub restart_nginx {
 }
 
 
+# An app of the npm SDK beside the other: a function that runs it so many
+# times and gives back its times.  Nothing where there is no node or npm.
+sub start_sdk {
+    my ($self) = @_;
+
+    my $home = build('bench/sdk');
+    my $node = node_bin();
+
+    return unless $node && eval { npm_install($home, 'inngest@4.24.0') };
+
+    copy('t/bench/sdk.mjs', $home) or die "sdk.mjs: $!\n";
+
+    my $port = free_port();
+    my %clean = map { $_ => $ENV{$_} } grep { !/^INNGEST_/ } keys %ENV;
+
+    local %ENV = (%clean, NO_COLOR => 1, PORT => $port,
+                  INNGEST_DEV => 'http://' . $self->address);
+
+    $self->{sdk} = Durable::run_child('sdk', "$self->{dir}/sdk.log", $node,
+                                      "$home/sdk.mjs");
+
+    my $app = HttpClient->new(port => $port, timeout => 120);
+
+    wait_for(20, 'the app of the SDK registers', sub {
+        return $app->request('PUT', '/api/inngest', undef,
+            { Host => "127.0.0.1:$port" })->{status} == 200;
+    });
+
+    return sub {
+        my $r = $app->request('GET', "/measure?n=$_[0]");
+
+        die "the SDK: " . ($r->{error} || $r->{body}) . "\n"
+            if $r->{status} != 200;
+
+        return $r->{json};
+    };
+}
+
+
 sub end {
     my ($self) = @_;
 
     $self->stop;
+
+    if (my $pid = delete $self->{sdk}) {
+        Durable::end_process($pid, 'TERM', 5);
+    }
 
     if (my $pid = delete $self->{app}) {
         Durable::end_process($pid, 'TERM', 5);

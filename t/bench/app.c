@@ -41,16 +41,33 @@ typedef struct {
                                    data.id; both NULL: a StepRun */
 } app_step_t;
 
+typedef enum {
+    APP_ONE = 0,                /* one step in each answer */
+    APP_ALL,                    /* all steps and the end in one answer */
+    APP_CHECKPOINT              /* each step told while the call is open */
+} app_how_t;
+
 typedef struct {
     const char  *name;          /* slug is bench-<name>, event bench/<name> */
     unsigned     nsteps;
     app_step_t   steps[APP_STEPS_MAX];
+    app_how_t    how;
 } app_function_t;
 
 typedef struct app_conn_s  app_conn_t;
 
+/* Which call checkpoints are of. */
+typedef struct {
+    char                   run[32];
+    char                   item[32];
+    char                   generation[16];
+    unsigned               step;            /* told next */
+    const app_function_t  *function;
+} app_run_t;
+
 struct app_conn_s {
     int          fd;
+    unsigned     server:1;      /* to the server, for checkpoints */
     unsigned     watch:1;
     unsigned     held:1;        /* a call is waiting for the gate */
     unsigned     closing:1;     /* once the answer is out */
@@ -58,6 +75,9 @@ struct app_conn_s {
     size_t       sent;
     net_buf_t    in;
     net_buf_t    out;
+    app_run_t    run;
+    app_conn_t  *peer;          /* a call and its checkpoint */
+    app_conn_t  *idle;          /* the next one to the server */
     app_conn_t  *prev;
     app_conn_t  *next;
 };
@@ -72,6 +92,7 @@ typedef struct {
     uint64_t     told;          /* finals the watchers know of */
     const char  *address;
     const char  *server;
+    app_conn_t  *idle;          /* connections to the server */
     app_conn_t   conns;         /* head of the ring */
 } app_t;
 
@@ -86,12 +107,14 @@ typedef struct {
     { "wait", "daaad336276d15594d0e765f96c17cd746bf4971", NULL, "bench/go" }
 
 static const app_function_t  app_functions[] = {
-    { "zero", 0, { { NULL, NULL, NULL, NULL } } },
-    { "one", 1, { S1 } },
-    { "three", 3, { S1, S2, S3 } },
-    { "sleep", 1, { NAP } },
-    { "wake", 1, { ALARM } },
-    { "wait", 1, { WAIT } }
+    { "zero", 0, { { NULL, NULL, NULL, NULL } }, APP_ONE },
+    { "one", 1, { S1 }, APP_ONE },
+    { "three", 3, { S1, S2, S3 }, APP_ONE },
+    { "all", 3, { S1, S2, S3 }, APP_ALL },
+    { "checkpoint", 3, { S1, S2, S3 }, APP_CHECKPOINT },
+    { "sleep", 1, { NAP }, APP_ONE },
+    { "wake", 1, { ALARM }, APP_ONE },
+    { "wait", 1, { WAIT }, APP_ONE }
 };
 
 #define APP_NFUNCTIONS  (sizeof(app_functions) / sizeof(app_functions[0]))
@@ -224,6 +247,16 @@ app_has_memo(const net_message_t *m, const app_step_t *step)
 
 
 static void
+app_step_run(const app_step_t *s, net_buf_t *out)
+{
+    net_buf_addf(out, "{\"id\":\"%s\",\"op\":\"StepRun\",\"name\":\"%s\","
+                 "\"displayName\":\"%s\",\"opts\":{},\"userland\":"
+                 "{\"id\":\"%s\"},\"data\":{\"ok\":true}}",
+                 s->hash, s->name, s->name, s->name);
+}
+
+
+static void
 app_answer_step(app_t *app, app_conn_t *c, const app_step_t *s)
 {
     net_buf_t  op = { 0 };
@@ -244,14 +277,154 @@ app_answer_step(app_t *app, app_conn_t *c, const app_step_t *s)
                      "\"userland\":{\"id\":\"%s\"},\"data\":null}]",
                      s->hash, s->wait, s->name, s->name);
     } else {
-        net_buf_addf(&op, "[{\"id\":\"%s\",\"op\":\"StepRun\","
-                     "\"name\":\"%s\",\"displayName\":\"%s\",\"opts\":{},"
-                     "\"userland\":{\"id\":\"%s\"},\"data\":{\"ok\":true}}]",
-                     s->hash, s->name, s->name, s->name);
+        net_buf_addf(&op, "[");
+        app_step_run(s, &op);
+        net_buf_addf(&op, "]");
     }
 
     app_answer(c, 206, &op);
     net_buf_free(&op);
+}
+
+
+/* -- more than one step in a call ----------------------------------------- */
+
+#define APP_COMPLETE                                                         \
+    "{\"id\":\"0737c22d3bfae812339732d14d8c7dbd6dc4e09c\","                  \
+    "\"op\":\"RunComplete\",\"data\":{\"done\":true}}]"
+
+
+static void
+app_answer_all(app_t *app, app_conn_t *c, const app_function_t *f)
+{
+    unsigned   n;
+    net_buf_t  ops = { 0 };
+
+    net_buf_addf(&ops, "[");
+
+    for (n = 0; n < f->nsteps; n++) {
+        app->steps++;
+        app_step_run(&f->steps[n], &ops);
+        net_buf_addf(&ops, ",");
+    }
+
+    net_buf_addf(&ops, APP_COMPLETE);
+    app->finals++;
+    app_answer(c, 206, &ops);
+    net_buf_free(&ops);
+}
+
+
+/* The value of a header, cut to the size. */
+static void
+app_header(const net_message_t *m, const char *name, char *text, size_t size)
+{
+    const char  *p, *end;
+
+    p = memmem(m->start_line, (size_t) (m->body - m->start_line), name,
+               strlen(name));
+    p = p != NULL ? p + strlen(name) : m->body;
+    end = memchr(p, '\r', (size_t) (m->body - p));
+
+    snprintf(text, size, "%.*s", end != NULL ? (int) (end - p) : 0, p);
+}
+
+
+static app_conn_t *app_add(app_t *app, int fd);
+static void app_flush(app_t *app, app_conn_t *c);
+
+
+/* Tells the next step of an open call, or ends it. */
+static void
+app_tell_step(app_t *app, app_conn_t *c)
+{
+    net_buf_t    body = { 0 };
+    app_run_t   *run = &c->run;
+    app_conn_t  *s;
+
+    if (run->step == run->function->nsteps) {
+        app->finals++;
+        app_answer_text(c, 206, "[" APP_COMPLETE);
+        app_flush(app, c);
+        return;
+    }
+
+    s = app->idle;
+
+    if (s != NULL) {
+        app->idle = s->idle;
+    } else {
+        s = app_add(app, net_connect(app->server));
+        s->server = 1;
+    }
+
+    s->peer = c;
+    c->peer = s;
+    app->steps++;
+
+    net_buf_addf(&body, "{\"run_id\":\"%s\",\"qi_id\":\"%s\","
+                 "\"generation_id\":%s,\"steps\":[", run->run, run->item,
+                 run->generation);
+    app_step_run(&run->function->steps[run->step++], &body);
+    net_buf_addf(&body, "]}");
+
+    net_buf_addf(&s->out, "POST /v1/checkpoint/%s/async HTTP/1.1\r\n"
+                 "host: %s\r\ncontent-type: application/json\r\n"
+                 "content-length: %zu\r\n\r\n", run->run, app->server,
+                 body.len);
+    net_buf_add(&s->out, body.data, body.len);
+    net_buf_free(&body);
+    app_flush(app, s);
+}
+
+
+/* The server's answer to a checkpoint. */
+static void
+app_told(app_t *app, app_conn_t *s)
+{
+    int            rc;
+    app_conn_t    *c;
+    net_message_t  m;
+
+    rc = net_message_parse(&s->in, &m);
+
+    if (rc == 0) {
+        return;
+    }
+
+    if (rc < 0 || m.status != 200) {
+        net_die("a checkpoint was refused: %.*s",
+                (int) (s->in.len < 300 ? s->in.len : 300), s->in.data);
+    }
+
+    net_buf_consume(&s->in, m.total);
+
+    c = s->peer;
+    s->peer = NULL;
+    s->idle = app->idle;
+    app->idle = s;
+
+    if (c != NULL) {
+        c->peer = NULL;
+        app_tell_step(app, c);
+    }
+}
+
+
+static void
+app_checkpoint(app_t *app, app_conn_t *c, const net_message_t *m,
+    const app_function_t *f)
+{
+    app_run_t  *run = &c->run;
+
+    app_header(m, "X-Run-ID: ", run->run, sizeof(run->run));
+    app_header(m, "x-inngest-job-id: ", run->item, sizeof(run->item));
+    app_header(m, "x-inngest-generation-id: ", run->generation,
+               sizeof(run->generation));
+    run->function = f;
+    run->step = 0;
+
+    app_tell_step(app, c);
 }
 
 
@@ -280,6 +453,16 @@ app_call(app_t *app, app_conn_t *c, const net_message_t *m)
     if (f == NULL || step == NULL) {
         app_answer_text(c, 500, "{\"name\":\"Error\","
                         "\"message\":\"unknown function\"}");
+        return;
+    }
+
+    if (f->how == APP_ALL) {
+        app_answer_all(app, c, f);
+        return;
+    }
+
+    if (f->how == APP_CHECKPOINT) {
+        app_checkpoint(app, c, m, f);
         return;
     }
 
@@ -415,6 +598,11 @@ app_process(app_t *app, app_conn_t *c)
     int            rc;
     net_message_t  m;
 
+    if (c->server) {
+        app_told(app, c);
+        return;
+    }
+
     c->held = 0;
 
     for ( ;; ) {
@@ -455,12 +643,35 @@ app_release(app_t *app)
 }
 
 
+static app_conn_t *
+app_add(app_t *app, int fd)
+{
+    app_conn_t          *c;
+    struct epoll_event   ev;
+
+    c = calloc(1, sizeof(app_conn_t));
+    if (c == NULL) {
+        net_die("no memory");
+    }
+
+    c->fd = fd;
+    c->next = &app->conns;
+    c->prev = app->conns.prev;
+    c->prev->next = c;
+    app->conns.prev = c;
+
+    ev.events = EPOLLIN;
+    ev.data.ptr = c;
+    epoll_ctl(app->epoll, EPOLL_CTL_ADD, fd, &ev);
+
+    return c;
+}
+
+
 static void
 app_accept(app_t *app, int listener)
 {
-    int                  fd;
-    app_conn_t          *c;
-    struct epoll_event   ev;
+    int  fd;
 
     for ( ;; ) {
         fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -468,20 +679,7 @@ app_accept(app_t *app, int listener)
             return;
         }
 
-        c = calloc(1, sizeof(app_conn_t));
-        if (c == NULL) {
-            net_die("no memory");
-        }
-
-        c->fd = fd;
-        c->next = &app->conns;
-        c->prev = app->conns.prev;
-        c->prev->next = c;
-        app->conns.prev = c;
-
-        ev.events = EPOLLIN;
-        ev.data.ptr = c;
-        epoll_ctl(app->epoll, EPOLL_CTL_ADD, fd, &ev);
+        (void) app_add(app, fd);
     }
 }
 
@@ -489,6 +687,14 @@ app_accept(app_t *app, int listener)
 static void
 app_close(app_conn_t *c)
 {
+    if (c->server) {
+        net_die("the server closed a connection of checkpoints");
+    }
+
+    if (c->peer != NULL) {
+        c->peer->peer = NULL;
+    }
+
     close(c->fd);
     c->prev->next = c->next;
     c->next->prev = c->prev;

@@ -12,7 +12,8 @@
 #                       ended and BENCH_SLEEPING=10000 sleeping runs
 #   BENCH_DIR=DIR       where stores are made (default: under build)
 #   BENCH_ONLY=WORD     only the rows of one group: accept, runs, backlog,
-#                       alone, wake, waits, forward, cost, start
+#                       checkpoint, alone, wake, waits, forward, cost,
+#                       start
 #   BENCH_WAITING=100000  runs that wait for an event
 #   BENCH_LIMIT=1800    seconds after which a single measurement is given up
 #   BENCH_STRICT=1      fail when a row of the first table misses its "must"
@@ -47,6 +48,9 @@ my %goal = (
     accept   => ['down', 0.45, 0.38],
     one      => ['up', 4_000, 8_000],
     three    => ['up', 2_500, 5_000],
+    all      => ['up', 4_000, 8_000],
+    told     => ['up', 2_000, 4_000],
+    sdk      => ['down', 3, 2.2],
     backlog  => ['up', 2_500, 5_000],
     alone    => ['down', 1.6, 1.2],
     wake     => ['down', 3, 1.5],
@@ -216,6 +220,34 @@ sub measure_runs {
         row($function, "$function-step runs, 64 in flight", $r->{rate},
             'runs/s', $base{nginx}, $base{commits});
     }
+}
+
+
+# Runs of three steps that are one call each.
+sub measure_checkpoint {
+    my ($workers) = @_;
+
+    my $server = start($workers);
+
+    my $r = load($server, 'runs', '-i', 64, '-t', $seconds,
+                 '-e', 'bench/checkpoint');
+    row('told', 'three checkpoints in a call, 64 in flight', $r->{rate},
+        'runs/s', $base{nginx}, $base{commits});
+
+    $r = load($server, 'runs', '-i', 64, '-t', $seconds, '-e', 'bench/all');
+    row('all', 'three steps in one answer, 64 in flight', $r->{rate},
+        'runs/s', $base{nginx}, $base{commits});
+
+    $r = load($server, 'alone', '-n', 1000, '-e', 'bench/checkpoint');
+    row('', 'three checkpoints in a call, alone, p50', $r->{p50_us} / 1000,
+        'ms', $base{nginx_alone}, $base{commit_ms});
+
+    my $sdk = $server->start_sdk or return;
+
+    $r = $sdk->(300);
+    row('sdk', 'npm SDK, three checkpoints alone, p50', $r->{p50}, 'ms',
+        $base{nginx_alone}, $base{commit_ms});
+    row('', 'the same, p99', $r->{p99}, 'ms');
 }
 
 
@@ -417,6 +449,7 @@ sub finish {
 my @groups = (
     accept  => \&measure_accept,
     runs    => \&measure_runs,
+    checkpoint => \&measure_checkpoint,
     backlog => \&measure_backlog,
     alone   => \&measure_alone,
     wake    => \&measure_wake,
