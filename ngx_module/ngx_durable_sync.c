@@ -35,8 +35,8 @@ static void ngx_durable_sync_handler(ngx_event_t *ev);
 static void ngx_durable_sync_put(ngx_durable_target_t *t);
 static dur_str_t ngx_durable_sync_outcome(dur_op_result_t *r, u_char *buf,
     size_t size);
-static dur_str_t ngx_durable_sync_message(dur_str_t body, u_char *buf,
-    size_t size);
+static dur_str_t ngx_durable_sync_message(dur_str_t body, const char *code,
+    u_char *buf, size_t size);
 static void ngx_durable_sync_report(ngx_durable_target_t *t, dur_str_t error);
 
 
@@ -570,7 +570,7 @@ ngx_durable_sync_outcome(dur_op_result_t *r, u_char *buf, size_t size)
         return dur_str("unreachable");
 
     case 400:
-        return ngx_durable_sync_message(r->body, buf, size);
+        return ngx_durable_sync_message(r->body, "bad_request", buf, size);
 
     case 401:
         return dur_str("unauthorized");
@@ -582,7 +582,9 @@ ngx_durable_sync_outcome(dur_op_result_t *r, u_char *buf, size_t size)
         return dur_str("url_not_found");
 
     case 500:
-        return dur_str("internal_server_error");
+        /* where SDKs repeat why we refused the registration */
+        return ngx_durable_sync_message(r->body, "internal_server_error", buf,
+                                        size);
 
     default:
         p = ngx_snprintf(buf, size, "status %ui", (ngx_uint_t) r->status);
@@ -592,7 +594,8 @@ ngx_durable_sync_outcome(dur_op_result_t *r, u_char *buf, size_t size)
 
 
 static dur_str_t
-ngx_durable_sync_message(dur_str_t body, u_char *buf, size_t size)
+ngx_durable_sync_message(dur_str_t body, const char *code, u_char *buf,
+    size_t size)
 {
     json_t     *json;
     dur_str_t   text;
@@ -604,7 +607,7 @@ ngx_durable_sync_message(dur_str_t body, u_char *buf, size_t size)
             && dur_json_get_string(json, "error", &text) != DUR_OK)
         || text.len == 0)
     {
-        text = dur_str("bad_request");
+        text = dur_str_c(code);
     }
 
     size = ngx_min(size, text.len);

@@ -298,6 +298,36 @@ dur_register_feed_synced(dur_engine_t *e, const dur_app_t *sent)
 }
 
 
+/* Why the app at a URL is not synced. */
+static dur_rc_t
+dur_register_feed_error(dur_engine_t *e, dur_str_t url, dur_str_t error)
+{
+    dur_buf_t      b;
+    dur_effect_t  *effect;
+
+    if (!e->feed || error.len == 0) {
+        return DUR_OK;
+    }
+
+    dur_buf_init(&b, 64 * 1024);
+    dur_buf_addf(&b, "{\"kind\":\"app.error\",\"ts\":%lld,\"url\":",
+                 (long long) e->now);
+    dur_json_write_string(&b, url);
+    dur_buf_addz(&b, ",\"error\":");
+    dur_json_write_string(&b, error);
+    dur_buf_addc(&b, '}');
+
+    effect = dur_state_effect(e, DUR_EFFECT_FEED);
+    if (effect != NULL) {
+        effect->text = dur_arena_copy(e->arena, dur_buf_str(&b));
+    }
+
+    dur_buf_deinit(&b);
+
+    return effect ? DUR_OK : DUR_ENOMEM;
+}
+
+
 /* The app is there no more: what lives of it goes on. */
 static dur_rc_t
 dur_register_drop_app(dur_engine_t *e, const dur_registered_app_t *app)
@@ -517,6 +547,13 @@ dur_register_sync(dur_engine_t *e, dur_str_t url, dur_str_t error,
     }
 
     app = dur_register_app_by_url(&e->registry, normal);
+
+    if (app == NULL || !dur_str_eq(app->error, error)) {
+        rc = dur_register_feed_error(e, normal, error);
+        if (rc != DUR_OK) {
+            return rc;
+        }
+    }
 
     if (app == NULL) {
         memset(&fresh, 0, sizeof(fresh));

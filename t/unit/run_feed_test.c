@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/* What people are shown of runs: dur_run_feed.h. */
+/* What people are shown of runs, dur_run_feed.h, and of apps. */
 
 #include "kit.h"
 
@@ -149,6 +149,24 @@ test_cancelled(void)
 
 
 static void
+test_not_synced(void)
+{
+    dur_op_t  op;
+
+    begin("");
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_SYNC;
+    op.url = dur_str("http://127.0.0.1/");
+    op.error = dur_str("function \"app-f\": bad");
+    kit_op(&op);
+    says("app.error", "function \\\"app-f\\\": bad",
+         "an app that is not synced says why");
+    kit_op(&op);
+    is_str(dur_str_c(line("app.error")), "", "once");
+}
+
+
+static void
 test_nobody_listens(void)
 {
     begin("");
@@ -171,6 +189,7 @@ main(void)
     test_invoked();
     test_skipped();
     test_cancelled();
+    test_not_synced();
     test_nobody_listens();
 
     return kit_done();
