@@ -79,6 +79,7 @@ sub adapted {
         '/run/nginx-durable/sidecar.sock' => "$place{dir}/sidecar.sock",
         '/run/durable/sidecar.sock' => "$place{dir}/sidecar.sock",
         '/etc/nginx/durable/' => "$place{dir}/",
+        '/etc/nginx/secrets/acme' => "$place{dir}/signing.key",
         '127.0.0.1:3000' => "127.0.0.1:$place{app}",
         '127.0.0.1:8288' => "127.0.0.1:$place{port}",
         '127.0.0.1:8290' => "127.0.0.1:$place{status}",
@@ -298,8 +299,8 @@ sub configurations_are_valid {
     accepted('README.md', whole($synopsis));
     is(@other, 0, 'README.md: no other configuration');
 
-    my ($dev, $keys, $status, @more) = blocks($directives, 'nginx');
-    is(@more, 0, 'docs/directives.md: three configurations');
+    my ($dev, $keys, $status, $verify, @more) = blocks($directives, 'nginx');
+    is(@more, 0, 'docs/directives.md: four configurations');
 
     place();
     accepted('docs/directives.md, development', whole($dev));
@@ -312,7 +313,9 @@ sub configurations_are_valid {
 
     my ($proxy) = blocks($operations, 'nginx');
 
-    for my $location ($status, $proxy) {
+    for my $location ($status, $proxy,
+                      "location /acme { durable_route acme; $verify }\n")
+    {
         (my $text = $dev) =~ s/^(    server \{\n)/$1$location/m
             or die "docs/directives.md: no server\n";
         place();
