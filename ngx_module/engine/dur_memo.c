@@ -178,3 +178,55 @@ dur_memo_stack(dur_txn_t *t, const dur_run_t *run, dur_buf_t *out,
 
     return dur_buf_addc(out, ']');
 }
+
+
+static dur_rc_t
+dur_memo_input(dur_txn_t *t, const dur_run_t *run, const dur_hash_t *id,
+    const dur_step_t *step, dur_buf_t *out, dur_buf_t *scratch)
+{
+    return step->state == DUR_STEP_DONE
+           ? DUR_OK : dur_memo_entry(t, run, id, step, out, scratch);
+}
+
+
+dur_rc_t
+dur_memo_in_order(dur_txn_t *t, const dur_run_t *run, dur_buf_t *out,
+    dur_buf_t *scratch)
+{
+    uint32_t     i;
+    dur_rc_t     rc;
+    dur_buf_t    order;
+    dur_hash_t   id;
+    dur_step_t   step;
+
+    dur_buf_init(&order, (size_t) run->steps * DUR_HASH_LEN + 1);
+    dur_buf_addc(out, '{');
+
+    rc = dur_buf_reserve(&order, (size_t) run->steps * DUR_HASH_LEN + 1);
+    if (rc == DUR_OK) {
+        memset(order.data, 0, (size_t) run->steps * DUR_HASH_LEN);
+        rc = dur_memo_walk(t, run, dur_memo_position, out, &order);
+    }
+
+    for (i = 0; rc == DUR_OK && i < run->steps; i++) {
+        memcpy(id.b, order.data + (size_t) i * DUR_HASH_LEN, DUR_HASH_LEN);
+
+        rc = dur_step_get(t, &run->id, &id, &step);
+
+        if (rc == DUR_OK) {
+            rc = dur_memo_entry(t, run, &id, &step, out, scratch);
+        }
+        if (rc == DUR_ENOTFOUND) {
+            rc = DUR_OK;        /* retention takes the run away in pieces */
+        }
+    }
+
+    if (rc == DUR_OK) {
+        rc = dur_memo_walk(t, run, dur_memo_input, out, scratch);
+    }
+
+    dur_buf_deinit(&order);
+    dur_buf_addc(out, '}');
+
+    return out->failed ? DUR_ETOOBIG : rc;
+}

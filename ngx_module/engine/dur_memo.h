@@ -15,6 +15,11 @@
 dur_rc_t dur_memo_steps(dur_txn_t *t, const dur_run_t *run, dur_buf_t *out,
     dur_buf_t *scratch);
 
+/* The same in the order in which the steps were done: without a stack, SDKs
+ * take it from the map. */
+dur_rc_t dur_memo_in_order(dur_txn_t *t, const dur_run_t *run, dur_buf_t *out,
+    dur_buf_t *scratch);
+
 /* Appends ["<hash>", ...] in the order in which the steps were done. */
 dur_rc_t dur_memo_stack(dur_txn_t *t, const dur_run_t *run, dur_buf_t *out,
     dur_buf_t *scratch);

@@ -53,7 +53,7 @@ dur_query_read_actions(dur_query_t *q, void *id)
 
     rc = dur_run_get(q->txn, id, &run);
 
-    return rc == DUR_OK ? dur_memo_steps(q->txn, &run, q->out, &q->scratch)
+    return rc == DUR_OK ? dur_memo_in_order(q->txn, &run, q->out, &q->scratch)
                         : rc;
 }
 

@@ -181,8 +181,9 @@ called(kit_attempt_t *a)
 static void
 test_sync(void)
 {
-    char     first[256];
-    json_t  *value;
+    char        first[256];
+    json_t     *value;
+    dur_buf_t   b;
 
     begin();
     report("[" KIT_RUN(KIT_A, "a", "1") "]");
@@ -212,6 +213,13 @@ test_sync(void)
     steps("[" KIT_RUN(KIT_C, "c", "3") ",{\"op\":\"None\"}]");
     is_int(kit.reply.status, 200, "later reports tell steps");
     is_int(memos(), 3, "as memos");
+
+    dur_buf_init(&b, 4096);
+    (void) dur_query_actions(dur_engine_store(kit.engine), &run, &b);
+    is_str(dur_buf_str(&b), "{\"" KIT_A "\":{\"data\":1},\"" KIT_B
+           "\":{\"data\":2},\"" KIT_C "\":{\"data\":3}}",
+           "an SDK that fetches them sees in which order they came");
+    dur_buf_deinit(&b);
 
     steps("[" DONE(RESPONSE) "]");
     is_str(dur_str_c(status()), "Completed", "what the handler answered ends "
