@@ -139,17 +139,16 @@ sub look {
 sub steps {
     my ($t, $scenario, @ran) = @_;
 
-    my @want = @{$scenario->{steps}};
-    @ran = sort @ran;
+    my (%ran, %want);
+    $ran{$_}++ for @ran;
+    $want{$_}++ for @{$scenario->{steps}};
 
-    if ($t->{killed_at} && @ran == @want + 1) {
-        for my $i (reverse 1 .. $#ran) {
-            splice(@ran, $i, 1), last if $ran[$i] eq $ran[$i - 1]
-                && (!defined $want[$i] || $ran[$i] ne $want[$i]);
-        }
+    if ($t->{killed_at} && @ran > @{$scenario->{steps}}) {
+        my ($more) = grep { ($want{$_} || 0) == $ran{$_} - 1 } sort keys %ran;
+        $ran{$more}-- if defined $more && $want{$more};
     }
 
-    is_deeply(\@ran, \@want, 'its steps');
+    is_deeply(\%ran, \%want, 'its steps');
 
     return;
 }
