@@ -452,6 +452,28 @@ ngx_int_t ngx_http_durable_pause_handler(ngx_http_request_t *r,
 ngx_int_t ngx_http_durable_resume_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 
+ngx_int_t ngx_http_durable_control_submit(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_op_t *op,
+    ngx_http_durable_reply_pt reply);
+void ngx_http_durable_control_reply(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_rc_t rc, dur_reply_t *reply);
+
+/* ngx_http_durable_delivery.c */
+ngx_int_t ngx_http_durable_routes_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_deliveries_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_redeliver_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_redeliver_many_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_redeliveries_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_redelivery_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_unredeliver_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+
 /* ngx_http_durable_v2.c */
 ngx_int_t ngx_http_durable_v2_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);

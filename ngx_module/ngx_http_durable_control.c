@@ -28,11 +28,6 @@ static ngx_int_t ngx_http_durable_pause(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, ngx_uint_t pause);
 static json_t *ngx_http_durable_control_parse(ngx_http_request_t *r,
     dur_str_t body, ngx_int_t *rc);
-static ngx_int_t ngx_http_durable_control_submit(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx, dur_op_t *op,
-    ngx_http_durable_reply_pt reply);
-static void ngx_http_durable_control_reply(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx, dur_rc_t rc, dur_reply_t *reply);
 static void ngx_http_durable_signal_reply(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_rc_t rc, dur_reply_t *reply);
 static void ngx_http_durable_rerun_reply(ngx_http_request_t *r,
@@ -404,7 +399,7 @@ ngx_http_durable_control_parse(ngx_http_request_t *r, dur_str_t body,
 
 /* Sent again, after a change of leader, an op acts once by this id. */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_durable_control_submit(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_op_t *op,
     ngx_http_durable_reply_pt reply)
@@ -427,7 +422,7 @@ ngx_http_durable_control_submit(ngx_http_request_t *r,
 /* What the engine said, in an envelope; what it refused, in the words of the
  * API that was asked. */
 
-static void
+void
 ngx_http_durable_control_reply(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_rc_t rc, dur_reply_t *reply)
 {

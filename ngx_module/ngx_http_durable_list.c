@@ -141,6 +141,12 @@ ngx_http_durable_list_runs(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
 
     rc = dur_query_runs(store, want, &page, ngx_http_durable_answer(ctx, 1));
 
+    if (rc == DUR_ENOTFOUND && want->connector.len) {
+        return ngx_http_durable_error(r, NGX_HTTP_NOT_FOUND,
+                                      "there is no route \"%V\"",
+                                      &ctx->args[0]);
+    }
+
     if (rc == DUR_ENOTFOUND) {
         return ngx_http_durable_error(r, NGX_HTTP_NOT_FOUND,
                                       "there is no such app or function");

@@ -26,6 +26,7 @@ static ngx_int_t ngx_http_durable_later_handler(ngx_http_request_t *r,
      || (h) == ngx_http_durable_rerun_handler                                 \
      || (h) == ngx_http_durable_cancellation_handler                          \
      || (h) == ngx_http_durable_endpoint_handler                              \
+     || (h) == ngx_http_durable_redeliver_many_handler                        \
      || (h) == ngx_http_durable_metadata_handler                              \
      || (h) == ngx_http_durable_publish_handler                               \
      || (h) == ngx_http_durable_traces_handler                                \
@@ -116,6 +117,27 @@ static const ngx_http_durable_route_t  ngx_http_durable_routes[] = {
 
     { NGX_HTTP_DELETE, ngx_string("/v1/cancellations/*"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_uncancel_handler },
+
+    { NGX_HTTP_GET, ngx_string("/v1/routes"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_routes_handler },
+
+    { NGX_HTTP_GET, ngx_string("/v1/routes/*/deliveries"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_deliveries_handler },
+
+    { NGX_HTTP_POST, ngx_string("/v1/routes/*/redeliver"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_redeliver_many_handler },
+
+    { NGX_HTTP_POST, ngx_string("/v1/deliveries/*/redeliver"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_redeliver_handler },
+
+    { NGX_HTTP_GET, ngx_string("/v1/redeliveries"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_redeliveries_handler },
+
+    { NGX_HTTP_GET, ngx_string("/v1/redeliveries/*"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_redelivery_handler },
+
+    { NGX_HTTP_DELETE, ngx_string("/v1/redeliveries/*"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_unredeliver_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/functions/*/pause"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_pause_handler },

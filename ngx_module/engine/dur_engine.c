@@ -8,6 +8,7 @@
 #include "engine/dur_idem.h"
 #include "engine/dur_inventory.h"
 #include "engine/dur_invoke.h"
+#include "engine/dur_redelivery.h"
 #include "engine/dur_register.h"
 #include "engine/dur_rerun.h"
 #include "engine/dur_result.h"
@@ -422,6 +423,10 @@ dur_engine_once(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
         rc = dur_rerun_apply(e, op, reply);
         break;
 
+    case DUR_OP_REDELIVER:
+        rc = dur_redelivery_apply(e, op, reply);
+        break;
+
     default:
         rc = dur_cancellation_apply(e, op, reply);
     }
@@ -481,6 +486,7 @@ dur_engine_decide(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
     case DUR_OP_SIGNAL:
     case DUR_OP_RERUN:
     case DUR_OP_CANCELLATION:
+    case DUR_OP_REDELIVER:
         return dur_engine_once(e, op, reply);
 
     case DUR_OP_CHECKPOINT:

@@ -112,6 +112,12 @@ typedef enum {
      * which piece, from 0 on; body: its bytes (dur_upload.h). */
     DUR_OP_UPLOAD,
 
+    /* Deliver a webhook again.  id; run: which.  Replies {"run_id"}; 404, 409
+     * (it is under way, or nobody takes it).  Or many: url: the connector;
+     * body: {"status"?,"after"?,"before"?}.  Replies the redelivery; 400, 404,
+     * 409 (there are too many).  Or stop: generation: 1; run: its id. */
+    DUR_OP_REDELIVER,
+
     DUR_OP_MAX
 } dur_op_type_t;
 

@@ -32,6 +32,7 @@ dur_rc_t dur_query_actions(dur_store_t *s, const dur_ulid_t *run,
 typedef enum {
     DUR_QUERY_V1 = 0,
     DUR_QUERY_LIST,             /* v1 without the output */
+    DUR_QUERY_DELIVERY,         /* of a webhook */
     DUR_QUERY_V2
 } dur_query_shape_t;
 
@@ -84,6 +85,7 @@ typedef struct {
     dur_str_t           name;       /* of events; empty: any */
     dur_str_t           app;        /* of runs, by name or UUID; empty: any */
     dur_str_t           function;   /* of runs, by slug or UUID; empty: any */
+    dur_str_t           connector;  /* of runs: of its functions; empty: any */
     unsigned            statuses;   /* of runs, dur_query_status_mask(); 0: any
                                      */
     unsigned            scan;       /* rows to look at, 0: 10,000 */
@@ -101,7 +103,7 @@ typedef struct {
     int64_t      oldest;
 } dur_query_page_t;
 
-/* DUR_ENOTFOUND: there is no such app or function. */
+/* DUR_ENOTFOUND: there is no such app, function or connector. */
 dur_rc_t dur_query_events(dur_store_t *s, const dur_query_list_t *want,
     dur_query_page_t *page, dur_buf_t *out);
 dur_rc_t dur_query_runs(dur_store_t *s, const dur_query_list_t *want,
@@ -126,5 +128,14 @@ dur_rc_t dur_query_functions_v2(dur_store_t *s, dur_str_t app,
 /* Array of the apps that are parked: {"app","url","error","parked_at",
  * "probe_at"}. */
 dur_rc_t dur_query_parked(dur_store_t *s, dur_buf_t *out);
+
+/* Array of what webhooks start: {"connector","function","app","forward","url",
+ * "retries","ordered","paused","parked_at","error"?}. */
+dur_rc_t dur_query_routes(dur_store_t *s, dur_buf_t *out);
+
+/* One redelivery, or DUR_ENOTFOUND; array of all, the newest first. */
+dur_rc_t dur_query_redelivery(dur_store_t *s, const dur_ulid_t *id,
+    dur_buf_t *out);
+dur_rc_t dur_query_redeliveries(dur_store_t *s, dur_buf_t *out);
 
 #endif /* DUR_QUERY_H */

@@ -82,6 +82,15 @@ dur_rc_t dur_query_find_app(dur_query_t *q, dur_str_t name,
 dur_rc_t dur_query_find_function(dur_query_t *q, dur_str_t name,
     const dur_registered_app_t *app, dur_function_t *fn);
 
+/* The functions that the event of a connector starts, also archived ones;
+ * from the arena.  DUR_ENOTFOUND. */
+dur_rc_t dur_query_connector(dur_query_t *q, dur_str_t connector,
+    uint32_t **ids, size_t *n);
+
+/* The members of a delivery. */
+dur_rc_t dur_query_write_delivery(dur_query_t *q, const dur_run_t *run,
+    const dur_function_t *fn);
+
 /* One run in the shape of the list it is in. */
 dur_rc_t dur_query_write_run(dur_query_t *q, const dur_run_t *run,
     dur_query_shape_t shape);

@@ -32,6 +32,8 @@ struct dur_query_scan_s {
     dur_table_t              table;
     uint32_t                 app;       /* runs: of this one, 0: any */
     uint32_t                 function;
+    size_t                   nfunctions;    /* of the connector, if any */
+    uint32_t                *functions;
     unsigned                 found;
 
     dur_rc_t               (*handler)(dur_query_t *q, dur_query_scan_t *scan,
@@ -256,6 +258,21 @@ dur_query_events(dur_store_t *s, const dur_query_list_t *want,
 
 /* -- runs ----------------------------------------------------------------- */
 
+static bool
+dur_query_is_of(const dur_query_scan_t *scan, uint32_t function)
+{
+    size_t  i;
+
+    for (i = 0; i < scan->nfunctions; i++) {
+        if (scan->functions[i] == function) {
+            return true;
+        }
+    }
+
+    return scan->want->connector.len == 0;
+}
+
+
 static dur_rc_t
 dur_query_list_run(dur_query_t *q, dur_query_scan_t *scan,
     const dur_ulid_t *id, dur_str_t row)
@@ -271,6 +288,7 @@ dur_query_list_run(dur_query_t *q, dur_query_scan_t *scan,
 
     if ((scan->app && run.app != scan->app)
         || (scan->function && run.function != scan->function)
+        || !dur_query_is_of(scan, run.function)
         || run.created < want->after_ms || run.created >= want->before_ms)
     {
         return DUR_OK;
@@ -314,6 +332,14 @@ dur_query_read_runs(dur_query_t *q, void *arg)
         }
 
         scan->function = fn.id;
+    }
+
+    if (scan->want->connector.len) {
+        rc = dur_query_connector(q, scan->want->connector, &scan->functions,
+                                 &scan->nfunctions);
+        if (rc != DUR_OK) {
+            return rc;
+        }
     }
 
     return dur_query_page(q, scan);

@@ -142,6 +142,11 @@ dur_query_write_run(dur_query_t *q, const dur_run_t *run,
     dur_query_comma(q->out);
     dur_buf_addc(q->out, '{');
 
+    if (shape == DUR_QUERY_DELIVERY) {
+        rc = dur_query_write_delivery(q, run, &fn);
+        return rc == DUR_OK ? dur_buf_addc(q->out, '}') : rc;
+    }
+
     if (shape == DUR_QUERY_V2) {
         dur_query_write_run_v2(q, run, &fn);
     } else {

@@ -343,10 +343,11 @@ dur_rerun_poison(dur_engine_t *e, const dur_ulid_t *id)
 
 /* -- the new run ---------------------------------------------------------- */
 
-/* What started the old run, as it starts another one; from the arena. */
+/* What started the old run, as it starts another one; from the arena.  Its
+ * text only when the function looks into it. */
 static dur_rc_t
 dur_rerun_event(dur_engine_t *e, const dur_run_t *old,
-    dur_run_event_t *event)
+    const dur_function_t *fn, dur_run_event_t *event)
 {
     dur_rc_t     rc;
     dur_buf_t    b;
@@ -362,6 +363,10 @@ dur_rerun_event(dur_engine_t *e, const dur_run_t *old,
     event->ts = e->now;
     event->name = dur_arena_copy(e->arena, row.name);
 
+    if (!dur_option_reads(&fn->option)) {
+        return event->name.data ? DUR_OK : DUR_ENOMEM;
+    }
+
     dur_buf_init(&b, (size_t) row.json.length + 1);
 
     rc = dur_payload_get(e->txn, &old->event, &row.json, &b);
@@ -372,7 +377,7 @@ dur_rerun_event(dur_engine_t *e, const dur_run_t *old,
 
     dur_buf_deinit(&b);
 
-    return rc;
+    return rc == DUR_ECORRUPT ? DUR_ENOTFOUND : rc;
 }
 
 
@@ -464,6 +469,28 @@ dur_rerun_begin(dur_engine_t *e, dur_rerun_t *x, const dur_function_t *fn,
 
 
 dur_rc_t
+dur_rerun_whole(dur_engine_t *e, const dur_run_t *old,
+    const dur_function_t *fn, dur_ulid_t *id)
+{
+    dur_rc_t         rc;
+    dur_rerun_t      x;
+    dur_run_event_t  event;
+
+    memset(&x, 0, sizeof(x));
+    x.old = *old;
+
+    rc = dur_rerun_event(e, old, fn, &event);
+    if (rc == DUR_OK) {
+        rc = dur_rerun_begin(e, &x, fn, &event);
+    }
+
+    *id = x.run.id;
+
+    return rc;
+}
+
+
+dur_rc_t
 dur_rerun_apply(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
 {
     char              id[DUR_ULID_TEXT_LEN + 1];
@@ -512,7 +539,12 @@ dur_rerun_apply(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
         }
     }
 
-    rc = dur_rerun_event(e, &x.old, &event);
+    rc = dur_rerun_event(e, &x.old, fn, &event);
+
+    if (rc == DUR_ENOTFOUND) {
+        return dur_state_refuse(e, reply, 409, "the event of the run is "
+                                "being deleted");
+    }
     if (rc == DUR_OK) {
         rc = dur_rerun_begin(e, &x, fn, &event);
     }

@@ -11,12 +11,19 @@
 
 #include "engine/dur_base.h"
 #include "engine/dur_op.h"
+#include "engine/dur_registry.h"
+#include "engine/dur_run.h"
 
 typedef struct dur_engine_s  dur_engine_t;
 
 /* The op RERUN. */
 dur_rc_t dur_rerun_apply(dur_engine_t *e, const dur_op_t *op,
     dur_reply_t *reply);
+
+/* The same of an ended run, from the beginning; the caller decided whether.
+ * DUR_ENOTFOUND: retention is deleting its event. */
+dur_rc_t dur_rerun_whole(dur_engine_t *e, const dur_run_t *old,
+    const dur_function_t *fn, dur_ulid_t *id);
 
 /* One piece of the copy of a run's memos; the cursor is dur_rerun's own. */
 dur_rc_t dur_rerun_more(dur_engine_t *e, const dur_ulid_t *run,

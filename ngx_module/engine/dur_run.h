@@ -36,6 +36,7 @@ typedef enum {
 #define DUR_RUN_F_INPUT       0x0020    /* a step has an edited input */
 #define DUR_RUN_F_LOCKED      0x0040    /* holds the singleton of lock_hash */
 #define DUR_RUN_F_ENDPOINT    0x0080    /* a durable endpoint */
+#define DUR_RUN_F_REDELIVERED 0x0100    /* a webhook that was sent again */
 
 typedef struct {
     dur_ulid_t     id;

@@ -3,6 +3,7 @@
 #include "engine/dur_task.h"
 #include "engine/dur_cancellation_rule.h"
 #include "engine/dur_event.h"
+#include "engine/dur_redelivery.h"
 #include "engine/dur_register.h"
 #include "engine/dur_rerun.h"
 #include "engine/dur_retention.h"
@@ -176,6 +177,9 @@ dur_task_piece(dur_engine_t *e, dur_task_t *task, bool *done)
     case DUR_TASK_RESUME:
         return dur_register_resume(e, dur_buf_str(&task->cursor), done);
 
+    case DUR_TASK_REDELIVERY:
+        return dur_redelivery_more(e, &task->subject, done);
+
     default:
         return dur_cancellation_more(e, &task->subject, done);
     }
@@ -225,6 +229,9 @@ dur_task_poison(dur_engine_t *e)
 
         if (task.kind == DUR_TASK_RERUN) {
             rc = dur_rerun_poison(e, &task.subject);
+
+        } else if (task.kind == DUR_TASK_REDELIVERY) {
+            rc = dur_redelivery_poison(e, &task.subject);
         }
     }
 

@@ -22,6 +22,7 @@ typedef enum {
     DUR_TASK_RERUN,             /* the new run; cursor of dur_rerun */
     DUR_TASK_CANCELLATION,      /* the cancellation, which knows */
     DUR_TASK_RESUME,            /* nothing; cursor: the function's id */
+    DUR_TASK_REDELIVERY,        /* the redelivery, which knows */
     DUR_TASK_MAX
 } dur_task_kind_t;
 
