@@ -80,12 +80,14 @@ typedef enum {
     DUR_OP_SIGNAL,
 
     /* Steps of a call that is still open.  run; item and generation of the
-     * call, 0 when not known; body: the array of ops.  Replies 200, 404, 409
-     * when the call is superseded or the run has ended. */
+     * call, 0 when not known; body: the array of ops.  Replies 200, 400 for
+     * ops that are none of a checkpoint, 404, 409 when the call is superseded
+     * or the run has ended, 413. */
     DUR_OP_CHECKPOINT,
 
     /* A durable endpoint (protocol 6.3).  id; run: made by the SDK; url:
-     * empty for the first, "steps" for the later ones; body as received. */
+     * empty for the first, "steps" for the later ones; generation: 1 when the
+     * client's body is in base64; body as received. */
     DUR_OP_ENDPOINT,
 
     /* Run again.  id; run: which; body: empty, or {"stepID","input"?}: from
