@@ -7,7 +7,9 @@
 #     $provider->url;  $provider->requests;  $provider->stop;
 #
 # /teapot answers 418 with the body it was sent, /v1/... speaks as a model
-# does, anything else is 500.
+# does, anything else is 500.  With `answer`, code that is given the path, the
+# headers and the body, it answers what that returns: the status, the type, the
+# body, and more headers as lines.
 
 package Provider;
 
@@ -84,11 +86,12 @@ sub serve {
     $self->note({ method => $method, path => $path, headers => \%header,
                   body => $body });
 
-    my ($status, $type, $answer) = answer($path || '', \%header, $body);
+    my ($status, $type, $answer, @more) =
+        ($self->{answer} || \&answer)->($path || '', \%header, $body);
 
     print {$client} "HTTP/1.1 $status\r\nContent-Type: $type\r\n",
-        'Content-Length: ', length $answer, "\r\nConnection: close\r\n\r\n",
-        $answer;
+        'Content-Length: ', length $answer, "\r\nConnection: close\r\n",
+        map({ "$_\r\n" } @more), "\r\n", $answer;
     close $client;
 
     return;
