@@ -295,9 +295,9 @@ ngx_http_durable_route_declare(ngx_conf_t *cf,
         }
 
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "the webhooks of \"%V\" are sent on in two ways, in "
-                      "%V:%ui and in %V:%ui: give one of them another name "
-                      "with \"durable_route\"", &hook->name,
+                      "the webhooks of \"%V\" are sent on in another way "
+                      "in %V:%ui: give one of the two another name with "
+                      "\"durable_route\", in %V:%ui", &hook->name,
                       &other->forward_place.file, other->forward_place.line,
                       &hook->forward_place.file, hook->forward_place.line);
         return NGX_ERROR;
