@@ -297,6 +297,12 @@ ngx_int_t ngx_http_durable_route_events(ngx_http_request_t *r,
 ngx_int_t ngx_http_durable_route_sync(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 
+/* ngx_http_durable_relay.c */
+ngx_int_t ngx_http_durable_relay_headers(ngx_http_request_t *r,
+    const json_t *headers, ngx_str_t *type);
+ngx_int_t ngx_http_durable_relay_copy(ngx_http_request_t *r, dur_str_t s,
+    ngx_str_t *copy);
+
 /* ngx_http_durable_wait.c */
 ngx_int_t ngx_http_durable_wait(ngx_http_request_t *r, ngx_msec_t timeout,
     ngx_http_durable_wait_pt handler, void *data);

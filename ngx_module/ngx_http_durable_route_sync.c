@@ -12,7 +12,6 @@
 
 
 #include "ngx_http_durable.h"
-#include "engine/dur_gateway.h"
 
 
 static ngx_int_t ngx_http_durable_sync_find(ngx_http_durable_ctx_t *ctx,
@@ -27,24 +26,8 @@ static ngx_int_t ngx_http_durable_sync_ended(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_str_t status, dur_str_t output);
 static ngx_int_t ngx_http_durable_sync_relay(ngx_http_request_t *r,
     const json_t *answer);
-static ngx_int_t ngx_http_durable_sync_headers(ngx_http_request_t *r,
-    const json_t *headers, ngx_str_t *type);
-static ngx_uint_t ngx_http_durable_sync_passes(dur_str_t name,
-    dur_str_t value);
 static ngx_int_t ngx_http_durable_sync_body(ngx_http_request_t *r,
     const json_t *answer, ngx_str_t *body);
-static ngx_int_t ngx_http_durable_sync_copy(ngx_http_request_t *r,
-    dur_str_t s, ngx_str_t *copy);
-
-
-/* What belongs to the connection or to a browser's session with the target. */
-
-static const char  *ngx_http_durable_sync_hidden[] = {
-    "alt-svc", "connection", "content-encoding", "content-length", "date",
-    "keep-alive", "proxy-authenticate", "proxy-connection", "server",
-    "set-cookie", "strict-transport-security", "te", "trailer",
-    "transfer-encoding", "upgrade", NULL
-};
 
 
 ngx_int_t
@@ -273,8 +256,8 @@ ngx_http_durable_sync_relay(ngx_http_request_t *r, const json_t *answer)
 
     ngx_str_set(&type, "text/plain");
 
-    if (ngx_http_durable_sync_headers(r, json_object_get(answer, "headers"),
-                                      &type)
+    if (ngx_http_durable_relay_headers(r, json_object_get(answer, "headers"),
+                                       &type)
         != NGX_OK
         || ngx_http_durable_sync_body(r, answer, &body) != NGX_OK)
     {
@@ -290,72 +273,6 @@ ngx_http_durable_sync_relay(ngx_http_request_t *r, const json_t *answer)
 
 
 static ngx_int_t
-ngx_http_durable_sync_headers(ngx_http_request_t *r, const json_t *headers,
-    ngx_str_t *type)
-{
-    void       *at;
-    json_t     *object, *value;
-    dur_str_t   name, text;
-    ngx_str_t   key, copy;
-
-    object = (json_t *) headers;
-
-    for (at = json_object_iter(object);
-         at;
-         at = json_object_iter_next(object, at))
-    {
-        value = json_object_iter_value(at);
-
-        if (!json_is_string(value)) {
-            continue;
-        }
-
-        name = dur_str_c(json_object_iter_key(at));
-        text = dur_str_make(json_string_value(value),
-                            json_string_length(value));
-
-        if (!ngx_http_durable_sync_passes(name, text)) {
-            continue;
-        }
-
-        if (ngx_http_durable_sync_copy(r, name, &key) != NGX_OK
-            || ngx_http_durable_sync_copy(r, text, &copy) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        if (dur_str_caseeq(name, dur_str("content-type"))) {
-            *type = copy;
-
-        } else if (ngx_http_durable_header(r, (char *) key.data, &copy)
-                   != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_uint_t
-ngx_http_durable_sync_passes(dur_str_t name, dur_str_t value)
-{
-    const char  **hidden;
-
-    for (hidden = ngx_http_durable_sync_hidden; *hidden; hidden++) {
-        if (dur_str_caseeq(name, dur_str_c(*hidden))) {
-            return 0;
-        }
-    }
-
-    return (name.len < 8 || ngx_strncasecmp((u_char *) name.data,
-                                            (u_char *) "x-accel-", 8) != 0)
-           && dur_gateway_is_token(name) && dur_gateway_is_value(value);
-}
-
-
-static ngx_int_t
 ngx_http_durable_sync_body(ngx_http_request_t *r, const json_t *answer,
     ngx_str_t *body)
 {
@@ -365,7 +282,7 @@ ngx_http_durable_sync_body(ngx_http_request_t *r, const json_t *answer,
         text = dur_str_null;
     }
 
-    if (ngx_http_durable_sync_copy(r, text, body) != NGX_OK) {
+    if (ngx_http_durable_relay_copy(r, text, body) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -375,27 +292,6 @@ ngx_http_durable_sync_body(ngx_http_request_t *r, const json_t *answer,
         return dur_unbase64(text, body->data, body->len, &body->len) == DUR_OK
                ? NGX_OK : NGX_ERROR;
     }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_durable_sync_copy(ngx_http_request_t *r, dur_str_t s,
-    ngx_str_t *copy)
-{
-    copy->len = s.len;
-    copy->data = ngx_pnalloc(r->pool, s.len + 1);
-
-    if (copy->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (s.len) {
-        ngx_memcpy(copy->data, s.data, s.len);
-    }
-
-    copy->data[s.len] = '\0';
 
     return NGX_OK;
 }
