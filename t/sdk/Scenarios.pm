@@ -467,7 +467,12 @@ sub version_4 {
           title => 'a durable endpoint answers with its steps done',
           drive => sub { ask_endpoint(@_, 'sync') },
           over => sub { $_[1]->{answer} && $_[1]->{answer}{status} },
-          check => sub { check_endpoint(@_, 'q!!') } },
+          check => sub {
+              my ($t, undef, $s) = @_;
+              is($s->{answer}{status}, 201, 'the status of the handler');
+              is($s->{answer}{body}, 'q!!', 'its text');
+              is($s->{answer}{headers}{'x-answer'}, 'sync', 'its header');
+          } },
 
         { name => 'endpoint-async', needs => ['v4'], events => [],
           title => 'a durable endpoint that sleeps redirects to its answer',
@@ -484,16 +489,16 @@ sub version_4 {
           check => sub {
               my (undef, undef, $s) = @_;
               ok($s->{redirected}, 'a redirect came first');
-              check_endpoint(@_, 'q??');
+              # 4.24 keeps the text alone, as JSON.
+              is($s->{answer}{status}, 200, 'the status');
+              is($s->{answer}{body}, '"q??"', 'the text');
           } },
     );
 }
 
 
 # What the server does not do yet, played only when it is named in SDK_ONLY.
-my %unbuilt = map { $_ => 1 } qw(
-    timeout-start endpoint-sync endpoint-async
-);
+my %unbuilt = map { $_ => 1 } qw(timeout-start);
 
 
 # Every scenario, in the order of the page.
@@ -561,18 +566,6 @@ sub ask_endpoint {
     my ($t, $s, $name) = @_;
 
     $s->{answer} ||= $t->ask_app('GET', "/endpoint/$name?q=q");
-
-    return;
-}
-
-
-sub check_endpoint {
-    my ($t, undef, $s, $want) = @_;
-
-    is($s->{answer}{status}, 201, 'the status of the handler');
-    is($s->{answer}{body}, $want, 'its text');
-    is($s->{answer}{headers}{'x-answer'}, substr($s->{name}, 9),
-       'its header');
 
     return;
 }
