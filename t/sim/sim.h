@@ -45,6 +45,8 @@
 #define SIM_WORDS      3            /* events that start nothing */
 #define SIM_NAME_WORD  100          /* their names, from here on */
 #define SIM_SIGNALS    2
+#define SIM_RULES_MAX  4
+#define SIM_RERUNS_MAX 16
 #define SIM_IDS_MAX    64           /* function ids of the engine */
 #define SIM_BATCH_MAX  48           /* ops */
 #define SIM_TIME       ((int64_t) 1790000000000)
@@ -117,6 +119,31 @@ typedef struct {
     unsigned         kids[SIM_KIDS_MAX];
 } sim_node_t;
 
+#define SIM_CANCELS_MAX  2
+
+typedef enum {
+    SIM_SINGLETON_NONE = 0,
+    SIM_SINGLETON_SKIP,
+    SIM_SINGLETON_CANCEL
+} sim_singleton_t;
+
+/* What a registration asks for besides; keys are event.data.k. */
+typedef struct {
+    unsigned         ncancels;
+    struct {
+        unsigned     name;
+        sim_if_t     cond;
+        unsigned     ms;        /* timeout, 0: none */
+    } cancels[SIM_CANCELS_MAX];
+    unsigned         start;     /* timeouts, ms, 0: none */
+    unsigned         finish;
+    sim_singleton_t  singleton;
+    bool             singleton_key;
+    unsigned         limit;     /* 0: none */
+    unsigned         period;    /* s */
+    bool             limit_key;
+} sim_flow_t;
+
 typedef struct {
     char        slug[32];
     unsigned    app;
@@ -139,6 +166,10 @@ typedef struct {
     bool        active;         /* in the one that was committed last */
     bool        toggled;        /* it was not always registered */
     bool        retries_changed;
+    sim_flow_t  flow;
+    bool        paused;
+    bool        was_paused;     /* at some time */
+    unsigned    paused_in;      /* the batch that paused it, or went on */
     unsigned    nsteps;
     sim_step_t  steps[SIM_STEPS_MAX];
     unsigned    nnodes;
@@ -170,13 +201,26 @@ typedef struct {
     bool        ended;
     bool        kept;           /* the store still has it */
     int64_t     ended_at;
+    unsigned    ended_in;       /* batch */
+    bool        locked;         /* holds a singleton */
     char        status[16];     /* when ended */
     dur_ulid_t  event;
     unsigned    seen;           /* memos the last discovery was told of */
     unsigned    handled;        /* runs of its failure handler */
     unsigned    executions;     /* of steps, gives each output its number */
-    bool        knows_data;     /* of its event */
-    sim_data_t  data;
+    bool        born;           /* a commit was seen with it: */
+    unsigned    batch;          /* .. which one, */
+    int64_t     created;
+    int64_t     ts;             /* of its event, */
+    sim_data_t  data;           /* .. and what that says */
+    int         parent;         /* run that invoked it, or -1 */
+    bool        counted;        /* by the rate limit, and has no client id */
+    bool        must_cancel;    /* an event came that its cancelOn names */
+    bool        may_cancel;
+    int         original;       /* it runs that one again, or -1 */
+    int         from;           /* .. from this step on, or -1 */
+    bool        edited;         /* .. with another input */
+    int         memos;          /* .. so many are copied, -1: not known */
     uint32_t    defers;         /* steps whose defers were taken, as bits */
     uint32_t    aborted;
     uint32_t    deferred;       /* .. and those whose function began */
@@ -194,6 +238,39 @@ typedef struct {
         unsigned  stack;        /* of seen_rows: where it stands */
     } steps[SIM_STEPS_MAX];
 } sim_run_t;
+
+/* A cancelOn entry of a run that lives. */
+typedef struct {
+    int       run;
+    unsigned  entry;
+    int64_t   expires;
+} sim_cancel_t;
+
+/* Runs that people want cancelled, by when they were created. */
+typedef struct {
+    dur_ulid_t  id;
+    unsigned    fn;
+    int64_t     after;
+    int64_t     before;
+    bool        some;           /* .. only those whose k is 1 */
+    bool        acked;
+    bool        taken;
+    unsigned    batch;          /* that took it */
+    bool        removing;
+    bool        removed;
+} sim_rule_t;
+
+/* A run that somebody wants to be run again. */
+typedef struct {
+    dur_ulid_t  id;
+    int         run;
+    int         from;           /* step, or -1 */
+    bool        edited;
+    bool        acked;
+    bool        taken;
+    int64_t     at;
+    dur_ulid_t  made;           /* the new run */
+} sim_rerun_t;
 
 /* A step that waits, from the commit that made it wait. */
 typedef struct {
@@ -321,6 +398,12 @@ typedef struct {
     uint64_t  timed_out;        /* either of them */
     uint64_t  invoked;
     uint64_t  deliveries;       /* webhooks, see sim_route.c */
+    uint64_t  reruns;
+    uint64_t  skipped;          /* runs */
+    uint64_t  limited;          /* events that started nothing */
+    uint64_t  late;             /* runs that timeouts ended */
+    uint64_t  cancelled;        /* .. events, .. */
+    uint64_t  ruled_out;        /* .. and cancellations */
     uint64_t  deferred;
     uint64_t  checkpointed;     /* steps */
 } sim_figures_t;
@@ -391,6 +474,15 @@ struct sim_s {
     unsigned              nwaits;
     unsigned              waits_size;
     sim_wait_t           *waits;
+    unsigned              ncancels;
+    unsigned              cancels_size;
+    sim_cancel_t         *cancels;
+    unsigned              nrules;
+    sim_rule_t            rules[SIM_RULES_MAX];
+    unsigned              nreruns;
+    sim_rerun_t           reruns[SIM_RERUNS_MAX];
+    unsigned              batch_events; /* accepted before the batch */
+    bool                  had_tasks;    /* .. when it began */
     unsigned              nsignals;
     unsigned              signals_size;
     sim_signal_t         *signals;
@@ -424,6 +516,18 @@ const char *sim_if_text(sim_if_t cond);
 bool sim_if_true(sim_if_t cond, const sim_data_t *event,
     const sim_data_t *async);
 void sim_data_read(const json_t *event, sim_data_t *data);
+
+/* sim_option.c: what steers the flow of a function. */
+void sim_option_make(sim_t *s, sim_fn_t *fn);
+void sim_option_add(const sim_fn_t *fn, json_t *function);
+
+/* sim_cancel.c: cancelOn and cancellations, as far as commits tell. */
+void sim_cancel_born(sim_t *s, int run);
+void sim_cancel_event(sim_t *s, unsigned event);
+void sim_cancel_check(sim_t *s, dur_txn_t *txn);
+/* A rule that means the run, or that one if it does; NULL. */
+const sim_rule_t *sim_cancel_rule(const sim_t *s, const sim_run_t *run,
+    const dur_ulid_t *id);
 
 /* sim_program.c: random functions, and their registration. */
 void sim_program_make(sim_t *s);

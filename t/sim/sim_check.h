@@ -24,6 +24,7 @@ typedef struct {
     dur_table_t  table;
     dur_item_t   item;
     bool         counted;
+    uint64_t     partition;
 } sim_item_t;
 
 typedef struct {
@@ -33,6 +34,7 @@ typedef struct {
     sim_item_t   items[SIM_ITEMS_MAX];
     uint64_t     leases;
     uint64_t     live;
+    uint64_t     locked;
     int64_t      first_timer;
     dur_target_t targets[SIM_APPS_MAX];
 } sim_view_t;
@@ -43,6 +45,14 @@ void sim_view_open(sim_t *s, dur_txn_t **txn);
 
 /* sim_check_run.c: every run, its items and steps. */
 void sim_view_runs(sim_view_t *v);
+
+/* sim_check_flow.c: of a run that is new, lives, has ended, and all. */
+void sim_flow_born(sim_t *s, sim_run_t *m, const dur_run_t *run);
+void sim_flow_live(sim_view_t *v, const sim_run_t *m, const dur_run_t *run);
+void sim_flow_ended(sim_view_t *v, const sim_run_t *m, const dur_run_t *run);
+void sim_flow_rows(sim_view_t *v);
+/* The rate limit may have kept the event from starting the function. */
+bool sim_flow_refuses(const sim_t *s, unsigned event, unsigned fn);
 
 /* sim_check_event.c: what the events started that were accepted. */
 void sim_view_events(sim_view_t *v);

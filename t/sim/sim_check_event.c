@@ -44,6 +44,10 @@ sim_event_runs(sim_t *s, dur_txn_t *txn, const dur_ulid_t *event,
             sim_fail(s, "an event claims the run of another");
         }
 
+        if (s->runs[r].original >= 0) {
+            continue;
+        }
+
         counts[s->runs[r].fn]++;
         runs[s->runs[r].fn] = r;
     }
@@ -108,6 +112,10 @@ sim_view_client(sim_view_t *v, sim_event_t *e, unsigned fn, int run)
         v->s->clients[e->client][fn] = run + 1;
     }
 
+    if (v->s->fns[fn].flow.limit) {
+        return;                 /* it may have started none */
+    }
+
     if (last-- == 0) {
         if (run < 0) {
             sim_fail(v->s, "the first event of a client id started no run "
@@ -122,6 +130,10 @@ sim_view_client(sim_view_t *v, sim_event_t *e, unsigned fn, int run)
 
     ended = v->s->runs[last].ended_at;
     held = !v->s->runs[last].ended || ended > e->accepted - 24 * SIM_HOUR;
+
+    if (strcmp(v->s->runs[last].status, "Skipped") == 0) {
+        return;                 /* it never was */
+    }
 
     if (run >= 0 && held && !v->s->clock_steps) {
         sim_fail(v->s, "a second run of %s for the same client id",
@@ -168,6 +180,12 @@ sim_view_events(sim_view_t *v)
             if (counts[f] && !(e->may & bit)) {
                 sim_fail(s, "an event started %s, which does not want it",
                          s->fns[f].slug);
+            }
+            if (!counts[f] && (e->must & bit)
+                && sim_flow_refuses(s, (unsigned) (e - s->events), f))
+            {
+                s->figures.limited++;
+                continue;
             }
             if (!counts[f] && (e->must & bit)
                 && (s->conf.retention == 0

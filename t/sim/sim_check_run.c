@@ -4,6 +4,7 @@
  * Runs, their items and their steps after a commit.
  */
 
+#include "engine/dur_event.h"
 #include "engine/dur_registry.h"
 
 #include "sim_check.h"
@@ -98,7 +99,7 @@ sim_view_steps(sim_view_t *v, const dur_run_t *run)
             sim_fail(v->s, "a step row cannot be decoded");
         }
 
-        if (step.state == DUR_STEP_DEFERRED
+        if (step.state == DUR_STEP_DEFERRED || step.state == DUR_STEP_EDITED
             || step.state == DUR_STEP_DEFER_ABORTED)
         {
             continue;
@@ -200,28 +201,78 @@ sim_view_fn(sim_view_t *v, uint32_t id)
 }
 
 
+/* -- a run ---------------------------------------------------------------- */
+
+/* What its event says, which expressions may ask for. */
 static void
-sim_view_run(sim_view_t *v, const dur_run_t *run)
+sim_view_run_event(sim_view_t *v, sim_run_t *m)
 {
-    bool         discovery;
-    char         id[DUR_ULID_TEXT_LEN + 1];
-    unsigned     i, open;
-    sim_run_t   *m;
-    sim_item_t  *it;
-    const char  *status;
+    json_t       *json;
+    dur_event_t   event;
 
-    dur_ulid_text(&run->id, id);
-    m = &v->s->runs[sim_run_find(v->s, &run->id, true)];
-    m->kept = true;
+    dur_buf_reset(&v->s->buf);
 
-    i = sim_view_fn(v, run->function);
-    if (m->called && m->fn != i) {
-        sim_fail(v->s, "run %s has changed its function", id);
+    if (dur_event_get(v->txn, &m->event, &event) != DUR_OK
+        || dur_payload_get(v->txn, &m->event, &event.json, &v->s->buf)
+           != DUR_OK)
+    {
+        sim_fail(v->s, "the event of a run of %s cannot be read",
+                 v->s->fns[m->fn].slug);
     }
-    m->fn = i;
+
+    m->ts = event.ts;
+    json = json_loadb((char *) v->s->buf.data, v->s->buf.len, 0, NULL);
+    sim_data_read(json, &m->data);
+    json_decref(json);
+}
+
+
+static void
+sim_view_run_born(sim_view_t *v, sim_run_t *m, const dur_run_t *run)
+{
+    sim_t  *s;
+
+    s = v->s;
+
+    if (m->born) {
+        return;
+    }
+
+    m->born = true;
+    m->batch = s->nlog;
+    m->created = run->created;
+    m->event = run->event;
+    m->locked = (run->flags & DUR_RUN_F_LOCKED) != 0;
+
+    if (run->flags & DUR_RUN_F_INVOKED) {
+        m->parent = sim_run_find(s, &run->parent, false);
+    }
+
+    if ((m->original >= 0)
+        != (memcmp(&run->original, &(dur_ulid_t) { { 0 } }, DUR_ULID_LEN)
+            != 0))
+    {
+        sim_fail(s, "a run of %s that nobody asked for runs one again",
+                 s->fns[m->fn].slug);
+    }
+
+    sim_view_run_event(v, m);
+    sim_flow_born(s, m, run);
+
+    sim_cancel_born(s, (int) (m - s->runs));
+}
+
+
+/* Its items, but for the deadline; *discovery is found among them. */
+static unsigned
+sim_view_run_items(sim_view_t *v, const dur_run_t *run, const char *id,
+    bool *discovery)
+{
+    unsigned     i, open;
+    sim_item_t  *it;
 
     open = 0;
-    discovery = false;
+    *discovery = false;
 
     for (i = 0; i < v->nitems; i++) {
         it = &v->items[i];
@@ -231,77 +282,151 @@ sim_view_run(sim_view_t *v, const dur_run_t *run)
         }
 
         it->counted = true;
+
+        if (it->item.kind == DUR_ITEM_DEADLINE) {
+            if (run->status != DUR_RUN_LIVE || run->deadline != it->id) {
+                sim_fail(v->s, "run %s does not know its deadline", id);
+            }
+            continue;
+        }
+
         open++;
 
         if (it->item.kind == DUR_ITEM_DISCOVERY) {
-            if (discovery) {
+            if (*discovery) {
                 sim_fail(v->s, "run %s has two discoveries", id);
             }
             if (run->discovery != it->id) {
                 sim_fail(v->s, "run %s does not know its discovery", id);
             }
-            discovery = true;
+            *discovery = true;
         }
     }
 
-    m->waits = run->waits;
+    return open;
+}
+
+
+static void
+sim_view_run_live(sim_view_t *v, const sim_run_t *m, const dur_run_t *run,
+    const char *id)
+{
+    bool      discovery;
+    unsigned  open;
+
+    open = sim_view_run_items(v, run, id, &discovery);
+    v->live++;
+
+    if (m->ended) {
+        sim_fail(v->s, "run %s was %s and lives again", id, m->status);
+    }
+
+    if (m->must_fail) {
+        sim_fail(v->s, "run %s asked for what is refused and lives", id);
+    }
+
+    if (m->cancelled) {
+        sim_fail(v->s, "run %s was cancelled and lives", id);
+    }
+
+    if (open == 0) {
+        sim_fail(v->s, "run %s of %s lives and has no open item", id,
+                 v->s->fns[m->fn].slug);
+    }
+
+    if (open != run->open) {
+        sim_fail(v->s, "run %s counts %u open items and has %u", id,
+                 run->open, open);
+    }
+
+    if (run->discovery != 0 && !discovery) {
+        sim_fail(v->s, "the discovery of run %s is nowhere", id);
+    }
+
+    sim_flow_live(v, m, run);
+}
+
+
+static void
+sim_view_run_ended(sim_view_t *v, sim_run_t *m, const dur_run_t *run,
+    const char *id)
+{
+    bool         discovery;
+    unsigned     open;
+    const char  *status;
+
+    open = sim_view_run_items(v, run, id, &discovery);
     status = dur_run_status_name(run);
 
-    if (run->status == DUR_RUN_LIVE) {
-        v->live++;
-        if (m->ended) {
-            sim_fail(v->s, "run %s was %s and lives again", id, m->status);
-        }
-        if (m->must_fail) {
-            sim_fail(v->s, "run %s asked for what is refused and lives", id);
-        }
-        if (m->cancelled) {
-            sim_fail(v->s, "run %s was cancelled and lives", id);
-        }
-        if (open == 0) {
-            sim_fail(v->s, "run %s of %s lives and has no open item", id,
-                     v->s->fns[m->fn].slug);
-        }
-        if (open != run->open) {
-            sim_fail(v->s, "run %s counts %u open items and has %u", id,
-                     run->open, open);
-        }
-        if (run->discovery != 0 && !discovery) {
-            sim_fail(v->s, "the discovery of run %s is nowhere", id);
-        }
-
-    } else {
-        if (open != 0) {
-            sim_fail(v->s, "run %s is %s and has %u items", id, status, open);
-        }
-        if (m->ended && strcmp(m->status, status) != 0) {
-            sim_fail(v->s, "run %s was %s and is %s", id, m->status, status);
-        }
-        if (!m->ended) {
-            snprintf(m->status, sizeof(m->status), "%s", status);
-            m->ended = true;
-            m->ended_at = run->ended;
-        }
+    if (open != 0) {
+        sim_fail(v->s, "run %s is %s and has %u items", id, status, open);
     }
 
-    m->event = run->event;
+    if (m->ended && strcmp(m->status, status) != 0) {
+        sim_fail(v->s, "run %s was %s and is %s", id, m->status, status);
+    }
+
+    if (!m->ended) {
+        snprintf(m->status, sizeof(m->status), "%s", status);
+        m->ended = true;
+        m->ended_at = run->ended;
+        m->ended_in = v->s->nlog;
+        sim_flow_ended(v, m, run);
+    }
+}
+
+
+/* First all runs are known: some ended because of those that are new. */
+static void
+sim_view_run_known(sim_view_t *v, const dur_run_t *run)
+{
+    char         id[DUR_ULID_TEXT_LEN + 1];
+    unsigned     fn;
+    sim_run_t   *m;
+
+    dur_ulid_text(&run->id, id);
+    m = &v->s->runs[sim_run_find(v->s, &run->id, true)];
+    m->kept = true;
+
+    fn = sim_view_fn(v, run->function);
+
+    if (m->born && m->fn != fn) {
+        sim_fail(v->s, "run %s has changed its function", id);
+    }
+
+    m->fn = fn;
+    m->waits = run->waits;
+    sim_view_run_born(v, m, run);
+}
+
+
+static void
+sim_view_run(sim_view_t *v, const dur_run_t *run)
+{
+    char        id[DUR_ULID_TEXT_LEN + 1];
+    sim_run_t  *m;
+
+    dur_ulid_text(&run->id, id);
+    m = &v->s->runs[sim_run_find(v->s, &run->id, false)];
+
+    if (run->status == DUR_RUN_LIVE) {
+        sim_view_run_live(v, m, run, id);
+    } else {
+        sim_view_run_ended(v, m, run, id);
+    }
+
     sim_view_steps(v, run);
 }
 
 
-void
-sim_view_runs(sim_view_t *v)
+static void
+sim_view_each(sim_view_t *v, void (*look)(sim_view_t *, const dur_run_t *))
 {
     dur_rc_t       rc;
-    unsigned       i;
     dur_run_t      run;
     dur_str_t      key, value;
     dur_ulid_t     id;
     dur_cursor_t  *c;
-
-    for (i = 0; i < v->s->nruns; i++) {
-        v->s->runs[i].kept = false;
-    }
 
     if (dur_cursor_open(v->txn, DUR_T_RUN, &c) != DUR_OK) {
         sim_fail(v->s, "the runs cannot be read");
@@ -317,17 +442,31 @@ sim_view_runs(sim_view_t *v)
             sim_fail(v->s, "a run cannot be read");
         }
 
-        sim_view_run(v, &run);
+        look(v, &run);
     }
 
     dur_cursor_close(c);
+}
+
+
+void
+sim_view_runs(sim_view_t *v)
+{
+    unsigned    i;
+    sim_run_t  *m;
 
     for (i = 0; i < v->s->nruns; i++) {
-        if (!v->s->runs[i].kept && (!v->s->runs[i].ended
-                                    || v->s->conf.retention == 0))
-        {
-            sim_fail(v->s, "a run of %s is gone",
-                     v->s->fns[v->s->runs[i].fn].slug);
+        v->s->runs[i].kept = false;
+    }
+
+    sim_view_each(v, sim_view_run_known);
+    sim_view_each(v, sim_view_run);
+
+    for (i = 0; i < v->s->nruns; i++) {
+        m = &v->s->runs[i];
+
+        if (!m->kept && (!m->ended || v->s->conf.retention == 0)) {
+            sim_fail(v->s, "a run of %s is gone", v->s->fns[m->fn].slug);
         }
     }
 }

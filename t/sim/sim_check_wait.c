@@ -166,6 +166,12 @@ sim_wait_not_started(sim_t *s, const sim_wait_t *w, const dur_buf_t *memo)
 
     target = s->fns[s->runs[w->run].fn].steps[w->step].target;
 
+    if (sim_wait_says(memo, "rate limited") && target >= 0
+        && s->fns[target].flow.limit)
+    {
+        return;
+    }
+
     if (!sim_wait_says(memo, "could not find function")
         || (target >= 0 && target < (int) s->nfns
             && !s->fns[target].toggled))
@@ -279,9 +285,18 @@ static void
 sim_wait_open_invoke(sim_t *s, dur_txn_t *txn, const sim_wait_t *w,
     const dur_step_t *row)
 {
-    dur_run_t  child;
+    int              target;
+    dur_run_t        child;
+    const sim_fn_t  *fn;
 
     if (!sim_wait_has_child(row)) {
+        target = s->fns[s->runs[w->run].fn].steps[w->step].target;
+        fn = target >= 0 ? &s->fns[target] : NULL;
+
+        if (fn != NULL && (fn->was_paused || fn->flow.singleton)) {
+            return;                     /* skipped: it will time out */
+        }
+
         sim_wait_wrong(s, w, "waits for a run that was never started");
     }
 

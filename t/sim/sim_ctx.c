@@ -266,9 +266,6 @@ sim_ctx_event(sim_ctx_t *x)
 
     event = json_object_get(x->body, "event");
     data = json_object_get(event, "data");
-    x->run->knows_data = true;
-    sim_data_read(event, &x->run->data);
-
     if (!x->fn->deferred || strcmp(json_string_value(
             json_object_get(event, "name")), "inngest/deferred.schedule"))
     {

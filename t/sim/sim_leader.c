@@ -102,6 +102,7 @@ sim_committed_events(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
     for (i = 0; i < e->nops && !known; i++) {
         sim_check_event(s, (unsigned) o->ref + i);
         sim_wait_event(s, (unsigned) o->ref + i);
+        sim_cancel_event(s, (unsigned) o->ref + i);
         e[i].sent = true;
     }
 }

@@ -97,6 +97,7 @@ sim_free(sim_t *s)
     free(s->events);
     free(s->accepted);
     free(s->waits);
+    free(s->cancels);
     free(s->signals);
     free(s->attempts);
     dur_arena_deinit(&s->arena);
@@ -122,6 +123,12 @@ sim_add_figures(sim_figures_t *to, const sim_figures_t *from)
     to->heard += from->heard;
     to->timed_out += from->timed_out;
     to->invoked += from->invoked;
+    to->reruns += from->reruns;
+    to->skipped += from->skipped;
+    to->limited += from->limited;
+    to->late += from->late;
+    to->cancelled += from->cancelled;
+    to->ruled_out += from->ruled_out;
     to->deferred += from->deferred;
     to->checkpointed += from->checkpointed;
 }
@@ -223,6 +230,12 @@ sim_tell(bool passed, const sim_options_t *opt, const sim_figures_t *f)
         { f->timed_out, "waits timed out" },
         { f->invoked, "functions invoked" },
         { f->deferred, "deferred" },
+        { f->reruns, "run again" },
+        { f->skipped, "skipped or replaced" },
+        { f->limited, "refused by a limit" },
+        { f->late, "ended by a timeout" },
+        { f->cancelled, "cancelled by an event" },
+        { f->ruled_out, "by a cancellation" },
         { f->checkpointed, "steps in checkpoints" },
         { f->ops, "ops" },
         { f->batches, "commits" },

@@ -378,6 +378,7 @@ sim_program_make(sim_t *s)
         fn->event = sim_below(&s->rand, s->nnames);
         fn->any = sim_permille(&s->rand, 80);
         fn->deferred = !fn->any && sim_permille(&s->rand, 250);
+        sim_option_make(s, fn);
         snprintf(fn->slug, sizeof(fn->slug), "app%u-f%u", fn->app, fi);
 
         if (s->nfns == SIM_FNS_MAX || !sim_permille(&s->rand, 300)) {
@@ -391,6 +392,7 @@ sim_program_make(sim_t *s)
         handler->handles = (int) fi;
         snprintf(handler->slug, sizeof(handler->slug), "app%u-f%u-failure",
                  fn->app, fi);
+        sim_option_make(s, handler);
     }
 
     sim_program_targets(s);
@@ -430,7 +432,7 @@ char *
 sim_program_payload(sim_t *s, unsigned app)
 {
     char       url[128], step_url[160], version[16], *text;
-    json_t    *root, *list;
+    json_t    *root, *list, *function;
     unsigned   i;
     sim_fn_t  *fn;
 
@@ -449,13 +451,15 @@ sim_program_payload(sim_t *s, unsigned app)
         snprintf(step_url, sizeof(step_url), "%s?fnId=%s&stepId=step", url,
                  fn->slug);
 
-        json_array_append_new(list, json_pack(
+        function = json_pack(
             "{s:s,s:s,s:[o],s:{s:{s:s,s:s,s:{s:s,s:s},s:{s:i}}}}",
             "id", fn->slug, "name", fn->slug,
             "triggers", sim_program_trigger(s, fn),
             "steps", "step", "id", "step", "name", "step",
             "runtime", "type", "http", "url", step_url,
-            "retries", "attempts", (int) fn->retries));
+            "retries", "attempts", (int) fn->retries);
+        sim_option_add(fn, function);
+        json_array_append_new(list, function);
     }
 
     root = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o}",

@@ -34,6 +34,10 @@ sim_run_find(sim_t *s, const dur_ulid_t *id, bool add)
     run = &s->runs[s->nruns];
     memset(run, 0, sizeof(*run));
     run->id = *id;
+    run->parent = -1;
+    run->original = -1;
+    run->from = -1;
+    run->memos = -1;
 
     return (int) s->nruns++;
 }
