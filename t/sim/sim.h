@@ -421,6 +421,8 @@ struct sim_s {
     bool                  calm;         /* no more chaos, all must end */
     unsigned              chaos;        /* permille of each kind of trouble */
     unsigned              garbage;      /* permille of answers */
+    unsigned              asks;         /* permille of what people want */
+    unsigned              inventory_in; /* batch of the last one */
 
     dur_engine_t         *engine;
     dur_config_t          conf;
@@ -566,8 +568,6 @@ void sim_checkpoint_free(sim_t *s);
 /* sim_target.c */
 bool sim_target_away(const sim_call_t *c);      /* no answer of the app */
 void sim_target_sent(sim_t *s, sim_call_t *c);
-/* The leased item is a request of a step. */
-bool sim_target_gateway(sim_t *s, uint64_t item);
 /* Compares the store with the models; the rows of the apps, by number. */
 void sim_target_check(sim_t *s, dur_txn_t *txn,
     dur_target_t targets[SIM_APPS_MAX]);

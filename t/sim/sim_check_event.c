@@ -106,6 +106,10 @@ sim_view_client(sim_view_t *v, sim_event_t *e, unsigned fn, int run)
     int          last;
     int64_t      ended;
 
+    if (run >= 0 && strcmp(v->s->runs[run].status, "Skipped") == 0) {
+        return;                 /* it never was */
+    }
+
     last = v->s->clients[e->client][fn];
 
     if (run >= 0) {
@@ -130,10 +134,6 @@ sim_view_client(sim_view_t *v, sim_event_t *e, unsigned fn, int run)
 
     ended = v->s->runs[last].ended_at;
     held = !v->s->runs[last].ended || ended > e->accepted - 24 * SIM_HOUR;
-
-    if (strcmp(v->s->runs[last].status, "Skipped") == 0) {
-        return;                 /* it never was */
-    }
 
     if (run >= 0 && held && !v->s->clock_steps) {
         sim_fail(v->s, "a second run of %s for the same client id",

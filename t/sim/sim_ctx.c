@@ -195,8 +195,73 @@ sim_ctx_memo(sim_ctx_t *x, unsigned step, json_t *memo)
 }
 
 
+/* Memos of the run that this one runs again: as many as must be, the first
+ * of its stack, and as they were. */
 static void
-sim_ctx_steps(sim_ctx_t *x)
+sim_ctx_copied(sim_ctx_t *x, const json_t *stack)
+{
+    size_t            n;
+    json_t           *v, *memo;
+    unsigned          i;
+    sim_run_t        *run;
+    const sim_run_t  *old;
+
+    run = x->run;
+    old = &x->s->runs[run->original];
+
+    if (run->memos >= 0 && json_array_size(stack) != (size_t) run->memos) {
+        sim_fail(x->s, "a run of %s runs again with %zu memos instead of %d",
+                 x->fn->slug, json_array_size(stack), run->memos);
+    }
+
+    json_array_foreach(stack, n, v) {
+        memo = json_object_get(x->steps, json_string_value(v));
+
+        for (i = 0; i < x->fn->nsteps; i++) {
+            if (strcmp(json_string_value(v), x->fn->steps[i].hash) == 0) {
+                break;
+            }
+        }
+
+        if (i == x->fn->nsteps || !(old->seen_rows >> i & 1)
+            || old->steps[i].stack != n
+            || (old->steps[i].memo && !json_equal(memo, old->steps[i].memo)))
+        {
+            sim_fail(x->s, "memo %zu of a run of %s that runs again is "
+                     "another one", n, x->fn->slug);
+        }
+
+        run->steps[i].memo = json_incref(memo);
+        run->steps[i].known = true;
+    }
+}
+
+
+/* One step is known by nothing but its new input. */
+static size_t
+sim_ctx_edited(sim_ctx_t *x)
+{
+    json_t      *v;
+    const char  *input;
+
+    if (!x->run->edited || (x->run->seen_rows >> x->run->from & 1)) {
+        return 0;
+    }
+
+    v = json_object_get(x->steps, x->fn->steps[x->run->from].hash);
+    input = json_string_value(json_array_get(json_object_get(v, "input"), 0));
+
+    if (input == NULL || strcmp(input, "edited") != 0) {
+        sim_fail(x->s, "a run of %s does not know its edited step",
+                 x->fn->slug);
+    }
+
+    return 1;
+}
+
+
+static void
+sim_ctx_steps(sim_ctx_t *x, bool first)
 {
     size_t       n;
     json_t      *stack, *v, *memo;
@@ -211,7 +276,13 @@ sim_ctx_steps(sim_ctx_t *x)
         sim_fail(x->s, "a call has no steps or no stack");
     }
 
-    if (json_object_size(x->steps) != json_array_size(stack)) {
+    if (first && x->run->original >= 0) {
+        sim_ctx_copied(x, stack);
+    }
+
+    if (json_object_size(x->steps)
+        != json_array_size(stack) + sim_ctx_edited(x))
+    {
         sim_fail(x->s, "a call has %zu memos and a stack of %zu",
                  json_object_size(x->steps), json_array_size(stack));
     }
@@ -327,6 +398,7 @@ void
 sim_ctx_parse(sim_ctx_t *x)
 {
     int            fn, run;
+    bool           first;
     sim_t         *s;
     json_t        *ctx, *v;
     int64_t        version;
@@ -369,6 +441,7 @@ sim_ctx_parse(sim_ctx_t *x)
     }
 
     x->run->fn = (unsigned) fn;
+    first = !x->run->called;
     x->run->called = true;
     sim_ctx_event(x);
 
@@ -398,6 +471,6 @@ sim_ctx_parse(sim_ctx_t *x)
         sim_fail(s, "the version of a call is %d", (int) version);
     }
 
-    sim_ctx_steps(x);
+    sim_ctx_steps(x, first);
     sim_ctx_defers(x);
 }

@@ -267,6 +267,7 @@ sim_committed(sim_t *s, sim_ops_t *b)
 
         case DUR_OP_INVENTORY:
             s->need_inventory = false;
+            s->inventory_in = s->nlog;
             break;
 
         case DUR_OP_REGISTER:
@@ -289,6 +290,18 @@ sim_committed(sim_t *s, sim_ops_t *b)
             sim_committed_cancel(s, o, reply);
             break;
 
+        case DUR_OP_PAUSE:
+            sim_committed_pause(s, o, reply);
+            break;
+
+        case DUR_OP_RERUN:
+            sim_committed_rerun(s, o, reply);
+            break;
+
+        case DUR_OP_CANCELLATION:
+            sim_committed_rule(s, o, reply);
+            break;
+
         case DUR_OP_CHECKPOINT:
             sim_committed_checkpoint(s, o, reply);
             break;
@@ -309,6 +322,8 @@ sim_replied(sim_t *s, sim_ops_t *b)
     sim_event_t  *e;
 
     for (i = 0; i < b->n; i++) {
+        sim_ask_replied(s, &b->ops[i]);
+
         if (b->ops[i].type == DUR_OP_CHECKPOINT) {
             sim_checkpoint_replied(s, &b->ops[i], &b->replies[i]);
         }

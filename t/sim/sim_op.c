@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
+#include "engine/dur_time.h"
+
 #include "sim_world.h"
 
 
@@ -199,6 +201,84 @@ sim_add_checkpoint(sim_t *s, sim_ops_t *b, const sim_checkpoint_t *p, int ref)
     op.generation = p->generation;
     op.body = dur_str_c(p->ops);
     sim_op_add(s, b, &op, ref);
+}
+
+
+/* The ref says what is asked: -1 - fn is to go on. */
+void
+sim_add_pause(sim_t *s, sim_ops_t *b, unsigned fn, bool pause)
+{
+    dur_op_t  op;
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_PAUSE;
+    op.url = dur_str_c(s->fns[fn].slug);
+    op.generation = pause;
+    sim_op_add(s, b, &op, pause ? (int) fn : -1 - (int) fn);
+}
+
+
+void
+sim_add_rerun(sim_t *s, sim_ops_t *b, unsigned rerun)
+{
+    char           body[128];
+    dur_op_t       op;
+    sim_fn_t      *fn;
+    sim_rerun_t   *r;
+
+    r = &s->reruns[rerun];
+    fn = &s->fns[s->runs[r->run].fn];
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_RERUN;
+    op.id = r->id;
+    op.run = s->runs[r->run].id;
+
+    if (r->from >= 0) {
+        snprintf(body, sizeof(body), "{\"stepID\":\"%s\"%s}",
+                 rerun & 1 ? fn->steps[r->from].id : fn->steps[r->from].hash,
+                 r->edited ? ",\"input\":[\"edited\"]" : "");
+        op.body = dur_str_c(body);
+    }
+
+    sim_op_add(s, b, &op, (int) rerun);
+}
+
+
+/* -1 - rule is to be deleted. */
+void
+sim_add_rule(sim_t *s, sim_ops_t *b, unsigned rule, bool remove)
+{
+    char         body[320], id[DUR_ULID_TEXT_LEN + 1];
+    char         before[40], after[40];
+    dur_op_t     op;
+    sim_rule_t  *r;
+
+    r = &s->rules[rule];
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_CANCELLATION;
+
+    if (remove) {
+        dur_ulid_text(&r->id, id);
+        op.url = dur_str_c(id);
+        sim_op_add(s, b, &op, -1 - (int) rule);
+        return;
+    }
+
+    dur_rfc3339_text(r->before, before);
+    dur_rfc3339_text(r->after, after);
+
+    snprintf(body, sizeof(body), "{\"app_id\":\"%s\",\"function_id\":"
+             "\"%s\",\"started_before\":\"%s\"%s%s%s%s}",
+             s->apps[s->fns[r->fn].app].name, s->fns[r->fn].slug, before,
+             r->after ? ",\"started_after\":\"" : "",
+             r->after ? after : "", r->after ? "\"" : "",
+             r->some ? ",\"if\":\"event.data.k == 1\"" : "");
+
+    op.id = r->id;
+    op.body = dur_str_c(body);
+    sim_op_add(s, b, &op, (int) rule);
 }
 
 

@@ -7,7 +7,7 @@
  * and no attempt that is sent twice.
  */
 
-#include "sim.h"
+#include "sim_world.h"
 
 
 static void
@@ -230,6 +230,42 @@ sim_sidecar_newer(const sim_t *s, uint64_t item, uint32_t generation)
 }
 
 
+/* What is leased now is of no paused function, and no cancellation means its
+ * run; what was leased before is sent again all the same. */
+static void
+sim_sidecar_allowed(sim_t *s, sim_call_t *c)
+{
+    int                 run;
+    unsigned            fn;
+    dur_item_t          item;
+    const sim_rule_t   *r;
+
+    if (!sim_target_lease(s, c->item, &item)) {
+        return;                 /* it went in the batch that made it */
+    }
+
+    c->gateway = item.kind == DUR_ITEM_GATEWAY;
+    fn = item.function < SIM_IDS_MAX ? s->fn_ids[item.function] : 0;
+    run = sim_run_find(s, &item.run, false);
+
+    if (fn == 0 || s->inventory_in == s->nlog) {
+        return;
+    }
+
+    if (s->fns[fn - 1].paused && s->fns[fn - 1].paused_in != s->nlog) {
+        sim_fail(s, "%s is called while it is paused", s->fns[fn - 1].slug);
+    }
+
+    r = run >= 0 && s->runs[run].born
+        ? sim_cancel_rule(s, &s->runs[run], NULL) : NULL;
+
+    if (r != NULL && r->batch != s->nlog && !r->removing) {
+        sim_fail(s, "a run of %s is called that a cancellation means",
+                 s->fns[fn - 1].slug);
+    }
+}
+
+
 static void
 sim_sidecar_call(sim_t *s, const dur_effect_t *f)
 {
@@ -290,7 +326,7 @@ sim_sidecar_call(sim_t *s, const dur_effect_t *f)
     c->generation = f->generation;
     c->app = f->app;
     c->run = -1;
-    c->gateway = sim_target_gateway(s, c->item);
+    sim_sidecar_allowed(s, c);
     s->apps[c->app - 1].calls += !c->gateway;
     c->at = s->now + (sim_permille(&s->rand, 100)
                       ? sim_below(&s->rand, 500) : 0);

@@ -55,16 +55,6 @@ sim_target_lease(sim_t *s, uint64_t id, dur_item_t *item)
 }
 
 
-/* The lease may have gone in the batch that made it. */
-bool
-sim_target_gateway(sim_t *s, uint64_t id)
-{
-    dur_item_t  item;
-
-    return sim_target_lease(s, id, &item) && item.kind == DUR_ITEM_GATEWAY;
-}
-
-
 /* What the lease says when the call goes out. */
 void
 sim_target_sent(sim_t *s, sim_call_t *c)

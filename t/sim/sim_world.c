@@ -238,6 +238,7 @@ sim_gather(sim_t *s, sim_ops_t *b)
     sim_gather_cancel(s, b);
     sim_gather_events(s, b);
     sim_gather_signals(s, b);
+    sim_gather_asks(s, b);
 
     if (!s->calm && sim_permille(&s->rand, 15)) {
         sim_add_sync(s, b, sim_below(&s->rand, s->napps));
@@ -383,7 +384,7 @@ sim_idle(sim_t *s)
     unsigned  i;
 
     if (dur_engine_has_tasks(s->engine) || dur_engine_has_ready(s->engine)
-        || s->nlate > 0 || s->need_config || s->need_inventory)
+        || s->nlate > 0 || !sim_ask_idle(s) || s->need_config || s->need_inventory)
     {
         return false;
     }
@@ -505,6 +506,8 @@ sim_world_init(sim_t *s)
         s->conf.max_calls = sim_range(&s->rand, 1, 6);
     }
 
+    s->asks = sim_permille(&s->rand, 500)
+              ? 0 : sim_range(&s->rand, 5, 40);
     sim_program_make(s);
 
     for (i = 0; i < s->nfns; i++) {

@@ -44,6 +44,21 @@ void sim_ops_free(sim_ops_t *b);
 void sim_add_checkpoint(sim_t *s, sim_ops_t *b, const sim_checkpoint_t *p,
     int ref);
 
+void sim_add_pause(sim_t *s, sim_ops_t *b, unsigned fn, bool pause);
+void sim_add_rerun(sim_t *s, sim_ops_t *b, unsigned rerun);
+void sim_add_rule(sim_t *s, sim_ops_t *b, unsigned rule, bool remove);
+
+/* sim_ask.c */
+void sim_gather_asks(sim_t *s, sim_ops_t *b);
+void sim_committed_pause(sim_t *s, const sim_op_t *o,
+    const dur_reply_t *reply);
+void sim_committed_rerun(sim_t *s, const sim_op_t *o,
+    const dur_reply_t *reply);
+void sim_committed_rule(sim_t *s, const sim_op_t *o,
+    const dur_reply_t *reply);
+void sim_ask_replied(sim_t *s, const sim_op_t *o);
+bool sim_ask_idle(const sim_t *s);
+
 /* sim_checkpoint.c */
 void sim_gather_checkpoints(sim_t *s, sim_ops_t *b);
 void sim_committed_checkpoint(sim_t *s, const sim_op_t *o,
