@@ -237,14 +237,17 @@ sim_ctx_copied(sim_ctx_t *x, const json_t *stack)
 }
 
 
-/* One step is known by nothing but its new input. */
+/* One step is known by nothing but its new input, until it is done, or the
+ * server has taken over what it does. */
 static size_t
 sim_ctx_edited(sim_ctx_t *x)
 {
     json_t      *v;
     const char  *input;
 
-    if (!x->run->edited || (x->run->seen_rows >> x->run->from & 1)) {
+    if (!x->run->edited || (x->run->seen_rows >> x->run->from & 1)
+        || x->run->steps[x->run->from].known)
+    {
         return 0;
     }
 
@@ -252,8 +255,8 @@ sim_ctx_edited(sim_ctx_t *x)
     input = json_string_value(json_array_get(json_object_get(v, "input"), 0));
 
     if (input == NULL || strcmp(input, "edited") != 0) {
-        sim_fail(x->s, "a run of %s does not know its edited step",
-                 x->fn->slug);
+        sim_fail(x->s, "a run of %s does not know its edited step %s",
+                 x->fn->slug, x->fn->steps[x->run->from].id);
     }
 
     return 1;

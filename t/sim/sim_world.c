@@ -384,7 +384,8 @@ sim_idle(sim_t *s)
     unsigned  i;
 
     if (dur_engine_has_tasks(s->engine) || dur_engine_has_ready(s->engine)
-        || s->nlate > 0 || !sim_ask_idle(s) || s->need_config || s->need_inventory)
+        || s->nlate > 0 || !sim_ask_idle(s) || s->need_config
+        || s->need_inventory)
     {
         return false;
     }
