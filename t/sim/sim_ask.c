@@ -234,8 +234,8 @@ sim_ask_rule_new(sim_t *s)
     r->fn = sim_below(&s->rand, s->nfns);
     r->before = s->now - sim_below(&s->rand, 20000);
 
-    if (sim_permille(&s->rand, 300)) {
-        r->before = s->now + sim_below(&s->rand, 1000);
+    if (sim_permille(&s->rand, 500)) {
+        r->before = s->now + sim_below(&s->rand, 4000);
     }
 
     if (sim_permille(&s->rand, 500)) {
@@ -300,7 +300,7 @@ sim_committed_rule(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
 
     if (r->taken
         || !((reply->status == 404 && s->fns[r->fn].toggled)
-             || (reply->status == 400 && r->before > s->now + 1000)))
+             || (reply->status == 400 && r->before > s->now + 4000)))
     {
         sim_fail(s, "a cancellation is refused: %u %.*s", reply->status,
                  (int) reply->body.len, (const char *) reply->body.data);

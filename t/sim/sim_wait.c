@@ -290,7 +290,8 @@ sim_wait_event(sim_t *s, unsigned event)
     for (i = 0; i < s->nwaits; i++) {
         w = &s->waits[i];
 
-        if (w->match == -1 && s->now < w->expires && sim_wait_wants(s, w, e))
+        if (w->match == -1 && !w->empty && s->now < w->expires
+            && sim_wait_wants(s, w, e))
         {
             w->match = (int) event;
         }
