@@ -290,8 +290,16 @@ ngx_int_t ngx_http_durable_route_handler(ngx_http_request_t *r);
 /* ngx_http_durable_route_event.c */
 ngx_int_t ngx_http_durable_route_read(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_route_headers(ngx_http_request_t *r,
+    dur_webhook_t *w);
 ngx_int_t ngx_http_durable_route_events(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_op_t *op);
+ngx_int_t ngx_http_durable_route_event(ngx_http_durable_ctx_t *ctx,
+    ngx_str_t *connector, dur_op_event_t *event, dur_webhook_event_t *e);
+
+/* ngx_http_durable_route_upload.c */
+ngx_int_t ngx_http_durable_route_upload(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, ngx_http_durable_reply_pt reply);
 
 /* ngx_http_durable_route_sync.c */
 ngx_int_t ngx_http_durable_route_sync(ngx_http_request_t *r,

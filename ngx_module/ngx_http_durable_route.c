@@ -14,6 +14,10 @@
 #include "ngx_http_durable.h"
 
 
+/* A body that is larger is stored in pieces. */
+#define NGX_HTTP_DURABLE_ROUTE_LARGE  (64 * 1024)
+
+
 static ngx_int_t ngx_http_durable_route_probe(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 static ngx_int_t ngx_http_durable_route_not_allowed(ngx_http_request_t *r,
@@ -208,6 +212,11 @@ ngx_http_durable_route_submit(ngx_http_request_t *r,
     dur_op_t        op;
     ngx_int_t       rc;
     dur_op_event_t  events[2];
+
+    if (ctx->delivery->webhook.body.len > NGX_HTTP_DURABLE_ROUTE_LARGE) {
+        return ngx_http_durable_route_upload(r, ctx,
+                                             ngx_http_durable_route_reply);
+    }
 
     ngx_memzero(&op, sizeof(dur_op_t));
     ngx_memzero(events, sizeof(events));

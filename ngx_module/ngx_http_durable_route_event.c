@@ -30,8 +30,6 @@ static ngx_int_t ngx_http_durable_route_url(ngx_http_request_t *r,
     ngx_http_durable_delivery_t *d);
 static void ngx_http_durable_route_host(ngx_http_request_t *r,
     ngx_str_t *host);
-static ngx_int_t ngx_http_durable_route_headers(ngx_http_request_t *r,
-    dur_webhook_t *w);
 static ngx_int_t ngx_http_durable_route_write(ngx_http_durable_ctx_t *ctx,
     ngx_str_t *connector, dur_op_event_t *event);
 
@@ -196,7 +194,9 @@ ngx_http_durable_route_host(ngx_http_request_t *r, ngx_str_t *host)
 }
 
 
-static ngx_int_t
+/* Takes them over, in the form that events have. */
+
+ngx_int_t
 ngx_http_durable_route_headers(ngx_http_request_t *r, dur_webhook_t *w)
 {
     size_t                 n;
@@ -282,21 +282,19 @@ ngx_http_durable_route_events(ngx_http_request_t *r,
 }
 
 
-static ngx_int_t
-ngx_http_durable_route_write(ngx_http_durable_ctx_t *ctx,
-    ngx_str_t *connector, dur_op_event_t *event)
+/* What an event is, but its text; the strings are from the scratch arena. */
+
+ngx_int_t
+ngx_http_durable_route_event(ngx_http_durable_ctx_t *ctx,
+    ngx_str_t *connector, dur_op_event_t *event, dur_webhook_event_t *e)
 {
     char                         *id;
-    size_t                        start;
     dur_str_t                     name;
-    dur_buf_t                    *b;
     ngx_time_t                   *tp;
     dur_arena_t                  *arena;
-    dur_webhook_event_t           e;
     ngx_http_durable_delivery_t  *d;
 
     d = ctx->delivery;
-    b = &ctx->conf->scratch.text;
     arena = &ctx->conf->scratch.arena;
 
     tp = ngx_timeofday();
@@ -318,7 +316,7 @@ ngx_http_durable_route_write(ngx_http_durable_ctx_t *ctx,
 
     if (d->id.len) {
         event->client_id = dur_webhook_id(name, d->id, arena);
-        e.id = event->client_id;
+        e->id = event->client_id;
 
     } else {
         id = dur_arena_alloc(arena, DUR_ULID_TEXT_LEN + 1);
@@ -327,15 +325,35 @@ ngx_http_durable_route_write(ngx_http_durable_ctx_t *ctx,
             dur_ulid_text(&event->id, id);
         }
 
-        e.id = dur_str_c(id);
+        e->id = dur_str_c(id);
     }
 
-    if (event->name.data == NULL || e.id.data == NULL) {
+    if (event->name.data == NULL || e->id.data == NULL) {
         return NGX_ERROR;
     }
 
-    e.name = event->name;
-    e.ts = event->ts;
+    e->name = event->name;
+    e->ts = event->ts;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_durable_route_write(ngx_http_durable_ctx_t *ctx,
+    ngx_str_t *connector, dur_op_event_t *event)
+{
+    size_t                        start;
+    dur_buf_t                    *b;
+    dur_webhook_event_t           e;
+    ngx_http_durable_delivery_t  *d;
+
+    d = ctx->delivery;
+    b = &ctx->conf->scratch.text;
+
+    if (ngx_http_durable_route_event(ctx, connector, event, &e) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     start = b->len;
 

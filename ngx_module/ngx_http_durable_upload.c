@@ -101,6 +101,11 @@ ngx_http_durable_upload_next(ngx_http_request_t *r,
     }
 
     if (upload->length + size > DUR_UPLOAD_MAX) {
+
+        if (ctx->delivery) {
+            ngx_str_set(&ctx->delivery->outcome, "refused");
+        }
+
         return ngx_http_durable_error(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
                                       "the event of this request is larger "
                                       "than %d bytes", DUR_UPLOAD_MAX);
