@@ -363,32 +363,43 @@ for my $title (sort keys %unreadable) {
 subtest 'leaders that crash in a row do not take the site along' => sub {
     my $d = Trouble::server(workers => 3, app => \%functions);
 
-    for (1 .. 3) {
-        my $pid = wait_for(5, 'a leader', sub { $d->leader_pid });
+    my $r;
+    my $paused = sub {
+        $r = Trouble::post($d, undef, 3);
+        return ($r->{json}{error} || '') =~ /crashed/;
+    };
+
+    # Three are enough; on a busy machine one may have led for too long to
+    # count.
+
+    for my $n (1 .. 8) {
+        last if $n > 3 && $paused->();
+
+        my $pid = wait_for(20, 'a leader', sub {
+            $d->leader_pid || $paused->() && -1
+        });
+        last if $pid == -1;
 
         kill 'SEGV', $pid;
         Durable::gone(5, $pid) or die "SEGV does nothing to $pid\n";
         $d->{killed}{$pid} = 1;
     }
 
-    my $r = wait_for(20, 'the pause', sub {
-        my $r = Trouble::post($d, undef, 3);
-        return ($r->{json}{error} || '') =~ /crashed/ && $r;
-    });
-
-    is_refused($r, qr/3 workers crashed in a row/, 'events are refused');
+    wait_for(20, 'the pause', $paused);
+    is_refused($r, qr/[3-8] workers crashed in a row/, 'events are refused');
     site_is_up($d);
 
     $d->wait_ready(10);
     ok(work($d, 30), 'it is tried again after a pause, and works');
-    is(-s $d->dir . '/store/leader.lock', 3, 'which is not forgotten at once');
+    cmp_ok(-s $d->dir . '/store/leader.lock', '>=', 3,
+           'which is not forgotten at once');
 
     $d->kill_leader for 1 .. 4;
     ok(work($d), 'a leader that was killed has not crashed');
 
     ok($d->stop, 'it stops when asked');
     is(scalar(grep { !/exited on signal 11/ } split /\n/, $d->alerts), 0,
-       'the log has nothing but the three');
+       'the log has nothing but those');
 };
 
 
@@ -489,6 +500,9 @@ subtest 'an app that is dead fails its own runs only, and says why' => sub {
     });
     wait_for(10, 'its calls come back', sub {
         return $d->status->{engine}{leases} <= 1;
+    });
+    wait_for(60, 'every event has its run', sub {
+        return !grep { !$d->event_runs($_) } @hanging;
     });
     is(scalar(grep { ($d->event_runs($_))[0]{status} eq 'Failed' } @hanging),
        0, 'and its runs wait, all of them');
