@@ -119,7 +119,7 @@ typedef struct {
     ngx_http_complex_value_t      *connector;   /* NULL: of the path */
     ngx_str_t                      name;        /* the connector, when it is
                                                    always the same */
-    ngx_str_t                      also;
+    ngx_str_t                      also;        /* a second event's name */
     ngx_uint_t                     methods;
     ngx_http_complex_value_t      *base;        /* of the URL */
     ngx_http_durable_place_t       place;
@@ -295,7 +295,7 @@ ngx_int_t ngx_http_durable_route_headers(ngx_http_request_t *r,
 ngx_int_t ngx_http_durable_route_events(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_op_t *op);
 ngx_int_t ngx_http_durable_route_event(ngx_http_durable_ctx_t *ctx,
-    ngx_str_t *connector, dur_op_event_t *event, dur_webhook_event_t *e);
+    ngx_uint_t second, dur_op_event_t *event, dur_webhook_event_t *e);
 
 /* ngx_http_durable_route_upload.c */
 ngx_int_t ngx_http_durable_route_upload(ngx_http_request_t *r,

@@ -21,6 +21,7 @@ static ngx_int_t ngx_http_durable_route_connector(ngx_conf_t *cf,
     ngx_http_durable_hook_t *hook, ngx_str_t *value);
 static ngx_int_t ngx_http_durable_route_also(ngx_conf_t *cf,
     ngx_http_durable_hook_t *hook, ngx_str_t *value);
+static ngx_uint_t ngx_http_durable_route_is_event(ngx_str_t *name);
 static ngx_int_t ngx_http_durable_route_methods(ngx_conf_t *cf,
     ngx_http_durable_hook_t *hook, ngx_str_t *value);
 static ngx_int_t ngx_http_durable_route_base(ngx_conf_t *cf,
@@ -158,28 +159,66 @@ ngx_http_durable_route_connector(ngx_conf_t *cf,
 }
 
 
+/* Another connector, or the whole name of an event: that has a "/". */
+
 static ngx_int_t
 ngx_http_durable_route_also(ngx_conf_t *cf, ngx_http_durable_hook_t *hook,
     ngx_str_t *value)
 {
-    if (!dur_webhook_is_connector(dur_str_make(value->data, value->len))) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid \"also=%V\": it is a second name, of "
-                           "letters, digits, \"-\", \"_\" and \".\"", value);
-        return NGX_ERROR;
-    }
+    u_char  *p;
 
-    if (value->len == hook->name.len
-        && ngx_strncmp(value->data, hook->name.data, value->len) == 0)
+    if (ngx_strlchr(value->data, value->data + value->len, '/')) {
+
+        if (ngx_http_durable_route_is_event(value)) {
+            hook->also = *value;
+            return NGX_OK;
+        }
+
+    } else if (dur_webhook_is_connector(dur_str_make(value->data,
+                                                     value->len)))
     {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"also=%V\" is the connector itself", value);
-        return NGX_ERROR;
+        if (value->len == hook->name.len
+            && ngx_strncmp(value->data, hook->name.data, value->len) == 0)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"also=%V\" is the connector itself", value);
+            return NGX_ERROR;
+        }
+
+        p = ngx_pnalloc(cf->pool, sizeof(DUR_WEBHOOK_BEFORE DUR_WEBHOOK_AFTER)
+                                  + value->len);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        hook->also.data = p;
+        hook->also.len = ngx_sprintf(p, DUR_WEBHOOK_BEFORE "%V"
+                                        DUR_WEBHOOK_AFTER, value)
+                         - p;
+        return NGX_OK;
     }
 
-    hook->also = *value;
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid \"also=%V\": it is a second name, of letters, "
+                       "digits, \"-\", \"_\" and \".\", or the name of an "
+                       "event, with \"/\" in it", value);
+    return NGX_ERROR;
+}
 
-    return NGX_OK;
+
+static ngx_uint_t
+ngx_http_durable_route_is_event(ngx_str_t *name)
+{
+    size_t  i;
+
+    for (i = 0; i < name->len; i++) {
+        if (name->data[i] <= ' ' || name->data[i] >= 0x7f) {
+            return 0;
+        }
+    }
+
+    return name->len <= NGX_HTTP_DURABLE_NAME_MAX
+           && ngx_strncasecmp(name->data, (u_char *) "inngest/", 8) != 0;
 }
 
 

@@ -31,7 +31,7 @@ static ngx_int_t ngx_http_durable_route_url(ngx_http_request_t *r,
 static void ngx_http_durable_route_host(ngx_http_request_t *r,
     ngx_str_t *host);
 static ngx_int_t ngx_http_durable_route_write(ngx_http_durable_ctx_t *ctx,
-    ngx_str_t *connector, dur_op_event_t *event);
+    ngx_uint_t second, dur_op_event_t *event);
 
 
 /* Fills delivery->webhook, but the headers. */
@@ -261,9 +261,7 @@ ngx_http_durable_route_events(ngx_http_request_t *r,
     op->nevents = d->hook->also.len ? 2 : 1;
 
     for (i = 0; i < op->nevents; i++) {
-        rc = ngx_http_durable_route_write(ctx, i ? &d->hook->also
-                                                 : &d->connector,
-                                          &op->events[i]);
+        rc = ngx_http_durable_route_write(ctx, i, &op->events[i]);
         if (rc != NGX_OK) {
             return rc;
         }
@@ -282,14 +280,17 @@ ngx_http_durable_route_events(ngx_http_request_t *r,
 }
 
 
-/* What an event is, but its text; the strings are from the scratch arena. */
+/*
+ * What an event is, the first or the second, but its text; the strings are
+ * from the scratch arena.
+ */
 
 ngx_int_t
-ngx_http_durable_route_event(ngx_http_durable_ctx_t *ctx,
-    ngx_str_t *connector, dur_op_event_t *event, dur_webhook_event_t *e)
+ngx_http_durable_route_event(ngx_http_durable_ctx_t *ctx, ngx_uint_t second,
+    dur_op_event_t *event, dur_webhook_event_t *e)
 {
     char                         *id;
-    dur_str_t                     name;
+    dur_str_t                     connector;
     ngx_time_t                   *tp;
     dur_arena_t                  *arena;
     ngx_http_durable_delivery_t  *d;
@@ -298,7 +299,7 @@ ngx_http_durable_route_event(ngx_http_durable_ctx_t *ctx,
     arena = &ctx->conf->scratch.arena;
 
     tp = ngx_timeofday();
-    name = dur_str_make(connector->data, connector->len);
+    connector = dur_str_make(d->connector.data, d->connector.len);
 
     event->flags = DUR_EVENT_F_CANONICAL;
     event->ts = (int64_t) tp->sec * 1000 + tp->msec;
@@ -309,13 +310,18 @@ ngx_http_durable_route_event(ngx_http_durable_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    event->name = dur_str_c(dur_arena_printf(arena, DUR_WEBHOOK_BEFORE "%.*s"
-                                             DUR_WEBHOOK_AFTER,
-                                             (int) name.len,
-                                             (char *) name.data));
+    if (second) {
+        event->name = dur_str_make(d->hook->also.data, d->hook->also.len);
+
+    } else {
+        event->name = dur_str_c(dur_arena_printf(arena, DUR_WEBHOOK_BEFORE
+                                                 "%.*s" DUR_WEBHOOK_AFTER,
+                                                 (int) connector.len,
+                                                 (char *) connector.data));
+    }
 
     if (d->id.len) {
-        event->client_id = dur_webhook_id(name, d->id, arena);
+        event->client_id = dur_webhook_id(connector, d->id, arena);
         e->id = event->client_id;
 
     } else {
@@ -341,7 +347,7 @@ ngx_http_durable_route_event(ngx_http_durable_ctx_t *ctx,
 
 static ngx_int_t
 ngx_http_durable_route_write(ngx_http_durable_ctx_t *ctx,
-    ngx_str_t *connector, dur_op_event_t *event)
+    ngx_uint_t second, dur_op_event_t *event)
 {
     size_t                        start;
     dur_buf_t                    *b;
@@ -351,7 +357,7 @@ ngx_http_durable_route_write(ngx_http_durable_ctx_t *ctx,
     d = ctx->delivery;
     b = &ctx->conf->scratch.text;
 
-    if (ngx_http_durable_route_event(ctx, connector, event, &e) != NGX_OK) {
+    if (ngx_http_durable_route_event(ctx, second, event, &e) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -74,9 +74,8 @@ ngx_http_durable_route_upload(ngx_http_request_t *r,
 
     for (i = 0; i < u->nevents; i++) {
 
-        if (ngx_http_durable_route_event(ctx, i ? &d->hook->also
-                                                : &d->connector,
-                                         &u->events[i], &u->texts[i])
+        if (ngx_http_durable_route_event(ctx, i, &u->events[i],
+                                         &u->texts[i])
             != NGX_OK
             || ngx_http_durable_route_keep_event(r, &u->events[i],
                                                  &u->texts[i])

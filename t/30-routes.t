@@ -36,7 +36,9 @@ HTTP
         location /webhooks/    { durable_route; }
         location ~ ^/any/(\w*) { durable_route $1; }
         location ~ \.hook$     { durable_route; }
-        location = /told       { durable_route told also=webhooks; }
+        location = /told       { durable_route told also=webhooks;
+                                 durable_dedupe $http_x_delivery; }
+        location = /named      { durable_route named also=event/api.a.b; }
         location = /base       { durable_route base url=https://example.com/; }
         location = /variable   { durable_route x url=https://$host:8443; }
         location = /get        { durable_route get methods=GET,POST; }
@@ -182,11 +184,17 @@ sub {
 subtest 'both names of a webhook can be sent' => sub {
     my $before = events('event/api.webhooks.webhooks.action');
 
-    is(post('/told', '{"n":1}')->{status}, 200, 'one request');
+    is(post('/told', '{"n":1}', { 'X-Delivery' => 'd-1' })->{status}, 200,
+       'one request');
     is(latest('told')->{data}{body}, '{"n":1}', 'is the event of its name');
     is(events('event/api.webhooks.webhooks.action') - $before, 1,
        'and that of the other one');
     is(latest('webhooks')->{data}{body}, '{"n":1}', 'with the same data');
+    is(latest('webhooks')->{id}, 'told:d-1', 'and the same id');
+
+    post('/named', '{"n":2}');
+    is((events('event/api.a.b'))[0]{data}{body}, '{"n":2}',
+       'the second one may be any name');
 };
 
 

@@ -42,6 +42,10 @@ my @mistakes = (
  'location /a { durable_route a also=; #
   }', 'invalid "also="'],
 
+['the second name is none of ours',
+ 'location /a { durable_route a also=inngest/a; #
+  }', 'invalid "also=inngest/a"'],
+
 ['the second name is another one',
  'location /a { durable_route a also=a; #
   }', '"also=a" is the connector itself'],
@@ -348,7 +352,7 @@ like($said, qr/"durable_route" needs "durable_store" in the http block in \S+:\d
     location /api/three/four { durable_route; durable_forward http://a/y; }
     location = /five { durable_route; durable_forward http://a/z
                            timeout=500ms ordered; }
-    location ~ ^/(\w+) { durable_route $1 methods=GET also=all
+    location ~ ^/(\w+) { durable_route $1 methods=GET also=event/all
                            url=https://$host; }
     location /six {
         durable_route six;

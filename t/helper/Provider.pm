@@ -135,6 +135,7 @@ sub requests {
     my ($self) = @_;
 
     open my $fh, '<', $self->{record} or return ();
+    local $/ = "\n";
 
     return map { $json->decode($_) } <$fh>;
 }

@@ -4,6 +4,7 @@
 
 import { listen } from "./server.mjs";
 import { options } from "./options.mjs";
+import { routes } from "./routes.mjs";
 import { steps } from "./steps.mjs";
 import { definer, pause } from "./tools.mjs";
 import { waits } from "./waits.mjs";
@@ -31,6 +32,7 @@ export function start({ lib, serve, create, client, streaming, more }) {
   listen([
     ["/api/inngest", serve({ client: main, functions: [
       ...steps(sdk), ...waits(sdk), ...options(sdk), ...extra.functions,
+      ...routes(create(main), lib),
     ] })],
     ["/api/other", serve({ client: other, servePath: "/api/other",
       functions: [double] })],
