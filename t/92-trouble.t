@@ -38,8 +38,13 @@ my $who = 'location = /worker { add_header X-W $pid; return 200 $pid; }';
 sub work {
     my ($d, $seconds) = @_;
 
-    return $d->wait_run($d->send_event({ name => 't/work', data => {} }),
-                        'Completed', $seconds);
+    # a worker that is killed resets the connections it has
+
+    my $id = wait_for(20, 'an event is accepted', sub {
+        eval { $d->send_event({ name => 't/work', data => {} }) }
+    });
+
+    return $d->wait_run($id, 'Completed', $seconds);
 }
 
 
@@ -79,7 +84,15 @@ sub missing_events {
     my ($d, @ids) = @_;
 
     return grep {
-        Trouble::ask($d, 'GET', "/v1/events/$_")->{status} != 200
+        my $id = $_;
+        my $r;
+
+        wait_for(20, 'events can be read', sub {
+            $r = Trouble::ask($d, 'GET', "/v1/events/$id");
+            return $r->{status} && $r->{status} != 503;
+        });
+
+        $r->{status} != 200;
     } @ids;
 }
 
