@@ -299,6 +299,7 @@ install: all
 	install -D -m 644 $(MODULE) \
 	    $(DESTDIR)$(PREFIX)/lib/nginx/modules/$(notdir $(MODULE))
 	install -D -m 644 conf.d/durable.conf $(DESTDIR)$(SHARE)/durable.conf
+	install -D -m 644 conf.d/webhooks.conf $(DESTDIR)$(SHARE)/webhooks.conf
 	install -d $(DESTDIR)$(UNITS)
 	for f in mod-http-durable.conf durable-sidecar.socket \
 	    durable-sidecar.service; do \

@@ -344,6 +344,7 @@ sub installation_is_complete {
         '/usr/lib/nginx/modules/ngx_http_durable_module.so' => 0644,
         '/usr/share/nginx-durable/durable.conf' => 0644,
         '/usr/share/nginx-durable/mod-http-durable.conf' => 0644,
+        '/usr/share/nginx-durable/webhooks.conf' => 0644,
         '/usr/share/nginx-durable/durable-sidecar.socket.d/debian.conf'
             => 0644,
         '/usr/lib/systemd/system/durable-sidecar.socket' => 0644,

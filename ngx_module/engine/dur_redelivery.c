@@ -11,9 +11,11 @@
 #include <stdio.h>
 
 
-/* Of one piece: runs that are looked at, and that are begun. */
+/* Of one piece: runs that are looked at, and that are begun.  A piece ends
+ * between milliseconds, unless there are as many as MOST. */
 #define DUR_REDELIVERY_READS  512
-#define DUR_REDELIVERY_RUNS   32
+#define DUR_REDELIVERY_RUNS   24
+#define DUR_REDELIVERY_MOST   48
 
 #define DUR_REDELIVERY_BEFORE  "event/api.webhooks."
 #define DUR_REDELIVERY_AFTER   ".action"
@@ -549,9 +551,16 @@ dur_redelivery_apply(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
 /* -- many: a piece -------------------------------------------------------- */
 
 typedef struct {
-    size_t      n;
-    dur_ulid_t  ids[DUR_REDELIVERY_RUNS];
-    bool        end;            /* of the window */
+    int64_t     created;
+    dur_ulid_t  event;
+    dur_ulid_t  id;
+} dur_redelivery_run_t;
+
+
+typedef struct {
+    size_t                n;
+    dur_redelivery_run_t  runs[DUR_REDELIVERY_MOST];
+    bool                  end;          /* of the window */
 } dur_redelivery_piece_t;
 
 
@@ -566,6 +575,48 @@ dur_redelivery_wants(dur_engine_t *e, const dur_redelivery_t *x,
            && dur_redelivery_has(dur_registry_function(&e->registry,
                                                        run->function),
                                  x->connector);
+}
+
+
+/*
+ * In the order they came in: ids of runs are in none within a millisecond,
+ * those of events are, of one worker.
+ */
+static void
+dur_redelivery_note(dur_redelivery_piece_t *piece, const dur_run_t *run)
+{
+    size_t                 i;
+    dur_redelivery_run_t  *to = piece->runs;
+
+    for (i = piece->n; i > 0; i--) {
+        if (to[i - 1].created < run->created
+            || (to[i - 1].created == run->created
+                && memcmp(to[i - 1].event.b, run->event.b, DUR_ULID_LEN) <= 0))
+        {
+            break;
+        }
+
+        to[i] = to[i - 1];
+    }
+
+    to[i].created = run->created;
+    to[i].event = run->event;
+    to[i].id = run->id;
+    piece->n++;
+}
+
+
+static bool
+dur_redelivery_is_full(const dur_redelivery_piece_t *piece, unsigned reads,
+    const dur_ulid_t *last, const dur_ulid_t *next)
+{
+    if (piece->n < DUR_REDELIVERY_RUNS && reads < DUR_REDELIVERY_READS) {
+        return false;
+    }
+
+    return piece->n == DUR_REDELIVERY_MOST
+           || reads >= 2 * DUR_REDELIVERY_READS
+           || dur_ulid_ms(last) != dur_ulid_ms(next);
 }
 
 
@@ -602,8 +653,7 @@ dur_redelivery_look(dur_engine_t *e, dur_redelivery_t *x,
             break;
         }
 
-        if (reads == DUR_REDELIVERY_READS || piece->n == DUR_REDELIVERY_RUNS)
-        {
+        if (dur_redelivery_is_full(piece, reads, &x->cursor, &id)) {
             piece->end = false;
             break;
         }
@@ -614,7 +664,7 @@ dur_redelivery_look(dur_engine_t *e, dur_redelivery_t *x,
         if (dur_run_get(e->txn, &id, &run) == DUR_OK
             && dur_redelivery_wants(e, x, &run))
         {
-            piece->ids[piece->n++] = id;
+            dur_redelivery_note(piece, &run);
         }
 
         rc = dur_cursor_next(c, &k, NULL);
@@ -648,7 +698,7 @@ dur_redelivery_more(dur_engine_t *e, const dur_ulid_t *id, bool *done)
     }
 
     for (i = 0; i < piece.n; i++) {
-        rc = dur_redelivery_begin(e, &piece.ids[i], &again);
+        rc = dur_redelivery_begin(e, &piece.runs[i].id, &again);
 
         if (rc == DUR_OK) {
             x.redelivered++;

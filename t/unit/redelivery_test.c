@@ -415,6 +415,35 @@ test_many(void)
 }
 
 
+/* Within a millisecond the ids of runs say nothing. */
+static void
+test_order(void)
+{
+    char        name[8], order[256], want[256];
+    size_t      used;
+    unsigned    i;
+    dur_ulid_t  id;
+
+    kit_fresh();
+    routes(ROUTES);
+    used = 0;
+
+    for (i = 0; i < 40; i++) {
+        snprintf(name, sizeof(name), "%u", i);
+        used += (size_t) snprintf(want + used, sizeof(want) - used, "%u ", i);
+        webhook("linear", name);
+        kit.now--;
+    }
+
+    kit.now++;
+    fail_all();
+    redeliver_all("linear", "{}", &id);
+    work();
+    is_int(answer(200, order, sizeof(order)), 40, "what came at once");
+    is_str(dur_str_c(order), want, "goes in the order it came in");
+}
+
+
 static void
 test_bounded(void)
 {
@@ -552,6 +581,7 @@ main(void)
     test_list();
     test_one();
     test_many();
+    test_order();
     test_bounded();
     test_window();
     test_refused();
