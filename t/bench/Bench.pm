@@ -84,6 +84,7 @@ events {
 http {
     access_log off;
     keepalive_requests 1000000000;
+    client_max_body_size 20m;
     client_body_temp_path $dir/body;
     proxy_temp_path $dir/proxy;
     fastcgi_temp_path $dir/fastcgi;
@@ -113,7 +114,8 @@ sub wait_ready {
 }
 
 
-# workers, dir; forward: the port that webhooks are sent on to
+# workers, dir; secret: of the webhooks that nobody takes; forward: the port
+# that those of another location are sent on to
 sub start_forward {
     my ($class, %option) = @_;
 
@@ -127,6 +129,11 @@ sub start_forward {
         location = /hook {
             durable_route    bench;
             durable_forward  http://127.0.0.1:$option{forward}/hook;
+        }
+
+        location = /signed {
+            durable_route    signed;
+            durable_verify   github $option{secret};
         }
 SERVER
 

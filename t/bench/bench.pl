@@ -12,8 +12,8 @@
 #                       ended and BENCH_SLEEPING=10000 sleeping runs
 #   BENCH_DIR=DIR       where stores are made (default: under build)
 #   BENCH_ONLY=WORD     only the rows of one group: accept, runs, backlog,
-#                       checkpoint, alone, wake, waits, forward, cost,
-#                       start
+#                       checkpoint, alone, wake, waits, forward, webhook,
+#                       large, cost, start
 #   BENCH_WAITING=100000  runs that wait for an event
 #   BENCH_LIMIT=1800    seconds after which a single measurement is given up
 #   BENCH_STRICT=1      fail when a row of the first table misses its "must"
@@ -21,15 +21,18 @@
 use strict;
 use warnings;
 
+use Digest::SHA 'hmac_sha256_hex';
 use File::Path 'remove_tree';
 use File::Spec;
 use FindBin;
+use POSIX ();
 use POSIX 'strftime';
 use Time::HiRes ();
 use lib $FindBin::Bin, "$FindBin::Bin/../helper";
 
 use Bench;
-use Durable qw(build wait_for);
+use Durable qw(build slurp wait_for write_file);
+use HttpClient;
 
 my $runs = $ENV{BENCH_RUNS} || 100_000;
 my $seconds = $ENV{BENCH_SECONDS} || 5;
@@ -39,6 +42,7 @@ my $sleeping = $ENV{BENCH_SLEEPING} || 10_000;
 my $backlog = $ENV{BENCH_BACKLOG} || 20_000;
 my $waiting = $ENV{BENCH_WAITING} || 100_000;
 my $limit = $ENV{BENCH_LIMIT} || 1800;
+my $secret = 'test_secret_0123456789';
 my $dir = File::Spec->rel2abs($ENV{BENCH_DIR} || build('bench/run'));
 
 # What each row has to reach, and what it aims at.  'up': more is better.
@@ -58,6 +62,8 @@ my %goal = (
     none     => ['up', 80, 95],
     cel      => ['up', 1_000_000, 2_000_000],
     forward  => ['up', 3_000, 6_000],
+    webhook  => ['up', 18_000, 35_000],
+    large    => ['down', 4, 2],
     idle     => ['down', 40, 25],
     after    => ['down', 80, 40],
     start    => ['down', 300, 50],
@@ -337,7 +343,8 @@ sub measure_forward {
     my ($workers) = @_;
 
     my $stock = Bench->start_stock(workers => 1, dir => "$dir-target");
-    my $server = start($workers, forward => $stock->{port});
+    my $server = start($workers, forward => $stock->{port},
+                       secret => $secret);
     my $engine = sub { $server->status->{engine} };
     my $before = $engine->();
     my $start = Time::HiRes::time();
@@ -359,6 +366,115 @@ sub measure_forward {
         'calls/s', $base{nginx}, $base{commits});
     row('', 'the same, p99 of the answer to the provider',
         $r->{p99_us} / 1000, 'ms');
+}
+
+
+# A request as GitHub would send it, but without an id of its own.
+sub signed {
+    my ($server, $length) = @_;
+
+    my $body = 'x' x $length;
+    my $head = 'X-Hub-Signature-256: sha256='
+               . hmac_sha256_hex($body, $secret) . "\r\n";
+
+    write_file("$dir/request", 'POST /signed HTTP/1.1' . "\r\n"
+        . 'Host: ' . $server->address . "\r\n"
+        . "Content-Type: application/json\r\n$head"
+        . "Content-Length: $length\r\n\r\n$body");
+
+    return ('-f', "$dir/request");
+}
+
+
+# HMAC-SHA256 and a body of 1 KB.
+sub measure_webhook {
+    my ($workers) = @_;
+
+    my $server = start($workers, forward => 9, secret => $secret);
+    my $r = load($server, 'post', '-c', 64, '-t', $seconds,
+                 signed($server, 1024));
+
+    row('webhook', 'verified webhooks, 64 connections', $r->{rate},
+        'events/s', $base{nginx}, $base{commits});
+    row('', 'the same, p99 of a request', $r->{p99_us} / 1000, 'ms');
+}
+
+
+# What the workers take in addition while one request is there: the most that
+# was seen of their own memory.  Pages of files, as of the store and of the
+# body, are the system's.
+sub grown {
+    my ($server, $code) = @_;
+
+    my $own = sub {
+        my $sum = 0;
+        for my $pid ($server->worker_pids) {
+            my ($kb) = slurp("/proc/$pid/status") =~ /^RssAnon:\s*(\d+)/m;
+            $sum += $kb || 0;
+        }
+        return $sum;
+    };
+
+    my ($before, $most) = ($own->(), 0);
+    my $pid = fork;
+    die "fork: $!\n" unless defined $pid;
+
+    if ($pid == 0) {
+        POSIX::_exit(eval { $code->(); 1 } ? 0 : 1);
+    }
+
+    until (waitpid($pid, POSIX::WNOHANG()) == $pid) {
+        my $now = $own->();
+        $most = $now if $now > $most;
+        Time::HiRes::sleep(0.0003);
+    }
+
+    die "the request failed\n" if $?;
+
+    return $most > $before ? ($most - $before) / 1024 : 0;
+}
+
+
+sub measure_large {
+    my ($workers) = @_;
+
+    my $stock = Bench->start_stock(workers => 1, dir => "$dir-target");
+    my $server = start($workers, forward => $stock->{port},
+                       secret => $secret);
+    my @signed = signed($server, 10_000_000);
+    my $engine = sub { $server->status->{engine} };
+
+    # what a first request leaves behind is not what a body costs
+    load($server, 'post', '-c', 1, '-n', 20, signed($server, 70_000));
+    signed($server, 10_000_000);
+
+    my $most = 0;
+
+    for (1 .. 5) {
+        my $now = grown($server, sub {
+            load($server, 'post', '-c', 1, '-n', 1, @signed);
+        });
+        $most = $now if $now > $most;
+    }
+
+    row('large', 'webhook of 10 MB, verified: memory', $most, 'MiB');
+
+    my $r = load($server, 'post', '-c', 1, '-n', 20, @signed);
+    row('', 'the same, p50 of a request', $r->{p50_us} / 1000, 'ms');
+
+    my $http = HttpClient->new(port => $server->{port});
+    my $sent = grown($server, sub {
+        $http->request('POST', '/hook', 'x' x 10_000_000)->{status} == 200
+            or die "not accepted\n";
+        wait_for(60, 'it is sent on', sub {
+            $engine->()->{runs_live} == 0;
+        }, 0.01);
+    });
+
+    row('', 'webhook of 10 MB, sent on: memory', $sent, 'MiB');
+
+    $stock->end;
+    remove_tree("$dir-target");
 }
 
 
@@ -455,6 +571,8 @@ my @groups = (
     wake    => \&measure_wake,
     waits   => \&measure_waits,
     forward => \&measure_forward,
+    webhook => \&measure_webhook,
+    large   => \&measure_large,
     cost    => \&measure_cost,
     start   => \&measure_start,
 );

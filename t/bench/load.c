@@ -22,7 +22,7 @@
  * match: one event at a time, from the event until the run that waits for it
  *        is over.
  *
- * With -k the events have a data.id, a number that grows from FIRST on.
+ * With -f FILE the request is what stands there.  With -k the events have a data.id, a number that grows from FIRST on.
  */
 
 #include "net.h"
@@ -56,6 +56,7 @@ typedef struct {
     const char   *app;
     const char   *path;
     const char   *event;
+    const char   *file;         /* of the request, or NULL */
     unsigned      connections;
     unsigned      array;
     unsigned      in_flight;
@@ -129,6 +130,26 @@ load_request(load_t *load)
                  load->path, load->server, body.len);
     net_buf_add(&load->request, body.data, body.len);
     net_buf_free(&body);
+}
+
+
+static void
+load_file(load_t *load)
+{
+    FILE    *f;
+    size_t   n;
+    char     part[4096];
+
+    f = fopen(load->file, "rb");
+    if (f == NULL) {
+        net_die("%s: %s", load->file, strerror(errno));
+    }
+
+    while ((n = fread(part, 1, sizeof(part), f)) > 0) {
+        net_buf_add(&load->request, part, n);
+    }
+
+    fclose(f);
 }
 
 
@@ -674,12 +695,13 @@ load_options(load_t *load, int argc, char **argv)
 {
     int  option;
 
-    while ((option = getopt(argc, argv, "s:A:p:e:c:a:i:n:t:k:")) != -1) {
+    while ((option = getopt(argc, argv, "s:A:p:e:f:c:a:i:n:t:k:")) != -1) {
         switch (option) {
         case 's': load->server = optarg; break;
         case 'A': load->app = optarg; break;
         case 'p': load->path = optarg; break;
         case 'e': load->event = optarg; break;
+        case 'f': load->file = optarg; break;
         case 'c': load->connections = (unsigned) atoi(optarg); break;
         case 'a': load->array = (unsigned) atoi(optarg); break;
         case 'i': load->in_flight = (unsigned) atoi(optarg); break;
@@ -732,7 +754,12 @@ main(int argc, char **argv)
         }
     }
 
-    load_request(&load);
+    if (load.file != NULL) {
+        load_file(&load);
+
+    } else {
+        load_request(&load);
+    }
 
     if (strcmp(mode, "post") == 0 || strcmp(mode, "runs") == 0) {
         if (load.server == NULL
