@@ -22,7 +22,8 @@
  * match: one event at a time, from the event until the run that waits for it
  *        is over.
  *
- * With -f FILE the request is what stands there.  With -k the events have a data.id, a number that grows from FIRST on.
+ * With -f FILE the request is what stands there.  With -k the events have a
+ *        data.id, a number that grows from FIRST on.
  */
 
 #include "net.h"
