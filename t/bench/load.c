@@ -23,7 +23,7 @@
  *        is over.
  *
  * With -f FILE the request is what stands there.  With -k the events have a
- *        data.id, a number that grows from FIRST on.
+ * data.id, a number that grows from FIRST on.
  */
 
 #include "net.h"
