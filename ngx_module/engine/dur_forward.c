@@ -148,7 +148,7 @@ dur_forward_listed(dur_str_t list, dur_str_t name)
     size_t     i, start;
     dur_str_t  one;
 
-    for (i = 0, start = 0; i <= list.len; i++) {
+    for (i = 0, start = 0; list.len && i <= list.len; i++) {
         if (i < list.len && list.data[i] != ',' && list.data[i] != ' '
             && list.data[i] != '\t')
         {

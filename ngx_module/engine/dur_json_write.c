@@ -233,6 +233,10 @@ dur_json_add_chars(dur_buf_t *b, dur_str_t s)
     const char     *text;
     const uint8_t  *p, *run, *last;
 
+    if (s.len == 0) {
+        return;
+    }
+
     p = s.data;
     last = s.data + s.len;
 
