@@ -88,6 +88,9 @@ $(BUILD)/nginx/Makefile: config $(BUILD)/sources
 	    --add-dynamic-module=$(CURDIR) >$(CURDIR)/$(BUILD)/configure.log \
 	    || { tail -20 $(CURDIR)/$(BUILD)/configure.log; exit 1; }
 
+# nginx's Makefile has flags of its own: CFLAGS of ours must not replace them.
+$(MODULE): MAKEOVERRIDES :=
+
 $(MODULE): $(BUILD)/nginx/Makefile $(GLUE_SRC) $(GLUE_DEPS) $(ENGINE_SRC) \
 		$(ENGINE_DEPS)
 	$(MAKE) -C $(NGINX_SRC) -f $(CURDIR)/$(BUILD)/nginx/Makefile modules

@@ -631,6 +631,10 @@ ngx_durable_sync_report(ngx_durable_target_t *t, dur_str_t error)
 {
     dur_op_t  op;
 
+    if (error.len == 0) {
+        error = dur_str("");
+    }
+
     if (t->known && t->error_len == error.len
         && ngx_memcmp(t->error, error.data, error.len) == 0)
     {
