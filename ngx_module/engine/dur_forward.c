@@ -424,25 +424,6 @@ dur_forward_build(dur_str_t event, dur_str_t target,
 
 /* -- the answer ----------------------------------------------------------- */
 
-static bool
-dur_forward_is_utf8(dur_str_t s)
-{
-    size_t          n;
-    const uint8_t  *p, *last;
-
-    last = s.data + s.len;
-
-    for (p = s.data; p < last; p += n) {
-        n = dur_utf8_len(p, last);
-        if (n == 0) {
-            return false;
-        }
-    }
-
-    return true;
-}
-
-
 /* A cut does not leave half a character of what may be text. */
 static dur_str_t
 dur_forward_cut(dur_str_t s, size_t most)
@@ -468,7 +449,7 @@ dur_forward_write_body(dur_buf_t *b, dur_str_t body)
 {
     char  *text;
 
-    if (body.len == 0 || dur_forward_is_utf8(body)) {
+    if (body.len == 0 || dur_utf8_valid(body)) {
         dur_json_write_string(b, body);
         return DUR_OK;
     }
