@@ -94,7 +94,7 @@ dur_defer_list(dur_txn_t *t, const dur_run_t *run, dur_defer_list_t *list)
 /* -- ops ------------------------------------------------------------------ */
 
 static dur_rc_t
-dur_defer_ignore(dur_engine_t *e, const dur_run_t *run, const char *why)
+dur_defer_say(dur_engine_t *e, const dur_run_t *run, const char *why)
 {
     char  id[DUR_ULID_TEXT_LEN + 1];
 
@@ -102,6 +102,20 @@ dur_defer_ignore(dur_engine_t *e, const dur_run_t *run, const char *why)
     dur_state_log(e, 1, "a defer of run %s is ignored: %s", id, why);
 
     return DUR_OK;
+}
+
+
+/* The SDK reports it again with each call: the log is told once. */
+static dur_rc_t
+dur_defer_ignore(dur_engine_t *e, dur_run_t *run, const char *why)
+{
+    if (run->flags & DUR_RUN_F_UNDEFERRED) {
+        return DUR_OK;
+    }
+
+    run->flags |= DUR_RUN_F_UNDEFERRED;
+
+    return dur_defer_say(e, run, why);
 }
 
 
@@ -418,7 +432,7 @@ dur_defer_schedule(dur_engine_t *e, const dur_run_t *run,
         json_decref(data);
         json_decref(meta);
         return rc == DUR_OK
-               ? dur_defer_ignore(e, run, "its input cannot be read") : rc;
+               ? dur_defer_say(e, run, "its input cannot be read") : rc;
     }
 
     json_object_set_new(data, "_inngest",
@@ -428,7 +442,7 @@ dur_defer_schedule(dur_engine_t *e, const dur_run_t *run,
     rc = dur_defer_emit(e, &id, data, meta);
 
     return rc == DUR_ETOOBIG
-           ? dur_defer_ignore(e, run, "its event is too large") : rc;
+           ? dur_defer_say(e, run, "its event is too large") : rc;
 }
 
 

@@ -4,6 +4,7 @@
 #include "engine/dur_app.h"
 #include "engine/dur_json.h"
 #include "engine/dur_queue.h"
+#include "engine/dur_refusal.h"
 #include "engine/dur_state.h"
 #include "engine/dur_task.h"
 #include "engine/dur_ulid.h"
@@ -475,6 +476,7 @@ dur_register(dur_engine_t *e, dur_str_t payload, dur_reply_t *reply)
     rc = dur_app_parse(payload, &sent, err, sizeof(err));
 
     if (rc == DUR_EINVAL) {
+        dur_refusal_say(e, payload, err);
         (void) dur_state_refuse(e, reply, 400, "%s", err);
         return DUR_OK;
     }
@@ -493,9 +495,11 @@ dur_register(dur_engine_t *e, dur_str_t payload, dur_reply_t *reply)
     rc = dur_register_acceptable(e, &sent, app, err);
 
     if (rc == DUR_OK) {
+        dur_refusal_forget(e, sent.name);
         rc = dur_register_accept(e, &sent, app, reply);
 
     } else if (rc == DUR_EINVAL) {
+        dur_refusal_say(e, payload, err);
         (void) dur_state_refuse(e, reply, 400, "%s", err);
         rc = DUR_OK;
     }

@@ -37,6 +37,8 @@ typedef enum {
 #define DUR_RUN_F_LOCKED      0x0040    /* holds the singleton of lock_hash */
 #define DUR_RUN_F_ENDPOINT    0x0080    /* a durable endpoint */
 #define DUR_RUN_F_REDELIVERED 0x0100    /* a webhook that was sent again */
+#define DUR_RUN_F_UNDEFERRED  0x4000    /* the log knows that a defer of it is
+                                           ignored */
 
 typedef struct {
     dur_ulid_t     id;

@@ -18,6 +18,7 @@
 #include "engine/dur_config.h"
 #include "engine/dur_engine.h"
 #include "engine/dur_op.h"
+#include "engine/dur_refusal.h"
 #include "engine/dur_registry.h"
 #include "engine/dur_store.h"
 #include "engine/dur_wait_cache.h"
@@ -69,6 +70,8 @@ struct dur_engine_s {
     dur_wait_cache_t   *wait_cache;     /* compiled expressions of waits */
     bool                matching;       /* waits are being resumed: events of
                                            what ends are matched by tasks */
+
+    dur_refusals_t      refusals;       /* what the log was told */
 
     dur_effect_t       *effects;
     dur_effect_t      **effects_last;

@@ -245,6 +245,9 @@ test_bad(void)
         kit_answer("app-f", 206, text);
         ok(kit_effect(DUR_EFFECT_LOG, 0) != NULL,
            "a defer %s is in the log", tests[i].title);
+        kit_answer("app-f", 206, text);
+        ok(kit_effect(DUR_EFFECT_LOG, 0) == NULL,
+           "once, however often the app tells it");
         ok(defers("{}"), "and nowhere else");
         is_str(dur_str_c(kit_status(&id)), "Running", "the run goes on");
     }

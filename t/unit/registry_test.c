@@ -185,6 +185,64 @@ test_registration(void)
 }
 
 
+/* The line that the last op put into the log, or an empty one. */
+static const char *
+line(void)
+{
+    const dur_effect_t  *f;
+    static char          text[1024];
+
+    f = kit_effect(DUR_EFFECT_LOG, 0);
+    snprintf(text, sizeof(text), "%.*s", f ? (int) f->text.len : 0,
+             f ? (const char *) f->text.data : "");
+
+    return text;
+}
+
+
+static void
+test_refusals(void)
+{
+    const char  *url = "http://127.0.0.1:3000/api/inngest";
+    const char  *bad = "{\"id\":\"app-f\"}";
+
+    kit_fresh();
+
+    register_app(url, "shop", bad);
+    ok(strstr(line(), "the registration of app \"shop\" was refused: ")
+       == line() && strlen(line()) > 60,
+       "a registration that is refused is in the log, with its sentence");
+    is_int(kit_effect(DUR_EFFECT_LOG, 0)->level, 1, "as a warning");
+
+    register_app(url, "shop", bad);
+    is_str(dur_str_c(line()), "", "which is said once");
+
+    register_app(url, "other", bad);
+    ok(strstr(line(), "\"other\"") != NULL, "for each app");
+
+    register_app(url, "shop", bad);
+    is_str(dur_str_c(line()), "", "another app's does not count");
+
+    register_app(url, "shop", "7");
+    ok(strstr(line(), "\"shop\"") != NULL, "another sentence is said");
+
+    register_app(url, "shop", bad);
+    ok(strstr(line(), "\"shop\"") != NULL, "as is the first one after it");
+
+    register_app(url, "shop", FN("shop-f", ON("f")));
+    register_app(url, "shop", bad);
+    ok(strstr(line(), "\"shop\"") != NULL,
+       "and the same one once the app was accepted in between");
+
+    register_app(url, "a\\nb", bad);
+    ok(strstr(line(), "\"a?b\"") != NULL, "a name breaks no line");
+
+    register_app(url, "x\",oops", bad);
+    ok(strstr(line(), "app \"\" was refused: the payload is not JSON") != NULL,
+       "what is no JSON has no name");
+}
+
+
 static void
 test_two_apps(void)
 {
@@ -550,6 +608,7 @@ main(void)
 
     test_matching();
     test_registration();
+    test_refusals();
     test_two_apps();
     test_running_on();
     test_remove();
