@@ -356,6 +356,7 @@ typedef struct {
     bool        sent;           /* a commit accepted it */
     bool        acked;          /* the client knows */
     int64_t     accepted;
+    unsigned    batch;          /* that accepted it */
     bool        first;          /* first event of its op */
     unsigned    nops;           /* events in the same op, when first */
     unsigned    tries;
@@ -421,6 +422,7 @@ struct sim_s {
     bool                  calm;         /* no more chaos, all must end */
     unsigned              chaos;        /* permille of each kind of trouble */
     unsigned              garbage;      /* permille of answers */
+    bool                  crowd;        /* many wait for the same */
     unsigned              asks;         /* permille of what people want */
     unsigned              inventory_in; /* batch of the last one */
 

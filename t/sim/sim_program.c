@@ -4,6 +4,8 @@
 
 #include "sim.h"
 
+#include <stddef.h>
+
 
 static unsigned
 sim_node(sim_fn_t *fn, sim_node_type_t type)
@@ -159,6 +161,15 @@ sim_program_defer(sim_t *s, sim_fn_t *fn, sim_step_t *st)
 }
 
 
+static void
+sim_program_name_step(sim_step_t *st, unsigned number)
+{
+    snprintf(st->id, sizeof(st->id), "s%u", number);
+    dur_sha1(dur_str_c(st->id), st->key.b);
+    dur_hex(st->key.b, sizeof(st->key.b), st->hash);
+}
+
+
 static unsigned
 sim_program_step(sim_t *s, sim_fn_t *fn, bool race)
 {
@@ -169,9 +180,7 @@ sim_program_step(sim_t *s, sim_fn_t *fn, bool race)
     fn->nodes[node].step = fn->nsteps;
 
     st = &fn->steps[fn->nsteps];
-    snprintf(st->id, sizeof(st->id), "s%u", fn->nsteps);
-    dur_sha1(dur_str_c(st->id), st->key.b);
-    dur_hex(st->key.b, sizeof(st->key.b), st->hash);
+    sim_program_name_step(st, fn->nsteps);
     st->race = race;
     st->defer = -1;
     st->abort = -1;
@@ -353,6 +362,43 @@ sim_program_targets(sim_t *s)
 }
 
 
+/* Many runs of one function wait for the same few events, more than one op
+ * may resume or end. */
+static void
+sim_program_crowd(sim_t *s)
+{
+    sim_fn_t  *fn;
+
+    fn = &s->fns[0];
+
+    fn->nsteps = 0;
+    fn->nnodes = 0;
+    fn->throws = 0;
+    fn->any = false;
+    fn->deferred = false;
+    fn->event = 0;
+    fn->root = sim_node(fn, SIM_SEQ);
+    fn->nodes[fn->root].kids[0] = sim_program_step(s, fn, false);
+    fn->nodes[fn->root].nkids = 1;
+
+    memset(&fn->steps[0], 0, offsetof(sim_step_t, defer));
+    sim_program_name_step(&fn->steps[0], 0);
+    sim_program_wait(s, &fn->steps[0]);
+    fn->steps[0].name = SIM_NAME_WORD;
+    fn->steps[0].defer = -1;
+    fn->steps[0].abort = -1;
+    fn->steps[0].ms += 60 * 1000;
+
+    memset(&fn->flow, 0, sizeof(fn->flow));
+
+    if (sim_permille(&s->rand, 500)) {
+        fn->flow.ncancels = 1;
+        fn->flow.cancels[0].name = SIM_NAME_WORD
+                                   + sim_below(&s->rand, SIM_WORDS);
+    }
+}
+
+
 void
 sim_program_make(sim_t *s)
 {
@@ -396,6 +442,10 @@ sim_program_make(sim_t *s)
     }
 
     sim_program_targets(s);
+
+    if (s->crowd) {
+        sim_program_crowd(s);
+    }
 }
 
 

@@ -264,7 +264,7 @@ sim_new_events(sim_t *s)
     int       client;
     unsigned  i, n, name, first;
 
-    n = sim_permille(&s->rand, 800)
+    n = !s->crowd && sim_permille(&s->rand, 800)
         ? 1 : sim_range(&s->rand, 2, SIM_EVENTS_MAX);
     first = s->nevents;
     s->nrequests++;
@@ -272,7 +272,7 @@ sim_new_events(sim_t *s)
     for (i = 0; i < n; i++) {
         name = (s->waits_share && sim_permille(&s->rand, 300))
                ? SIM_NAME_WORD + sim_below(&s->rand, SIM_WORDS)
-               : sim_below(&s->rand, s->nnames + 1);
+               : s->crowd ? 0 : sim_below(&s->rand, s->nnames + 1);
         client = sim_permille(&s->rand, 250)
                  ? (int) sim_below(&s->rand, SIM_CLIENTS) : -1;
 
@@ -509,6 +509,7 @@ sim_world_init(sim_t *s)
 
     s->asks = sim_permille(&s->rand, 500)
               ? 0 : sim_range(&s->rand, 5, 40);
+    s->crowd = sim_permille(&s->rand, 40);
     sim_program_make(s);
 
     for (i = 0; i < s->nfns; i++) {
@@ -541,7 +542,7 @@ sim_world_run(sim_t *s)
     sim_batch(s, &b);
     s->calm = false;
 
-    load = sim_range(&s->rand, 10, 300);
+    load = s->crowd ? 500 : sim_range(&s->rand, 10, 300);
 
     for (i = 0; i < s->opt->steps; i++) {
         sim_clock(s);
