@@ -180,6 +180,9 @@ sim_view_events(sim_view_t *v)
             /* the rest of a fan-out asks for the functions of its time */
 
             if (e->batch != s->nlog && s->fns[f].toggled) {
+                if (e->client >= 0 && runs[f] >= 0) {
+                    s->clients[e->client][f] = runs[f] + 1;
+                }
                 continue;
             }
             if (counts[f] > 1) {

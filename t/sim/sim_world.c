@@ -270,7 +270,7 @@ sim_new_events(sim_t *s)
     s->nrequests++;
 
     for (i = 0; i < n; i++) {
-        name = (s->waits_share && sim_permille(&s->rand, 300))
+        name = (s->waits_share && sim_permille(&s->rand, s->crowd ? 20 : 300))
                ? SIM_NAME_WORD + sim_below(&s->rand, SIM_WORDS)
                : s->crowd ? 0 : sim_below(&s->rand, s->nnames + 1);
         client = sim_permille(&s->rand, 250)
@@ -292,13 +292,19 @@ sim_new_events(sim_t *s)
 static void
 sim_new_words(sim_t *s)
 {
-    if (s->waits_share == 0 || s->nevents > s->opt->steps) {
+    unsigned  n;
+
+    if (s->waits_share == 0 || s->nevents > s->opt->steps
+        || (s->crowd && sim_permille(&s->rand, 900)))
+    {
         return;
     }
 
     if (sim_permille(&s->rand, s->waits_share / 2)) {
-        (void) sim_event_new(s, SIM_NAME_WORD
-                                + sim_below(&s->rand, SIM_WORDS), -1);
+        for (n = s->crowd ? 3 : 1; n > 0; n--) {
+            (void) sim_event_new(s, SIM_NAME_WORD
+                                    + sim_below(&s->rand, SIM_WORDS), -1);
+        }
     }
 
     if (sim_permille(&s->rand, s->waits_share / 6)) {
