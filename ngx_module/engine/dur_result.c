@@ -15,6 +15,11 @@
 #include "engine/dur_state.h"
 #include "engine/dur_step.h"
 #include "engine/dur_timer.h"
+#include "engine/dur_wait_queue.h"
+
+
+/* How often a wait that is over asks for events that came in time, ms. */
+#define DUR_RESULT_WAIT_ON  200
 
 
 /* -- settling ------------------------------------------------------------- */
@@ -544,9 +549,25 @@ dur_result_memo_step(dur_engine_t *e, dur_run_t *run, const dur_step_t *step,
 }
 
 
+/* An event that came in time is on its way: the step waits for it. */
+static dur_rc_t
+dur_result_wait_on(dur_engine_t *e, dur_item_t *item, const dur_step_t *step)
+{
+    dur_rc_t  rc;
+
+    item->due = e->now + DUR_RESULT_WAIT_ON;
+
+    rc = dur_step_reschedule(e, &item->run, &item->step, item->id, item->due,
+                             step->attempt);
+
+    return rc == DUR_OK ? dur_timer_put(e, item) : rc;
+}
+
+
 static dur_rc_t
 dur_result_wake(dur_engine_t *e, dur_item_t *item)
 {
+    bool        before;
     dur_rc_t    rc;
     dur_run_t   run;
     dur_step_t  step;
@@ -559,6 +580,13 @@ dur_result_wake(dur_engine_t *e, dur_item_t *item)
     rc = dur_step_get(e->txn, &item->run, &item->step, &step);
     if (rc != DUR_OK) {
         return rc == DUR_ENOTFOUND ? DUR_EINTERNAL : rc;
+    }
+
+    if (step.op == DUR_OPCODE_WAIT_EVENT) {
+        rc = dur_wait_queue_before(e, &item->run, &item->step, &before);
+        if (rc != DUR_OK || before) {
+            return rc == DUR_OK ? dur_result_wait_on(e, item, &step) : rc;
+        }
     }
 
     run.open--;

@@ -9,6 +9,7 @@
 #include "engine/dur_retention.h"
 #include "engine/dur_state.h"
 #include "engine/dur_wait.h"
+#include "engine/dur_wait_queue.h"
 
 
 #define DUR_TASK_ROW  (64 + DUR_TASK_CURSOR)
@@ -169,7 +170,7 @@ dur_task_piece(dur_engine_t *e, dur_task_t *task, bool *done)
                                  task->flag != 0, done);
 
     case DUR_TASK_WAITS:
-        return dur_wait_match_more(e, &task->subject, &task->cursor, done);
+        return dur_wait_match_more(e, &task->cursor, done);
 
     case DUR_TASK_RERUN:
         return dur_rerun_more(e, &task->subject, &task->cursor, done);
@@ -199,7 +200,10 @@ dur_task_run(dur_engine_t *e)
 
     if (rc == DUR_ENOTFOUND) {
         e->has_tasks = false;
-        rc = dur_retention_run(e);
+        rc = dur_wait_queue_revive(e);
+        if (rc == DUR_OK) {
+            rc = dur_retention_run(e);
+        }
 
     } else if (rc == DUR_OK) {
         rc = dur_task_piece(e, &task, &done);
@@ -229,6 +233,9 @@ dur_task_poison(dur_engine_t *e)
 
         if (task.kind == DUR_TASK_RERUN) {
             rc = dur_rerun_poison(e, &task.subject);
+
+        } else if (task.kind == DUR_TASK_WAITS) {
+            rc = dur_wait_queue_poison(e, &task.subject, &task.cursor);
 
         } else if (task.kind == DUR_TASK_REDELIVERY) {
             rc = dur_redelivery_poison(e, &task.subject);

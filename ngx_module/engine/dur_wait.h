@@ -15,6 +15,7 @@
  *
  *     dur_wait            waits come and go
  *     dur_wait_match      events that meet them
+ *     dur_wait_queue      the order of events that more than one op meets
  *     dur_wait_signal     signals
  *     dur_wait_row        the rows
  *     dur_wait_cache      compiled expressions

@@ -9,6 +9,7 @@
 #include "engine/dur_step.h"
 #include "engine/dur_task.h"
 #include "engine/dur_ulid.h"
+#include "engine/dur_wait_queue.h"
 #include "engine/dur_wait_row.h"
 
 
@@ -22,7 +23,6 @@
 #define DUR_WAIT_TRIES  4
 
 #define DUR_WAIT_EVENT_MAX  (16 * 1024 * 1024)
-#define DUR_WAIT_CURSOR     (8 + 2 + DUR_WAIT_WHO)
 
 
 typedef enum {
@@ -46,6 +46,7 @@ typedef struct {
 
     /* where it is: only waits of a mark up to this one were before it */
     uint64_t                 mark;
+    int64_t                  received;  /* no wait that is over by then */
     dur_wait_key_t           at;        /* the next one to look at */
 
     unsigned                 tries;     /* left, a row is DUR_WAIT_TRIES */
@@ -107,9 +108,9 @@ dur_wait_at_next(dur_wait_key_t *at)
 static dur_str_t
 dur_wait_cursor(const dur_wait_search_t *s, uint8_t p[DUR_WAIT_CURSOR])
 {
-    dur_put64(p, s->mark);
-    dur_put16(p + 8, s->at.slot);
-    dur_wait_who_put(p + 10, &s->at.who);
+    memcpy(p, s->at.name, DUR_WAIT_NAME);
+    dur_put16(p + DUR_WAIT_NAME, s->at.slot);
+    dur_wait_who_put(p + DUR_WAIT_NAME + 2, &s->at.who);
 
     return dur_str_make(p, DUR_WAIT_CURSOR);
 }
@@ -210,7 +211,7 @@ dur_wait_judge(dur_wait_search_t *s, const dur_wait_key_t *key, dur_str_t row,
     *verdict = DUR_WAIT_NO;
 
     if (dur_wait_decode(row, &wait) != DUR_OK
-        || wait.mark > s->mark || wait.expires <= s->e->now)
+        || wait.mark > s->mark || wait.expires <= s->received)
     {
         return DUR_OK;
     }
@@ -558,6 +559,7 @@ dur_wait_search_init(dur_wait_search_t *s, dur_engine_t *e,
                + (unsigned) (event->json.len / DUR_PAYLOAD_ROW))
               * DUR_WAIT_TRIES;
     s->mark = e->counters.item;
+    s->received = e->now;
 
     dur_wait_name(event->name, s->at.name);
     dur_wait_at_start(&s->at, 0);
@@ -575,26 +577,53 @@ dur_wait_search_deinit(dur_wait_search_t *s)
 }
 
 
+/* What is left is for the task of the name, which is there or is made. */
+static dur_rc_t
+dur_wait_later(dur_wait_search_t *s, bool queued)
+{
+    uint8_t            cursor[DUR_WAIT_CURSOR];
+    dur_rc_t           rc;
+    dur_wait_queued_t  place;
+
+    memcpy(place.name, s->at.name, DUR_WAIT_NAME);
+    place.event = s->event->id;
+    place.mark = s->mark;
+
+    rc = dur_wait_queue_add(s->e, &place);
+
+    return (rc == DUR_OK && !queued)
+           ? dur_task_add(s->e, DUR_TASK_WAITS, &s->event->id,
+                          dur_wait_cursor(s, cursor))
+           : rc;
+}
+
+
 dur_rc_t
 dur_wait_match(dur_engine_t *e, const dur_wait_match_t *event, unsigned *rows)
 {
-    bool               done;
-    uint8_t            cursor[DUR_WAIT_CURSOR];
+    bool               done, queued;
     dur_rc_t           rc;
+    dur_wait_queued_t  first;
     dur_wait_search_t  s;
 
     dur_wait_search_init(&s, e, event, *rows);
     done = false;
-    rc = DUR_OK;
 
-    if (!e->matching) {
+    rc = e->has_tasks ? dur_wait_queue_first(e, s.at.name, &first)
+                      : DUR_ENOTFOUND;
+    queued = rc == DUR_OK;
+
+    if (rc == DUR_ENOTFOUND) {
+        rc = DUR_OK;
+    }
+
+    if (rc == DUR_OK && !queued && !e->matching) {
         rc = dur_wait_go(&s, &done);
         *rows = s.tries / DUR_WAIT_TRIES;
     }
 
     if (rc == DUR_OK && !done) {
-        rc = dur_task_add(e, DUR_TASK_WAITS, &event->id,
-                          dur_wait_cursor(&s, cursor));
+        rc = dur_wait_later(&s, queued);
         *rows -= *rows > 0;
     }
 
@@ -604,9 +633,10 @@ dur_wait_match(dur_engine_t *e, const dur_wait_match_t *event, unsigned *rows)
 }
 
 
+/* A piece of the first event; *done: nobody is left for it. */
 static dur_rc_t
 dur_wait_go_on(dur_engine_t *e, const dur_wait_match_t *event,
-    dur_buf_t *cursor, bool *done)
+    const dur_wait_queued_t *place, dur_buf_t *cursor, bool *done)
 {
     uint8_t            bytes[DUR_WAIT_CURSOR];
     unsigned           rows;
@@ -624,9 +654,10 @@ dur_wait_go_on(dur_engine_t *e, const dur_wait_match_t *event,
 
     dur_wait_search_init(&s, e, event, rows);
 
-    s.mark = dur_get64(cursor->data);
-    s.at.slot = dur_get16(cursor->data + 8);
-    dur_wait_who_get(cursor->data + 10, &s.at.who);
+    s.mark = place->mark;
+    s.received = place->received;
+    s.at.slot = dur_get16(cursor->data + DUR_WAIT_NAME);
+    dur_wait_who_get(cursor->data + DUR_WAIT_NAME + 2, &s.at.who);
 
     rc = dur_wait_go(&s, done);
 
@@ -639,9 +670,10 @@ dur_wait_go_on(dur_engine_t *e, const dur_wait_match_t *event,
 }
 
 
-dur_rc_t
-dur_wait_match_more(dur_engine_t *e, const dur_ulid_t *id, dur_buf_t *cursor,
-    bool *done)
+/* The same for what is stored of it; one that cannot be read meets nobody. */
+static dur_rc_t
+dur_wait_first_piece(dur_engine_t *e, const dur_wait_queued_t *place,
+    dur_buf_t *cursor, bool *done)
 {
     dur_rc_t          rc;
     dur_buf_t         json;
@@ -650,21 +682,21 @@ dur_wait_match_more(dur_engine_t *e, const dur_ulid_t *id, dur_buf_t *cursor,
 
     *done = true;
 
-    rc = dur_event_get(e->txn, id, &row);
+    rc = dur_event_get(e->txn, &place->event, &row);
 
-    if (rc != DUR_OK || cursor->len != DUR_WAIT_CURSOR) {
+    if (rc != DUR_OK) {
         return (rc == DUR_ENOTFOUND || rc == DUR_ECORRUPT) ? DUR_OK : rc;
     }
 
     dur_buf_init(&json, DUR_WAIT_EVENT_MAX);
 
-    rc = dur_payload_get(e->txn, id, &row.json, &json);
+    rc = dur_payload_get(e->txn, &place->event, &row.json, &json);
 
     if (rc == DUR_OK) {
-        event.id = *id;
+        event.id = place->event;
         event.name = dur_arena_copy(e->arena, row.name);
         event.json = dur_buf_str(&json);
-        rc = dur_wait_go_on(e, &event, cursor, done);
+        rc = dur_wait_go_on(e, &event, place, cursor, done);
 
     } else if (rc == DUR_ECORRUPT) {
         rc = DUR_OK;
@@ -673,4 +705,28 @@ dur_wait_match_more(dur_engine_t *e, const dur_ulid_t *id, dur_buf_t *cursor,
     dur_buf_deinit(&json);
 
     return rc;
+}
+
+
+dur_rc_t
+dur_wait_match_more(dur_engine_t *e, dur_buf_t *cursor, bool *done)
+{
+    dur_rc_t           rc;
+    dur_wait_queued_t  place;
+
+    *done = true;
+
+    if (cursor->len != DUR_WAIT_CURSOR) {
+        return DUR_OK;
+    }
+
+    rc = dur_wait_queue_first(e, cursor->data, &place);
+    if (rc != DUR_OK) {
+        return rc == DUR_ENOTFOUND ? DUR_OK : rc;
+    }
+
+    rc = dur_wait_first_piece(e, &place, cursor, done);
+
+    return (rc == DUR_OK && *done)
+           ? dur_wait_queue_next(e, cursor, done) : rc;
 }

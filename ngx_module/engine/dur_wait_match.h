@@ -24,14 +24,14 @@ typedef struct {
 
 /*
  * Resumes and cancels what waits for the event, within *rows; what is left
- * becomes a task.  Waits that were made after it never match.
+ * becomes a task.  Waits that were made after it never match.  While another
+ * event of its name is on its way it stands behind that (dur_wait_queue.h).
  */
 dur_rc_t dur_wait_match(dur_engine_t *e, const dur_wait_match_t *event,
     unsigned *rows);
 
 /* One piece of that task; the cursor is dur_wait's own. */
-dur_rc_t dur_wait_match_more(dur_engine_t *e, const dur_ulid_t *event,
-    dur_buf_t *cursor, bool *done);
+dur_rc_t dur_wait_match_more(dur_engine_t *e, dur_buf_t *cursor, bool *done);
 
 /* Whether anybody waits for events of this name; cheap. */
 bool dur_wait_any(dur_engine_t *e, dur_str_t name);

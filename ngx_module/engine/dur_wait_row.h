@@ -7,6 +7,7 @@
  *   'W' name, slot, value, run, kind, step     a wait for an event
  *   'S' signal                                 a wait for a signal
  *   'R' run, kind, step                        the key of the row above
+ *   'T' name, ticket                           dur_wait_queue's own
  *
  * Names of events and signals are 16 bytes of their SHA-1.  A slot is a field
  * that some waits of a name want to be equal to something, and the value is a

@@ -277,10 +277,8 @@ typedef struct {
     int       run;
     unsigned  step;
     int64_t   expires;
-    unsigned  from;             /* events accepted before it */
     int       match;            /* event that it must have, or -1 */
     int       heard;            /* signal that it must have, or -1 */
-    bool      late;             /* matches may have been done by a task */
     bool      displaced;        /* by another waiter for its signal */
     bool      empty;            /* its time was over when it came */
 } sim_wait_t;

@@ -47,7 +47,7 @@ sim_wait_timed_out(sim_t *s, const sim_wait_t *w)
         sim_wait_wrong(s, w, "timed out too early");
     }
 
-    if (w->match >= 0 && !w->late) {
+    if (w->match >= 0) {
         sim_wait_wrong(s, w, "timed out although there was an event");
     }
 
@@ -57,12 +57,11 @@ sim_wait_timed_out(sim_t *s, const sim_wait_t *w)
 }
 
 
-/* The first event that it asked for; a task may take a later one. */
+/* The first event that it asked for, whatever was on its way besides. */
 static void
 sim_wait_event_memo(sim_t *s, const sim_wait_t *w, const dur_buf_t *memo)
 {
-    char      text[256];
-    unsigned  i;
+    char  text[256];
 
     if (sim_wait_is(memo, "null")) {
         sim_wait_timed_out(s, w);
@@ -71,27 +70,16 @@ sim_wait_event_memo(sim_t *s, const sim_wait_t *w, const dur_buf_t *memo)
 
     s->figures.waited++;
 
-    if (w->match >= 0) {
-        sim_event_json(s, (unsigned) w->match, text);
-
-        if (sim_wait_is(memo, text)) {
-            return;
-        }
+    if (w->match == -1) {
+        sim_wait_wrong(s, w, "has an event that it did not wait for");
     }
 
-    for (i = w->from; w->late && i < s->naccepted; i++) {
-        sim_event_json(s, s->accepted[i], text);
+    sim_event_json(s, (unsigned) w->match, text);
 
-        if (sim_wait_is(memo, text)
-            && sim_wait_wants(s, w, &s->events[s->accepted[i]]))
-        {
-            return;
-        }
+    if (!sim_wait_is(memo, text)) {
+        sim_wait_wrong(s, w, "has another event than the first that it "
+                       "waited for");
     }
-
-    sim_wait_wrong(s, w, w->match >= 0
-                   ? "has another event than the first that it waited for"
-                   : "has an event that it did not wait for");
 }
 
 
@@ -320,7 +308,12 @@ sim_wait_open(sim_t *s, dur_txn_t *txn, const sim_wait_t *w,
         sim_wait_wrong(s, w, "does not wait");
     }
 
-    if (row->due != w->expires && !st->forever) {
+    /* it may wait on for an event that is on its way */
+
+    if (!st->forever && row->due != w->expires
+        && (row->due < w->expires || s->now < w->expires
+            || st->kind != SIM_DO_WAIT))
+    {
         sim_fail(s, "step %s waits until %" PRId64 " instead of %" PRId64,
                  st->id, row->due, w->expires);
     }
@@ -518,6 +511,12 @@ sim_wait_rows(sim_t *s, dur_txn_t *txn)
 
         case 'S':
             sums.signals++;
+            break;
+
+        case 'T':
+            if (dur_txn_count(txn, DUR_T_TASK) == 0) {
+                sim_fail(s, "an event is on its way, and there is no task");
+            }
             break;
 
         default:

@@ -40,7 +40,6 @@ sim_wait_add(sim_t *s, int run, unsigned step)
     memset(w, 0, sizeof(*w));
     w->run = run;
     w->step = step;
-    w->from = s->naccepted;
     w->match = -1;
     w->heard = -1;
 
@@ -266,7 +265,7 @@ sim_wait_reported(sim_t *s, const sim_call_t *c)
 }
 
 
-bool
+static bool
 sim_wait_wants(const sim_t *s, const sim_wait_t *w, const sim_event_t *e)
 {
     const sim_step_t  *st;
@@ -330,7 +329,6 @@ sim_wait_check(sim_t *s, dur_txn_t *txn)
         }
 
         sim_wait_open(s, txn, w, &row);
-        w->late |= dur_engine_has_tasks(s->engine);
         i++;
     }
 

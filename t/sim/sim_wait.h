@@ -12,10 +12,6 @@
 
 #include "sim.h"
 
-/* The event is one that the step waits for. */
-bool sim_wait_wants(const sim_t *s, const sim_wait_t *w,
-    const sim_event_t *e);
-
 /* A step that has its memo since this commit, and one that waits still. */
 void sim_wait_done(sim_t *s, dur_txn_t *txn, const sim_wait_t *w,
     const dur_step_t *row);

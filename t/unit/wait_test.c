@@ -291,7 +291,7 @@ test_fan_out_of_a_large_event(void)
     dur_buf_add(&data, "\"", 2);
 
     wait_send("t/other", (char *) data.data);
-    is_int(wait_rows(), 7, "an event that is larger than what one op writes "
+    is_int(wait_rows(), 8, "an event that is larger than what one op writes "
            "is left to a task");
     is_int(wait_tasks(), 3, "which takes a piece for each run");
     is_int(wait_rows(), 0, "all of them get it");
