@@ -100,6 +100,20 @@ sim_check_event(sim_t *s, unsigned event)
 }
 
 
+/* Its client id has this run now, false: it began none that counts. */
+static bool
+sim_event_client(sim_t *s, const sim_event_t *e, unsigned fn, int run)
+{
+    if (run < 0 || strcmp(s->runs[run].status, "Skipped") == 0) {
+        return false;
+    }
+
+    s->clients[e->client][fn] = run + 1;
+
+    return true;
+}
+
+
 static void
 sim_view_client(sim_view_t *v, sim_event_t *e, unsigned fn, int run)
 {
@@ -107,14 +121,10 @@ sim_view_client(sim_view_t *v, sim_event_t *e, unsigned fn, int run)
     int          last;
     int64_t      ended;
 
-    if (run >= 0 && strcmp(v->s->runs[run].status, "Skipped") == 0) {
-        return;                 /* it never was */
-    }
-
     last = v->s->clients[e->client][fn];
 
-    if (run >= 0) {
-        v->s->clients[e->client][fn] = run + 1;
+    if (!sim_event_client(v->s, e, fn, run) && run >= 0) {
+        return;                 /* it never was */
     }
 
     if (v->s->fns[fn].flow.limit
@@ -180,8 +190,8 @@ sim_view_events(sim_view_t *v)
             /* the rest of a fan-out asks for the functions of its time */
 
             if (e->batch != s->nlog && s->fns[f].toggled) {
-                if (e->client >= 0 && runs[f] >= 0) {
-                    s->clients[e->client][f] = runs[f] + 1;
+                if (e->client >= 0) {
+                    (void) sim_event_client(s, e, f, runs[f]);
                 }
                 continue;
             }
