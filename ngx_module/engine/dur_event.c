@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 #include "engine/dur_event.h"
+#include "engine/dur_flow.h"
 #include "engine/dur_invoke.h"
 #include "engine/dur_json.h"
 #include "engine/dur_match.h"
@@ -113,6 +114,47 @@ dur_event_get(dur_txn_t *t, const dur_ulid_t *id, dur_event_t *event)
 
 
 dur_rc_t
+dur_event_recall(dur_engine_t *e, const dur_ulid_t *id, bool read,
+    dur_run_event_t *event)
+{
+    dur_rc_t     rc;
+    dur_buf_t    b;
+    dur_event_t  row;
+
+    rc = dur_event_get(e->txn, id, &row);
+    if (rc != DUR_OK) {
+        return rc == DUR_ECORRUPT ? DUR_ENOTFOUND : rc;
+    }
+
+    memset(event, 0, sizeof(*event));
+    event->id = *id;
+    event->ts = row.ts;
+    event->name = dur_arena_copy(e->arena, row.name);
+    event->client_id = dur_arena_copy(e->arena, row.client_id);
+
+    if (event->name.data == NULL || event->client_id.data == NULL) {
+        return DUR_ENOMEM;
+    }
+
+    if (!read) {
+        return DUR_OK;
+    }
+
+    dur_buf_init(&b, (size_t) row.json.length + 1);
+
+    rc = dur_payload_get(e->txn, id, &row.json, &b);
+    if (rc == DUR_OK) {
+        event->json = dur_arena_copy(e->arena, dur_buf_str(&b));
+        rc = event->json.data ? DUR_OK : DUR_ENOMEM;
+    }
+
+    dur_buf_deinit(&b);
+
+    return rc == DUR_ECORRUPT ? DUR_ENOTFOUND : rc;
+}
+
+
+dur_rc_t
 dur_event_delete(dur_engine_t *e, const dur_ulid_t *id, unsigned *budget)
 {
     dur_rc_t     rc;
@@ -214,7 +256,7 @@ dur_event_route(dur_engine_t *e, dur_run_event_t *event, uint32_t from,
             break;
         }
 
-        none |= start == DUR_START_KNOWN || start == DUR_START_LIMITED;
+        none |= start != DUR_START_RUN && start != DUR_START_SKIPPED;
     }
 
     json_decref((json_t *) event->root);
@@ -414,6 +456,11 @@ dur_event_runs(dur_engine_t *e, const dur_ulid_t *id, dur_reply_t *reply)
          rc = dur_cursor_next(c, &k, NULL))
     {
         memcpy(run.b, k.data + DUR_ULID_LEN, DUR_ULID_LEN);
+
+        if (dur_flow_is_hold(&run)) {
+            continue;
+        }
+
         dur_ulid_text(&run, text);
         dur_buf_addf(&b, "%s\"%s\"", n++ ? "," : "", text);
     }

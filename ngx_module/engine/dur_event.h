@@ -29,6 +29,13 @@ dur_rc_t dur_event_get(dur_txn_t *t, const dur_ulid_t *id,
     dur_event_t *event);
 dur_rc_t dur_event_decode(dur_str_t row, dur_event_t *event);
 
+/*
+ * A stored event as what starts a run of a function; all from the arena, its
+ * text only when it is `read`.  DUR_ENOTFOUND, also when that is not whole.
+ */
+dur_rc_t dur_event_recall(dur_engine_t *e, const dur_ulid_t *id, bool read,
+    dur_run_event_t *event);
+
 /* The op EVENTS. */
 dur_rc_t dur_event_ingest(dur_engine_t *e, const dur_op_t *op,
     dur_reply_t *reply);

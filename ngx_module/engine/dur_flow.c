@@ -133,6 +133,53 @@ dur_flow_value(dur_engine_t *e, const dur_run_event_t *event,
 }
 
 
+/* -- events that are held ------------------------------------------------- */
+
+/* A ULID of the year 1970. */
+static dur_str_t
+dur_flow_hold_key(uint8_t key[2 * DUR_ULID_LEN], uint32_t function,
+    const dur_ulid_t *event)
+{
+    memset(key, 0, 2 * DUR_ULID_LEN);
+    memcpy(key, event->b, DUR_ULID_LEN);
+    dur_put32(key + 2 * DUR_ULID_LEN - 4, function);
+
+    return dur_str_make(key, 2 * DUR_ULID_LEN);
+}
+
+
+dur_rc_t
+dur_flow_hold(dur_engine_t *e, uint32_t function, const dur_ulid_t *event)
+{
+    uint8_t  key[2 * DUR_ULID_LEN];
+
+    return dur_txn_put(e->txn, DUR_T_EVENT_RUN,
+                       dur_flow_hold_key(key, function, event), dur_str_null);
+}
+
+
+dur_rc_t
+dur_flow_release(dur_engine_t *e, uint32_t function, const dur_ulid_t *event)
+{
+    uint8_t   key[2 * DUR_ULID_LEN];
+    dur_rc_t  rc;
+
+    rc = dur_txn_del(e->txn, DUR_T_EVENT_RUN,
+                     dur_flow_hold_key(key, function, event));
+
+    return rc == DUR_ENOTFOUND ? DUR_OK : rc;
+}
+
+
+bool
+dur_flow_is_hold(const dur_ulid_t *run)
+{
+    static const uint8_t  zero[DUR_ULID_LEN - 4];
+
+    return memcmp(run->b, zero, sizeof(zero)) == 0;
+}
+
+
 /* -- rows that go idle ---------------------------------------------------- */
 
 static dur_rc_t

@@ -6,8 +6,8 @@
  * dropped when it says nothing any more: a row that goes idle has an entry in
  * an index by time, so dropping never looks at what is in use.
  *
- * This unit makes keys, asks expressions for their values and keeps the index;
- * dur_flow_limit, dur_flow_lock and retention use it.
+ * This unit makes keys, asks expressions for their values, keeps the index
+ * and holds events; the other dur_flow_* and retention use it.
  */
 
 #ifndef DUR_FLOW_H
@@ -24,6 +24,7 @@ dur_rc_t dur_flow_expire(dur_engine_t *e, unsigned *budget, int64_t *next);
 
 /* Kinds of rows; the first byte of a key. */
 typedef enum {
+    DUR_FLOW_DEBOUNCE = 'd',
     DUR_FLOW_EVENT = 'e',       /* a client's event id was counted */
     DUR_FLOW_LIMIT = 'l',
     DUR_FLOW_LOCK = 's',
@@ -49,5 +50,17 @@ dur_rc_t dur_flow_value(dur_engine_t *e, const dur_run_event_t *event,
 dur_rc_t dur_flow_until_get(dur_engine_t *e, dur_str_t key, int64_t *ns);
 dur_rc_t dur_flow_until_put(dur_engine_t *e, dur_str_t key, int64_t ns,
     bool fresh);
+
+/*
+ * Keeps an event that a function holds back from retention: a link in
+ * DUR_T_EVENT_RUN as of a run, but of an id that no run has.
+ * dur_flow_is_hold() says which links those are.  The caller of release asks
+ * retention what is left of the event.
+ */
+dur_rc_t dur_flow_hold(dur_engine_t *e, uint32_t function,
+    const dur_ulid_t *event);
+dur_rc_t dur_flow_release(dur_engine_t *e, uint32_t function,
+    const dur_ulid_t *event);
+bool dur_flow_is_hold(const dur_ulid_t *run);
 
 #endif /* DUR_FLOW_H */

@@ -407,6 +407,22 @@ dur_invoke_step(dur_engine_t *e, const dur_ulid_t *id,
 }
 
 
+dur_rc_t
+dur_invoke_started(dur_engine_t *e, const dur_run_t *child)
+{
+    dur_rc_t   rc;
+    dur_run_t  parent;
+
+    rc = dur_run_get(e->txn, &child->parent, &parent);
+
+    if (rc != DUR_OK || parent.status != DUR_RUN_LIVE) {
+        return rc == DUR_ENOTFOUND ? DUR_OK : rc;
+    }
+
+    return dur_step_child(e, &child->parent, &child->parent_step, &child->id);
+}
+
+
 /* -- the answer ----------------------------------------------------------- */
 
 /* The SDK throws what a step failed with: it must say what happened. */

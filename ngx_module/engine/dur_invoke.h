@@ -37,6 +37,9 @@ dur_rc_t dur_invoke_step(dur_engine_t *e, const dur_ulid_t *parent,
 dur_rc_t dur_invoke_finished(dur_engine_t *e, const dur_run_t *child,
     dur_str_t output);
 
+/* An invoke that was held back has its run: the parent's step shows it. */
+dur_rc_t dur_invoke_started(dur_engine_t *e, const dur_run_t *child);
+
 /* The function that an inngest/function.invoked event was made for; NULL for
  * events of other names. */
 dur_function_t *dur_invoke_target(const dur_registry_t *r, dur_str_t name,

@@ -6,11 +6,15 @@
 
 
 /* What a start writes: the limit's row, the event's and an index row for each
- * of them; a lock; a timer; two rows of each wait. */
-#define DUR_OPTION_ROWS_LIMIT   4
-#define DUR_OPTION_ROWS_LOCK    1
-#define DUR_OPTION_ROWS_TIMER   1
-#define DUR_OPTION_ROWS_CANCEL  2
+ * of them; a lock; a timer; two rows of each wait; the held event's row, hold
+ * and timer, old and new; the batch's row and timer, the member with its link,
+ * the event's id and an index row. */
+#define DUR_OPTION_ROWS_LIMIT     4
+#define DUR_OPTION_ROWS_LOCK      1
+#define DUR_OPTION_ROWS_TIMER     1
+#define DUR_OPTION_ROWS_CANCEL    2
+#define DUR_OPTION_ROWS_DEBOUNCE  6
+#define DUR_OPTION_ROWS_BATCH     6
 
 
 typedef struct {
@@ -151,28 +155,36 @@ dur_option_load_timeouts(dur_option_load_t *l, const json_t *v)
 }
 
 
+/* A whole number of at least `least`. */
+static bool
+dur_option_count(dur_option_load_t *l, const json_t *v, uint32_t least,
+    uint32_t *count)
+{
+    if (!json_is_number(v) || json_number_value(v) < least
+        || json_number_value(v) > UINT32_MAX)
+    {
+        return dur_option_fail(l, DUR_ECORRUPT);
+    }
+
+    *count = (uint32_t) json_number_value(v);
+
+    return true;
+}
+
+
 static bool
 dur_option_load_limit(dur_option_load_t *l, const json_t *v)
 {
-    json_t        *limit;
     dur_option_t  *o = l->option;
 
     if (v == NULL) {
         return true;
     }
 
-    limit = dur_json_iget(v, "limit");
-
-    if (!json_is_number(limit) || json_number_value(limit) < 1
-        || json_number_value(limit) > UINT32_MAX)
-    {
-        return dur_option_fail(l, DUR_ECORRUPT);
-    }
-
     o->rows += DUR_OPTION_ROWS_LIMIT;
-    o->limit = (uint32_t) json_number_value(limit);
 
-    return dur_option_duration(l, dur_json_iget(v, "period"), &o->period)
+    return dur_option_count(l, dur_json_iget(v, "limit"), 1, &o->limit)
+           && dur_option_duration(l, dur_json_iget(v, "period"), &o->period)
            && dur_option_key(l, dur_json_iget(v, "key"), &o->limit_key);
 }
 
@@ -221,6 +233,64 @@ dur_option_load_singleton(dur_option_load_t *l, const json_t *v)
 }
 
 
+static bool
+dur_option_load_debounce(dur_option_load_t *l, const json_t *v)
+{
+    dur_option_t  *o = l->option;
+
+    if (v == NULL) {
+        return true;
+    }
+
+    o->rows += DUR_OPTION_ROWS_DEBOUNCE;
+
+    if (!dur_option_duration(l, dur_json_iget(v, "period"), &o->debounce)
+        || !dur_option_duration(l, dur_json_iget(v, "timeout"),
+                                &o->debounce_timeout))
+    {
+        return false;
+    }
+
+    if (o->debounce == 0) {
+        return dur_option_fail(l, DUR_ECORRUPT);
+    }
+
+    return dur_option_key(l, dur_json_iget(v, "key"), &o->debounce_key);
+}
+
+
+static bool
+dur_option_load_batch(dur_option_load_t *l, const json_t *v)
+{
+    dur_option_t  *o = l->option;
+
+    if (v == NULL) {
+        return true;
+    }
+
+    o->rows += DUR_OPTION_ROWS_BATCH;
+
+    return dur_option_count(l, dur_json_iget(v, "maxSize"), 2, &o->batch)
+           && dur_option_duration(l, dur_json_iget(v, "timeout"),
+                                  &o->batch_timeout)
+           && dur_option_key(l, dur_json_iget(v, "key"), &o->batch_key)
+           && dur_option_key(l, dur_json_iget(v, "if"), &o->batch_if);
+}
+
+
+/* What decides whether, and when, an event starts a run. */
+static bool
+dur_option_load_flow(dur_option_load_t *l, const json_t *root)
+{
+    return dur_option_load_limit(l, dur_json_iget(root, "rateLimit"))
+           && dur_option_load_idempotency(l, dur_json_iget(root,
+                                                           "idempotency"))
+           && dur_option_load_singleton(l, dur_json_iget(root, "singleton"))
+           && dur_option_load_debounce(l, dur_json_iget(root, "debounce"))
+           && dur_option_load_batch(l, dur_json_iget(root, "batchEvents"));
+}
+
+
 dur_rc_t
 dur_option_load(dur_str_t config, dur_arena_t *arena, dur_option_t *option)
 {
@@ -237,11 +307,7 @@ dur_option_load(dur_str_t config, dur_arena_t *arena, dur_option_t *option)
 
     (void) (dur_option_load_cancels(&l, dur_json_iget(root, "cancel"))
             && dur_option_load_timeouts(&l, dur_json_iget(root, "timeouts"))
-            && dur_option_load_limit(&l, dur_json_iget(root, "rateLimit"))
-            && dur_option_load_idempotency(&l, dur_json_iget(root,
-                                                             "idempotency"))
-            && dur_option_load_singleton(&l, dur_json_iget(root,
-                                                           "singleton")));
+            && dur_option_load_flow(&l, root));
 
     json_decref(root);
 
@@ -262,6 +328,9 @@ dur_option_free(dur_option_t *option)
 
     dur_expr_free(option->limit_key);
     dur_expr_free(option->singleton_key);
+    dur_expr_free(option->debounce_key);
+    dur_expr_free(option->batch_key);
+    dur_expr_free(option->batch_if);
 
     memset(option, 0, sizeof(*option));
 }

@@ -44,6 +44,16 @@ typedef struct {
     dur_singleton_t       singleton;
     dur_expr_t           *singleton_key;
 
+    int64_t               debounce;     /* period, ms; 0: none */
+    int64_t               debounce_timeout;     /* 0: none */
+    dur_expr_t           *debounce_key;
+
+    /* batchEvents */
+    uint32_t              batch;        /* events at most; 0: none */
+    int64_t               batch_timeout;        /* ms */
+    dur_expr_t           *batch_key;
+    dur_expr_t           *batch_if;
+
     unsigned              rows;         /* that starting a run writes more
                                            than without options */
 } dur_option_t;
@@ -62,7 +72,8 @@ static inline bool
 dur_option_reads(const dur_option_t *o)
 {
     return o->limit_key != NULL || o->singleton_key != NULL
-           || o->ncancels > 0;
+           || o->debounce_key != NULL || o->batch_key != NULL
+           || o->batch_if != NULL || o->ncancels > 0;
 }
 
 #endif /* DUR_OPTION_H */

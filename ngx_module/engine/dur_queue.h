@@ -26,8 +26,12 @@ typedef enum {
     DUR_ITEM_SLEEP,             /* no call: ends a sleep when it is due */
     DUR_ITEM_WAIT,              /* no call: a wait or an invoke timed out */
     DUR_ITEM_GATEWAY,           /* call of a URL that a step names */
-    DUR_ITEM_DEADLINE           /* no call, not counted as open: the time to
+    DUR_ITEM_DEADLINE,          /* no call, not counted as open: the time to
                                    start, or to finish, is over */
+    DUR_ITEM_DEBOUNCE = 8,      /* of no run: an event was held long enough,
+                                   step begins with its key's hash */
+    DUR_ITEM_BATCH              /* of no run: a batch waited long enough, step
+                                   begins with its key's hash */
 } dur_item_kind_t;
 
 typedef struct {

@@ -349,35 +349,16 @@ static dur_rc_t
 dur_rerun_event(dur_engine_t *e, const dur_run_t *old,
     const dur_function_t *fn, dur_run_event_t *event)
 {
-    dur_rc_t     rc;
-    dur_buf_t    b;
-    dur_event_t  row;
+    dur_rc_t  rc;
 
-    rc = dur_event_get(e->txn, &old->event, &row);
-    if (rc != DUR_OK) {
-        return rc;
-    }
-
-    memset(event, 0, sizeof(*event));
-    event->id = old->event;
-    event->ts = e->now;
-    event->name = dur_arena_copy(e->arena, row.name);
-
-    if (!dur_option_reads(&fn->option)) {
-        return event->name.data ? DUR_OK : DUR_ENOMEM;
-    }
-
-    dur_buf_init(&b, (size_t) row.json.length + 1);
-
-    rc = dur_payload_get(e->txn, &old->event, &row.json, &b);
+    rc = dur_event_recall(e, &old->event, dur_option_reads(&fn->option),
+                          event);
     if (rc == DUR_OK) {
-        event->json = dur_arena_copy(e->arena, dur_buf_str(&b));
-        rc = event->json.data ? DUR_OK : DUR_ENOMEM;
+        event->ts = e->now;
+        event->client_id = dur_str_null;
     }
 
-    dur_buf_deinit(&b);
-
-    return rc == DUR_ECORRUPT ? DUR_ENOTFOUND : rc;
+    return rc;
 }
 
 

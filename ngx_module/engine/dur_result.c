@@ -3,6 +3,7 @@
 #include "engine/dur_result.h"
 #include "engine/dur_result_ops.h"
 #include "engine/dur_deadline.h"
+#include "engine/dur_flow_debounce.h"
 #include "engine/dur_frame.h"
 #include "engine/dur_gateway_answer.h"
 #include "engine/dur_history.h"
@@ -632,6 +633,9 @@ dur_result_due(dur_engine_t *e, dur_item_t *item)
 
     case DUR_ITEM_DEADLINE:
         return dur_deadline_due(e, item);
+
+    case DUR_ITEM_DEBOUNCE:
+        return dur_flow_debounce_due(e, item);
 
     default:
         return dur_queue_push(e, item);

@@ -4,6 +4,7 @@
 #include "engine/dur_deadline.h"
 #include "engine/dur_defer.h"
 #include "engine/dur_event.h"
+#include "engine/dur_flow_debounce.h"
 #include "engine/dur_flow_limit.h"
 #include "engine/dur_flow_lock.h"
 #include "engine/dur_idem.h"
@@ -348,13 +349,10 @@ dur_run_admit(dur_engine_t *e, const dur_function_t *fn,
 }
 
 
-dur_rc_t
-dur_run_start(dur_engine_t *e, const dur_function_t *fn,
-    const dur_run_event_t *event, dur_run_t *run, dur_start_t *start)
+void
+dur_run_prepare(dur_engine_t *e, const dur_function_t *fn,
+    const dur_run_event_t *event, dur_run_t *run)
 {
-    dur_rc_t        rc;
-    dur_run_skip_t  skip;
-
     dur_run_init(e, fn, run);
 
     run->flags = (event->quiet ? DUR_RUN_F_QUIET : 0)
@@ -363,17 +361,18 @@ dur_run_start(dur_engine_t *e, const dur_function_t *fn,
     run->parent = event->parent;
     run->parent_step = event->parent_step;
     run->depth = event->depth;
+}
 
-    if (fn->unreadable) {
-        dur_state_log(e, 1, "function \"%.*s\": its options were stored by "
-                      "another version and cannot be read, none is enforced",
-                      (int) fn->slug.len, (const char *) fn->slug.data);
-    }
 
-    rc = dur_flow_limit(e, fn, event, start);
-    if (rc != DUR_OK || *start != DUR_START_RUN) {
-        return rc;
-    }
+dur_rc_t
+dur_run_launch(dur_engine_t *e, const dur_function_t *fn,
+    const dur_run_event_t *event, dur_run_t *run, dur_start_t *start)
+{
+    int64_t         due;
+    dur_rc_t        rc;
+    dur_run_skip_t  skip;
+
+    *start = DUR_START_RUN;
 
     rc = dur_run_admit(e, fn, event, run, &skip);
 
@@ -391,15 +390,43 @@ dur_run_start(dur_engine_t *e, const dur_function_t *fn,
         return dur_run_skip(e, run, &skip);
     }
 
-    rc = dur_wait_cancel_on(e, fn, event, run);
-
     /* a webhook is sent on in the order in which it came, whatever the clock
      * of the worker says that took it */
 
-    return rc == DUR_OK ? dur_run_begin(e, run,
-                                        fn->kind == DUR_FUNCTION_FORWARD
-                                        ? e->now : event->ts, event->name)
-                        : rc;
+    due = fn->kind == DUR_FUNCTION_FORWARD ? e->now : event->ts;
+
+    if (run->flags & DUR_RUN_F_BATCH) {
+        return dur_run_begin(e, run, e->now, event->name);
+    }
+
+    rc = dur_wait_cancel_on(e, fn, event, run);
+
+    return rc == DUR_OK ? dur_run_begin(e, run, due, event->name) : rc;
+}
+
+
+dur_rc_t
+dur_run_start(dur_engine_t *e, const dur_function_t *fn,
+    const dur_run_event_t *event, dur_run_t *run, dur_start_t *start)
+{
+    dur_rc_t  rc;
+
+    dur_run_prepare(e, fn, event, run);
+
+    if (fn->unreadable) {
+        dur_state_log(e, 1, "function \"%.*s\": its options were stored by "
+                      "another version and cannot be read, none is enforced",
+                      (int) fn->slug.len, (const char *) fn->slug.data);
+    }
+
+    rc = dur_flow_limit(e, fn, event, start);
+
+    if (rc == DUR_OK && *start == DUR_START_RUN) {
+        rc = dur_flow_debounce(e, fn, event, start);
+    }
+
+    return (rc == DUR_OK && *start == DUR_START_RUN)
+           ? dur_run_launch(e, fn, event, run, start) : rc;
 }
 
 

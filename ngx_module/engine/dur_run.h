@@ -37,6 +37,9 @@ typedef enum {
 #define DUR_RUN_F_LOCKED      0x0040    /* holds the singleton of lock_hash */
 #define DUR_RUN_F_ENDPOINT    0x0080    /* a durable endpoint */
 #define DUR_RUN_F_REDELIVERED 0x0100    /* a webhook that was sent again */
+#define DUR_RUN_F_BATCH       0x0800    /* of the events of dur_member; with
+                                           INVOKED: some of them were invokes,
+                                           parent and parent_step are zero */
 #define DUR_RUN_F_UNDEFERRED  0x4000    /* the log knows that a defer of it is
                                            ignored */
 
@@ -100,6 +103,7 @@ typedef struct {
     dur_ulid_t   parent;
     dur_hash_t   parent_step;
     uint8_t      depth;                 /* of invokes */
+    bool         unbatched;             /* no batch takes it (cron) */
 } dur_run_event_t;
 
 /* What became of it. */
@@ -107,7 +111,10 @@ typedef enum {
     DUR_START_RUN = 0,          /* a run lives */
     DUR_START_LIMITED,          /* over the rate limit: no run */
     DUR_START_SKIPPED,          /* a run that is Skipped */
-    DUR_START_KNOWN             /* the client's event id started one before */
+    DUR_START_KNOWN,            /* the client's event id started one before */
+    DUR_START_DEBOUNCED,        /* the event is held, or came too late to be */
+    DUR_START_BATCHED,          /* in a batch: run->id is that of its run */
+    DUR_START_REFUSED           /* the batch's key has no value: no run */
 } dur_start_t;
 
 /* Why a run is only a record. */
@@ -121,6 +128,15 @@ typedef struct {
  * there is one (RUN, SKIPPED).
  */
 dur_rc_t dur_run_start(dur_engine_t *e, const dur_function_t *fn,
+    const dur_run_event_t *event, dur_run_t *run, dur_start_t *start);
+
+/*
+ * The two halves of it that come behind rate limit, debounce and batch, for
+ * what these let go later: a header that knows the event, then the run.
+ */
+void dur_run_prepare(dur_engine_t *e, const dur_function_t *fn,
+    const dur_run_event_t *event, dur_run_t *run);
+dur_rc_t dur_run_launch(dur_engine_t *e, const dur_function_t *fn,
     const dur_run_event_t *event, dur_run_t *run, dur_start_t *start);
 
 /*

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 #include "engine/dur_timer.h"
+#include "engine/dur_flow_debounce.h"
 #include "engine/dur_result.h"
 #include "engine/dur_run.h"
 #include "engine/dur_state.h"
@@ -128,6 +129,11 @@ dur_timer_poison(dur_engine_t *e)
     dur_item_t  item;
 
     rc = dur_timer_pop(e, &item);
+
+    if (rc == DUR_OK && item.kind == DUR_ITEM_DEBOUNCE) {
+        return dur_flow_debounce_poison(e, &item);
+    }
+
     if (rc == DUR_OK) {
         rc = dur_run_get(e->txn, &item.run, &run);
     }
