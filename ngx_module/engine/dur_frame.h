@@ -148,7 +148,9 @@ typedef enum {
     DUR_CALL_ETOOBIG,       /* the answer is over MAX_BODY */
     DUR_CALL_EPOLICY,       /* the address or scheme is not allowed */
     DUR_CALL_ECANCELLED,
-    DUR_CALL_EOTHER
+    DUR_CALL_EOTHER,
+    DUR_CALL_EGONE          /* what the request is made of is not stored any
+                               more: never sent, and final; of the leader */
 } dur_call_error_t;
 
 

@@ -356,6 +356,33 @@ dur_result_parked(dur_result_t *x, const dur_op_result_t *result, bool probe)
 }
 
 
+/* There is no request to be made, now or later, of this run. */
+static dur_rc_t
+dur_result_gone(dur_result_t *x, const dur_op_result_t *result)
+{
+    dur_rc_t     rc;
+    const char  *message;
+
+    message = "The server has lost what this call is made of: the event, the "
+              "function or the input of a step is not in the store any more.";
+
+    rc = dur_queue_release(x->e, &x->item);
+
+    if (rc == DUR_OK) {
+        rc = dur_result_close_item(x);
+    }
+    if (rc == DUR_OK) {
+        dur_result_start_history(x, result);
+        x->history.outcome = DUR_HISTORY_FAILED;
+        x->history.error = dur_str_c(message);
+
+        rc = dur_run_fail(x->e, &x->run, "call_lost", message);
+    }
+
+    return rc == DUR_OK ? dur_result_finish(x) : rc;
+}
+
+
 /* What came back for a step's request, with what the step asked for. */
 static dur_rc_t
 dur_result_parse_gateway(dur_result_t *x, const dur_op_result_t *result)
@@ -415,6 +442,10 @@ dur_result_live(dur_result_t *x, const dur_op_result_t *result)
 
     if (result->error_kind == DUR_CALL_ECANCELLED) {
         return dur_result_given_back(e, &x->item);
+    }
+
+    if (result->error_kind == DUR_CALL_EGONE) {
+        return dur_result_gone(x, result);
     }
 
     probe = dur_target_is_probe(e, x->item.app, x->item.id);
