@@ -21,18 +21,33 @@
 #define NGX_DURABLE_CALLER_HANDOVER  (256 * 1024)
 #define NGX_DURABLE_CALLER_PENDING   (16 * 1024 * 1024)
 
+/* Above it large bodies wait, and no more than that is built of them. */
+#define NGX_DURABLE_CALLER_STREAM    (128 * 1024)
+
+
+typedef enum {
+    NGX_DURABLE_CALLER_NONE = 0,
+    NGX_DURABLE_CALLER_LEASE,
+    NGX_DURABLE_CALLER_PART
+} ngx_durable_caller_work_e;
+
 
 static void *ngx_durable_caller_thread(void *data);
 static ngx_uint_t ngx_durable_caller_next(ngx_durable_caller_t *t,
     ngx_durable_calls_t *calls, ngx_durable_lease_t *lease);
+static ngx_uint_t ngx_durable_caller_choose(ngx_durable_caller_t *t,
+    ngx_durable_calls_t *calls);
+static ngx_uint_t ngx_durable_caller_full(ngx_durable_calls_t *calls);
+static ngx_uint_t ngx_durable_caller_some(ngx_durable_calls_t *calls);
 static ngx_durable_calls_t *ngx_durable_caller_get(ngx_durable_caller_t *t);
 static void ngx_durable_caller_give(ngx_durable_caller_t *t,
     ngx_durable_calls_t *calls);
 static void ngx_durable_caller_build(ngx_durable_caller_t *t,
     ngx_durable_calls_t *calls, ngx_durable_lease_t *lease,
     dur_call_t *call);
-static dur_rc_t ngx_durable_caller_frame(ngx_durable_calls_t *calls,
-    ngx_durable_lease_t *lease, dur_call_t *call);
+static dur_rc_t ngx_durable_caller_frame(ngx_durable_caller_t *t,
+    ngx_durable_calls_t *calls, ngx_durable_lease_t *lease,
+    dur_call_t *call);
 static ngx_int_t ngx_durable_caller_grow(ngx_durable_caller_t *t);
 
 
@@ -48,7 +63,11 @@ ngx_durable_caller_start(ngx_durable_caller_t *t)
     t->done_last = &t->done;
     t->free = NULL;
     t->pending = 0;
+    t->link = 0;
     t->stop = 0;
+    t->streaming = 0;
+
+    ngx_durable_stream_start(t);
 
     t->size = 1024;
     t->leases = ngx_alloc(t->size * sizeof(ngx_durable_lease_t),
@@ -116,6 +135,8 @@ ngx_durable_caller_stop(ngx_durable_caller_t *t)
         dur_buf_deinit(&calls->frames);
         ngx_free(calls);
     }
+
+    ngx_durable_stream_stop(t);
 
     (void) pthread_cond_destroy(&t->cond);
     (void) pthread_mutex_destroy(&t->mutex);
@@ -203,11 +224,29 @@ ngx_durable_caller_sent(ngx_durable_caller_t *t, size_t pending)
 
     (void) pthread_mutex_lock(&t->mutex);
 
-    if (t->pending > NGX_DURABLE_CALLER_PENDING) {
+    if (t->pending > NGX_DURABLE_CALLER_PENDING || t->streaming) {
         (void) pthread_cond_signal(&t->cond);
     }
 
     t->pending = pending;
+
+    (void) pthread_mutex_unlock(&t->mutex);
+}
+
+
+/* By the event loop: bodies that were going to another link end. */
+
+void
+ngx_durable_caller_link(ngx_durable_caller_t *t, uint32_t link)
+{
+    if (!t->started) {
+        return;
+    }
+
+    (void) pthread_mutex_lock(&t->mutex);
+
+    t->link = link;
+    (void) pthread_cond_signal(&t->cond);
 
     (void) pthread_mutex_unlock(&t->mutex);
 }
@@ -235,20 +274,23 @@ ngx_durable_caller_thread(void *data)
             }
         }
 
-        if (!ngx_durable_caller_next(t, calls, &lease)) {
+        switch (ngx_durable_caller_next(t, calls, &lease)) {
 
-            if (calls->frames.len == 0 && calls->dropped == 0
-                && calls->nfailed == 0)
-            {
-                break;
-            }
+        case NGX_DURABLE_CALLER_LEASE:
+            ngx_durable_caller_build(t, calls, &lease, &call);
+            continue;
 
-            ngx_durable_caller_give(t, calls);
-            calls = NULL;
+        case NGX_DURABLE_CALLER_PART:
+            ngx_durable_stream_next(t, calls);
             continue;
         }
 
-        ngx_durable_caller_build(t, calls, &lease, &call);
+        if (!ngx_durable_caller_some(calls)) {
+            break;
+        }
+
+        ngx_durable_caller_give(t, calls);
+        calls = NULL;
     }
 
     if (calls) {
@@ -263,55 +305,95 @@ ngx_durable_caller_thread(void *data)
 
 
 /*
- * The next lease for these frames; 0 when they are to be handed over, or,
- * with nothing to hand over, when the thread is to end.
+ * What is to be made next for these frames; none when they are to be handed
+ * over, or, with nothing to hand over, when the thread is to end.
  */
 
 static ngx_uint_t
 ngx_durable_caller_next(ngx_durable_caller_t *t, ngx_durable_calls_t *calls,
     ngx_durable_lease_t *lease)
 {
-    ngx_uint_t  some, found;
+    ngx_uint_t  work;
 
-    some = calls->frames.len || calls->dropped || calls->nfailed;
-    found = 0;
+    work = NGX_DURABLE_CALLER_NONE;
 
     (void) pthread_mutex_lock(&t->mutex);
 
-    for ( ;; ) {
+    while (!t->stop) {
 
-        if (t->stop) {
+        work = ngx_durable_caller_choose(t, calls);
+
+        if (work != NGX_DURABLE_CALLER_NONE
+            || ngx_durable_caller_some(calls))
+        {
             break;
         }
 
-        if (t->count && t->pending <= NGX_DURABLE_CALLER_PENDING) {
-            *lease = t->leases[t->head];
-
-            if (some
-                && (lease->link != calls->link
-                    || calls->frames.len >= NGX_DURABLE_CALLER_HANDOVER
-                    || calls->nfailed
-                       == sizeof(calls->failed) / sizeof(calls->failed[0])))
-            {
-                break;
-            }
-
-            t->head = (t->head + 1) % t->size;
-            t->count--;
-            found = 1;
-            break;
-        }
-
-        if (some) {
-            break;
-        }
+        t->streaming = (t->streams != NULL);
 
         (void) pthread_cond_wait(&t->cond, &t->mutex);
     }
 
+    t->streaming = 0;
+
+    if (work == NGX_DURABLE_CALLER_LEASE) {
+        *lease = t->leases[t->head];
+        t->head = (t->head + 1) % t->size;
+        t->count--;
+    }
+
     (void) pthread_mutex_unlock(&t->mutex);
 
-    return found;
+    return work;
+}
+
+
+/* Under the mutex.  Calls and pieces of a body take turns. */
+
+static ngx_uint_t
+ngx_durable_caller_choose(ngx_durable_caller_t *t, ngx_durable_calls_t *calls)
+{
+    ngx_uint_t  lease, part, mine;
+
+    mine = !ngx_durable_caller_some(calls);
+
+    lease = t->count && t->pending <= NGX_DURABLE_CALLER_PENDING
+            && !ngx_durable_caller_full(calls)
+            && (mine || t->leases[t->head].link == calls->link);
+
+    part = t->streams
+           && (t->streams->lease.link != t->link
+               || t->pending + calls->frames.len <= NGX_DURABLE_CALLER_STREAM)
+           && !ngx_durable_caller_full(calls)
+           && (mine || t->streams->lease.link == calls->link);
+
+    if (part) {
+        t->streams->gone = (t->streams->lease.link != t->link);
+    }
+
+    if (lease && part) {
+        t->turn = !t->turn;
+        return t->turn ? NGX_DURABLE_CALLER_LEASE : NGX_DURABLE_CALLER_PART;
+    }
+
+    return lease ? NGX_DURABLE_CALLER_LEASE
+           : part ? NGX_DURABLE_CALLER_PART : NGX_DURABLE_CALLER_NONE;
+}
+
+
+static ngx_uint_t
+ngx_durable_caller_full(ngx_durable_calls_t *calls)
+{
+    return calls->frames.len >= NGX_DURABLE_CALLER_HANDOVER
+           || calls->nfailed
+              == sizeof(calls->failed) / sizeof(calls->failed[0]);
+}
+
+
+static ngx_uint_t
+ngx_durable_caller_some(ngx_durable_calls_t *calls)
+{
+    return calls->frames.len || calls->unused || calls->nfailed;
 }
 
 
@@ -342,7 +424,7 @@ ngx_durable_caller_get(ngx_durable_caller_t *t)
 
     calls->next = NULL;
     calls->link = 0;
-    calls->dropped = 0;
+    calls->unused = 0;
     calls->nfailed = 0;
 
     return calls;
@@ -386,14 +468,14 @@ ngx_durable_caller_build(ngx_durable_caller_t *t, ngx_durable_calls_t *calls,
 
         /* cancelled since: its credit was not used */
 
-        calls->dropped++;
+        calls->unused++;
         return;
     }
 
     len = calls->frames.len;
 
     if (rc == DUR_OK) {
-        rc = ngx_durable_caller_frame(calls, lease, call);
+        rc = ngx_durable_caller_frame(t, calls, lease, call);
     }
 
     if (rc != DUR_OK) {
@@ -402,12 +484,13 @@ ngx_durable_caller_build(ngx_durable_caller_t *t, ngx_durable_calls_t *calls,
 
         lease->rc = rc;
         calls->failed[calls->nfailed++] = *lease;
+        calls->unused++;
     }
 }
 
 
 static dur_rc_t
-ngx_durable_caller_frame(ngx_durable_calls_t *calls,
+ngx_durable_caller_frame(ngx_durable_caller_t *t, ngx_durable_calls_t *calls,
     ngx_durable_lease_t *lease, dur_call_t *call)
 {
     uint8_t             id[DUR_ATTEMPT_LEN];
@@ -431,14 +514,21 @@ ngx_durable_caller_frame(ngx_durable_calls_t *calls,
                      call->forward ? DUR_FOLLOW_NONE
                      : call->gateway ? DUR_FOLLOW_FETCH : DUR_FOLLOW_REPEAT);
 
-    rc = dur_frame_end_body(&w, dur_buf_str(&call->body), DUR_TAG_ATTEMPT,
-                            attempt);
+    if (call->rest.length) {
+        dur_frame_put_u64(&w, DUR_TAG_LENGTH, call->rest.length);
+        rc = dur_frame_end(&w, dur_str_null);
+
+    } else {
+        rc = dur_frame_end_body(&w, dur_buf_str(&call->body),
+                                DUR_TAG_ATTEMPT, attempt);
+    }
 
     if (rc == DUR_OK && calls->frames.failed) {
         rc = DUR_ETOOBIG;
     }
 
-    return rc;
+    return (rc == DUR_OK && call->rest.length)
+           ? ngx_durable_stream_add(t, lease, &call->rest) : rc;
 }
 
 

@@ -22,6 +22,7 @@
 #include <pthread.h>
 
 #include "ngx_durable.h"
+#include "engine/dur_call_body.h"
 #include "engine/dur_engine.h"
 #include "engine/dur_frame.h"
 
@@ -55,6 +56,7 @@ typedef struct ngx_durable_partial_s     ngx_durable_partial_t;
 typedef struct ngx_durable_commit_s      ngx_durable_commit_t;
 typedef struct ngx_durable_caller_s      ngx_durable_caller_t;
 typedef struct ngx_durable_calls_s       ngx_durable_calls_t;
+typedef struct ngx_durable_stream_s      ngx_durable_stream_t;
 
 
 /* Which queue an op waits in. */
@@ -158,12 +160,21 @@ typedef struct {
 } ngx_durable_lease_t;
 
 
+/* A call whose body goes out piece by piece. */
+struct ngx_durable_stream_s {
+    ngx_durable_stream_t      *next;
+    ngx_durable_lease_t        lease;
+    dur_call_body_t            body;
+    unsigned                   gone:1;      /* the link that it went to */
+};
+
+
 /* Frames that the call thread made of leases. */
 struct ngx_durable_calls_s {
     ngx_durable_calls_t       *next;
     dur_buf_t                  frames;
     uint32_t                   link;
-    ngx_uint_t                 dropped;     /* gone by then: unused credits */
+    ngx_uint_t                 unused;      /* credits of what was not sent */
     ngx_uint_t                 nfailed;
     ngx_durable_lease_t        failed[16];
 };
@@ -184,9 +195,16 @@ struct ngx_durable_caller_s {
     ngx_durable_calls_t      **done_last;
     ngx_durable_calls_t       *free;
     size_t                     pending;     /* bytes built, not yet sent */
+    uint32_t                   link;        /* of now, 0 without one */
     unsigned                   stop:1;
+    unsigned                   streaming:1; /* waits for a link that drains */
+    unsigned                   turn:1;
 
     /* of the thread */
+    ngx_durable_stream_t      *streams;     /* the first one goes out */
+    ngx_durable_stream_t     **streams_last;
+    dur_buf_t                  part;
+    dur_buf_t                  text;
     dur_store_t               *store;
     dur_str_t                  signing_key;
     bool                       dev;
@@ -427,6 +445,15 @@ ngx_durable_calls_t *ngx_durable_caller_take(ngx_durable_caller_t *t);
 void ngx_durable_caller_recycle(ngx_durable_caller_t *t,
     ngx_durable_calls_t *calls);
 void ngx_durable_caller_sent(ngx_durable_caller_t *t, size_t pending);
+void ngx_durable_caller_link(ngx_durable_caller_t *t, uint32_t link);
+
+/* ngx_durable_stream.c */
+void ngx_durable_stream_start(ngx_durable_caller_t *t);
+void ngx_durable_stream_stop(ngx_durable_caller_t *t);
+dur_rc_t ngx_durable_stream_add(ngx_durable_caller_t *t,
+    ngx_durable_lease_t *lease, dur_call_body_t *body);
+void ngx_durable_stream_next(ngx_durable_caller_t *t,
+    ngx_durable_calls_t *calls);
 
 /* ngx_durable_sidecar.c */
 void ngx_durable_sidecar_start(void);

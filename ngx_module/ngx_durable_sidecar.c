@@ -202,6 +202,8 @@ ngx_durable_sidecar_calls(ngx_durable_calls_t *calls)
     l = sc->link;
 
     if (l == NULL || !l->ready || calls->link != sc->number) {
+        ngx_durable_caller_sent(&ngx_durable_process.caller,
+                                l ? ngx_durable_link_pending(l) : 0);
         return;
     }
 
@@ -210,8 +212,8 @@ ngx_durable_sidecar_calls(ngx_durable_calls_t *calls)
         ngx_durable_link_push(l);
     }
 
-    if (calls->dropped + calls->nfailed) {
-        ngx_durable_sidecar_credits(calls->dropped + calls->nfailed);
+    if (calls->unused) {
+        ngx_durable_sidecar_credits(calls->unused);
     }
 
     for (i = 0; i < calls->nfailed; i++) {
@@ -385,6 +387,7 @@ ngx_durable_sidecar_lost(ngx_durable_link_t *l)
     }
 
     ngx_durable_caller_sent(&ngx_durable_process.caller, 0);
+    ngx_durable_caller_link(&ngx_durable_process.caller, 0);
 
     if (ready) {
         ngx_durable_sync_link(0);
@@ -533,6 +536,8 @@ ngx_durable_sidecar_inventory(ngx_durable_link_t *l, dur_frame_t *f)
     c->link = sc->number;
     c->credits = 0;
     (void) pthread_mutex_unlock(&c->mutex);
+
+    ngx_durable_caller_link(&ngx_durable_process.caller, sc->number);
 
     ngx_memzero(&op, sizeof(dur_op_t));
 
@@ -739,7 +744,10 @@ ngx_durable_sidecar_log(dur_frame_t *f)
 }
 
 
-/* A request that cannot be made is a failed attempt, not a lost one. */
+/*
+ * A request that cannot be made is a failed attempt, not a lost one; the last
+ * one when there is nothing that it could be made of.
+ */
 
 static void
 ngx_durable_sidecar_failed(ngx_durable_lease_t *lease)
@@ -751,7 +759,8 @@ ngx_durable_sidecar_failed(ngx_durable_lease_t *lease)
     op.type = DUR_OP_RESULT;
     op.result.item = lease->item;
     op.result.generation = lease->generation;
-    op.result.error_kind = DUR_CALL_EOTHER;
+    op.result.error_kind = lease->rc == DUR_ECORRUPT ? DUR_CALL_EGONE
+                                                     : DUR_CALL_EOTHER;
     op.result.started = ngx_durable_clock_now();
     op.result.error = lease->rc == DUR_ETOOBIG
                       ? dur_str("the request of this call is too large")

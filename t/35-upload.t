@@ -176,6 +176,74 @@ subtest 'it is sent on as it came' => sub {
 };
 
 
+# Sends what the sidecar, which stands still, cannot take all of; the event.
+sub stalled {
+    my ($body) = @_;
+
+    kill 'STOP', $d->sidecar_pid;
+
+    my $r = $d->http('POST', '/forward', $body);
+    is($r->{status}, 200, 'a webhook for a sidecar that stands still');
+    wait_for(20, 'its call is leased', sub {
+        $d->status->{engine}{leases} > 0;
+    });
+
+    my $event = $d->http('GET', '/v1/events?limit=1&name='
+                         . 'event/api.webhooks.forward.action');
+    return $event->{json}{data}[0]{internal_id};
+}
+
+
+# What the target got last.
+sub sent_on {
+    my ($count) = @_;
+
+    wait_for(20, 'the target has it', sub {
+        $target->count('/echo/forward') > $count;
+    });
+
+    return (split /\r\n\r\n/, $target->request('/echo/forward'), 2)[1];
+}
+
+
+for my $how ('a new sidecar', 'a new leader', 'a new nginx') {
+    subtest "a body that is on its way goes out again with $how" => sub {
+        my $count = $target->count('/echo/forward');
+        my $body = text(9_000_000);
+        my $event = stalled($body);
+
+        if ($how eq 'a new sidecar') {
+            $d->kill_sidecar;
+            $d->start_sidecar;
+
+        } else {
+            my $pid = $d->sidecar_pid;
+            $how eq 'a new leader' ? $d->kill_leader : $d->reload;
+            kill 'CONT', $pid;
+        }
+
+        same(sent_on($count), $body, 'what the target was sent');
+        ok($d->wait_run($event), 'the run is done');
+        is($target->count('/echo/forward'), $count + 1, 'it was sent once');
+    };
+}
+
+
+subtest 'a body that is on its way is given up when its run is' => sub {
+    my $count = $target->count('/echo/forward');
+    my ($run) = $d->event_runs(stalled(text(9_000_000)));
+
+    like($d->http('DELETE', "/v1/runs/$run->{run_id}")->{status}, qr/^2/,
+         'its run is cancelled');
+    kill 'CONT', $d->sidecar_pid;
+
+    my $body = text(300_000);
+    is($d->http('POST', '/forward', $body)->{status}, 200, 'the next one');
+    same(sent_on($count), $body, 'is sent on');
+    is($target->count('/echo/forward'), $count + 1, 'alone');
+};
+
+
 subtest 'a body whose event is too large is refused' => sub {
     my $r = $d->http('POST', '/text', "\x01" x 3_000_000);
 

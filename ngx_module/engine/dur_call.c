@@ -71,27 +71,22 @@ dur_call_deinit(dur_call_t *call)
 /* -- what is read --------------------------------------------------------- */
 
 static dur_rc_t
-dur_call_load(dur_call_state_t *s, uint64_t item, uint32_t generation)
+dur_call_lease(dur_call_state_t *s, uint64_t item, uint32_t generation)
 {
-    uint8_t    key[8];
+    dur_rc_t  rc;
+
+    rc = dur_call_body_lease(s->txn, item, generation, &s->item);
+
+    return rc == DUR_OK ? dur_run_get(s->txn, &s->item.run, &s->run) : rc;
+}
+
+
+static dur_rc_t
+dur_call_load(dur_call_state_t *s)
+{
+    uint8_t    key[4];
     dur_rc_t   rc;
     dur_str_t  row, k;
-
-    dur_put64(key, item);
-
-    rc = dur_txn_get(s->txn, DUR_T_LEASE, dur_str_make(key, 8), &row);
-    if (rc == DUR_OK) {
-        rc = dur_item_decode(row, &s->item);
-    }
-    if (rc == DUR_OK && s->item.generation != generation) {
-        rc = DUR_ENOTFOUND;
-    }
-    if (rc == DUR_OK) {
-        rc = dur_run_get(s->txn, &s->item.run, &s->run);
-    }
-    if (rc != DUR_OK) {
-        return rc;
-    }
 
     dur_put32(key, s->item.function);
     k = dur_str_make(key, 4);
@@ -370,6 +365,18 @@ dur_call_forward(dur_call_state_t *s, dur_call_t *call)
         return rc;
     }
 
+    if (dur_call_body_is_large(s->txn, &s->run.event, &event.json,
+                               &call->scratch))
+    {
+        call->rest.item = s->item.id;
+        call->rest.generation = s->item.generation;
+        call->rest.owner = s->run.event;
+        call->rest.event = event.json;
+
+        return dur_call_body_open(s->txn, &call->rest, s->fn.url, &request,
+                                  &call->scratch);
+    }
+
     dur_buf_reset(&call->scratch);
 
     rc = dur_payload_get(s->txn, &s->run.event, &event.json, &call->scratch);
@@ -424,6 +431,25 @@ dur_call_app(dur_call_state_t *s, const dur_call_options_t *options,
 }
 
 
+static dur_rc_t
+dur_call_request(dur_call_state_t *s, const dur_call_options_t *options,
+    dur_call_t *call)
+{
+    dur_rc_t  rc;
+
+    rc = dur_call_load(s);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    dur_call_follow(s, call);
+
+    return call->forward ? dur_call_forward(s, call)
+           : call->gateway ? dur_call_gateway(s, call)
+                           : dur_call_app(s, options, call);
+}
+
+
 dur_rc_t
 dur_call_build(dur_store_t *store, uint64_t item, uint32_t generation,
     const dur_call_options_t *options, dur_call_t *call)
@@ -437,20 +463,20 @@ dur_call_build(dur_store_t *store, uint64_t item, uint32_t generation,
     dur_buf_reset(&call->url);
     dur_buf_reset(&call->headers);
     dur_buf_reset(&call->body);
+    call->rest.length = 0;
 
     rc = dur_txn_begin(store, false, &s.txn);
     if (rc != DUR_OK) {
         return rc;
     }
 
-    rc = dur_call_load(&s, item, generation);
+    rc = dur_call_lease(&s, item, generation);
 
     if (rc == DUR_OK) {
-        dur_call_follow(&s, call);
+        rc = dur_call_request(&s, options, call);
 
-        rc = call->forward ? dur_call_forward(&s, call)
-             : call->gateway ? dur_call_gateway(&s, call)
-                             : dur_call_app(&s, options, call);
+        /* the run is there, so its event, function and steps should be */
+        rc = rc == DUR_ENOTFOUND ? DUR_ECORRUPT : rc;
     }
 
     dur_txn_abort(s.txn);

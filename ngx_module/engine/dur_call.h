@@ -12,6 +12,7 @@
 #define DUR_CALL_H
 
 #include "engine/dur_base.h"
+#include "engine/dur_call_body.h"
 #include "engine/dur_store.h"
 
 typedef struct {
@@ -31,13 +32,17 @@ typedef struct {
     dur_buf_t  headers;             /* "Name: value\n" lines */
     dur_buf_t  body;
     dur_buf_t  scratch;
+
+    dur_call_body_t  rest;          /* in place of body, when it is large */
 } dur_call_t;
 
 void dur_call_init(dur_call_t *call);
 void dur_call_deinit(dur_call_t *call);
 
 /* DUR_ENOTFOUND: the lease or its run is gone, or the generation is another
- * one: drop it silently. */
+ * one: drop it silently.  DUR_ECORRUPT: what the request is made of is not
+ * there, and will not be.  A call with rest.length > 0 has a body that is read
+ * with dur_call_body_read(). */
 dur_rc_t dur_call_build(dur_store_t *store, uint64_t item,
     uint32_t generation, const dur_call_options_t *options, dur_call_t *call);
 

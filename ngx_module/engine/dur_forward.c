@@ -10,6 +10,9 @@
 
 #define DUR_FORWARD_METHOD  32
 
+/* Bytes of the longest escape, that of two units. */
+#define DUR_FORWARD_ESCAPE  12
+
 /* What stands around the body of an answer. */
 #define DUR_FORWARD_AROUND  1024
 
@@ -89,6 +92,14 @@ dur_forward_read(dur_str_t event, dur_forward_t *f)
     f->headers = json_object_get(f->data, "headers");
 
     return DUR_OK;
+}
+
+
+static bool
+dur_forward_encoded(const dur_forward_t *f)
+{
+    return dur_str_eq(dur_forward_string(f->data, "bodyEncoding"),
+                      dur_str("base64"));
 }
 
 
@@ -315,60 +326,102 @@ dur_forward_headers(const dur_forward_t *f, dur_buf_t *out)
 }
 
 
-/* Appends the bytes of a JSON string. */
-static void
-dur_forward_unescape(dur_buf_t *out, dur_str_t text)
+/* What stands between the quotes of a JSON string, as bytes. */
+static dur_rc_t
+dur_forward_unescape(dur_str_t text, bool last, dur_buf_t *out, size_t *used)
 {
     size_t          n;
     uint8_t         bytes[4];
-    const uint8_t  *p, *last, *next;
+    const uint8_t  *p, *end, *next;
 
-    p = text.data + 1;
-    last = text.data + text.len - 1;
+    p = text.data;
+    end = text.data + text.len;
 
-    while (p < last) {
-        next = memchr(p, '\\', (size_t) (last - p));
+    while (p < end) {
+        next = memchr(p, '\\', (size_t) (end - p));
         if (next == NULL) {
-            next = last;
+            next = end;
         }
 
         dur_buf_add(out, p, (size_t) (next - p));
         p = next;
 
-        if (p < last) {
-            n = dur_json_unescape(&p, last, bytes);
-            if (n == 0) {
-                return;
-            }
-            dur_buf_add(out, bytes, n);
+        if (p == end || (!last && end - p < DUR_FORWARD_ESCAPE)) {
+            break;
         }
+
+        n = dur_json_unescape(&p, end, bytes);
+        if (n == 0) {
+            return DUR_EINVAL;
+        }
+
+        dur_buf_add(out, bytes, n);
     }
+
+    *used = (size_t) (p - text.data);
+
+    return out->failed ? DUR_ETOOBIG : DUR_OK;
 }
 
 
-/* In place: bytes are fewer than their text. */
+/* Base64 needs no escapes, but may have them. */
 static dur_rc_t
-dur_forward_decode(dur_buf_t *b, size_t start)
+dur_forward_decode(dur_str_t text, dur_buf_t *out)
 {
-    size_t     n;
-    dur_str_t  text;
+    size_t     n, start;
+    dur_str_t  plain;
+    dur_rc_t   rc;
 
-    text = dur_str_make(b->data + start, b->len - start);
+    start = out->len;
 
-    if (dur_unbase64(text, b->data + start, text.len, &n) != DUR_OK) {
+    rc = dur_forward_unescape(text, true, out, &n);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    plain = dur_str_make(out->data + start, out->len - start);
+
+    if (dur_unbase64(plain, out->data + start, plain.len, &n) != DUR_OK) {
         return DUR_EINVAL;
     }
 
-    b->len = start + n;
+    out->len = start + n;               /* in place: bytes are fewer */
 
     return DUR_OK;
+}
+
+
+dur_rc_t
+dur_forward_part(dur_str_t text, bool encoded, bool last, dur_buf_t *out,
+    size_t *used)
+{
+    dur_rc_t  rc;
+
+    rc = dur_buf_reserve(out, text.len);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    if (!encoded) {
+        return dur_forward_unescape(text, last, out, used);
+    }
+
+    if (!last) {
+        text.len -= text.len % 4;
+    }
+
+    *used = text.len;
+
+    return dur_forward_decode(text, out);
 }
 
 
 static dur_rc_t
 dur_forward_body(const dur_forward_t *f, dur_buf_t *out)
 {
-    size_t  start;
+    bool       encoded;
+    size_t     used;
+    dur_str_t  text;
 
     if (f->body.len == 0 || dur_str_eq(f->body, dur_str("null"))) {
         return DUR_OK;
@@ -378,17 +431,24 @@ dur_forward_body(const dur_forward_t *f, dur_buf_t *out)
         return dur_buf_adds(out, f->body);
     }
 
-    start = out->len;
-    dur_buf_reserve(out, f->body.len);
-    dur_forward_unescape(out, f->body);
+    text = dur_str_make(f->body.data + 1, f->body.len - 2);
+    encoded = dur_forward_encoded(f);
 
-    if (out->failed) {
-        return DUR_ETOOBIG;
-    }
+    return text.len ? dur_forward_part(text, encoded, true, out, &used)
+                    : DUR_OK;
+}
 
-    return dur_str_eq(dur_forward_string(f->data, "bodyEncoding"),
-                      dur_str("base64"))
-           ? dur_forward_decode(out, start) : DUR_OK;
+
+static dur_rc_t
+dur_forward_request(const dur_forward_t *f, dur_str_t target,
+    const dur_gateway_call_t *call)
+{
+    dur_forward_method(f, call->method);
+    dur_forward_url(f, target, call->url);
+    dur_forward_headers(f, call->headers);
+
+    return (call->url->failed || call->headers->failed
+            || call->method->failed) ? DUR_ETOOBIG : DUR_OK;
 }
 
 
@@ -404,19 +464,34 @@ dur_forward_build(dur_str_t event, dur_str_t target,
         return rc;
     }
 
-    dur_forward_method(&f, call->method);
-    dur_forward_url(&f, target, call->url);
-    dur_forward_headers(&f, call->headers);
+    rc = dur_forward_request(&f, target, call);
 
-    rc = dur_forward_body(&f, call->body);
+    if (rc == DUR_OK) {
+        rc = dur_forward_body(&f, call->body);
+    }
 
     json_decref(f.data);
 
-    if (rc == DUR_OK && (call->url->failed || call->headers->failed
-                         || call->method->failed))
-    {
-        rc = DUR_ETOOBIG;
+    return rc;
+}
+
+
+dur_rc_t
+dur_forward_head(dur_str_t event, dur_str_t target,
+    const dur_gateway_call_t *call, bool *encoded)
+{
+    dur_rc_t       rc;
+    dur_forward_t  f;
+
+    rc = dur_forward_read(event, &f);
+    if (rc != DUR_OK) {
+        return rc;
     }
+
+    rc = dur_forward_request(&f, target, call);
+    *encoded = dur_forward_encoded(&f);
+
+    json_decref(f.data);
 
     return rc;
 }

@@ -33,6 +33,22 @@ dur_rc_t dur_forward_build(dur_str_t event, dur_str_t target,
     const dur_gateway_call_t *call);
 
 /*
+ * The same for an event with a large body, which is the first member of data
+ * and a string: `event` has a 0 in its place, the body is read on its own.
+ * *encoded: it is base64.
+ */
+dur_rc_t dur_forward_head(dur_str_t event, dur_str_t target,
+    const dur_gateway_call_t *call, bool *encoded);
+
+/*
+ * Appends the bytes that a piece of the body's text stands for, at most as
+ * many, and sets *used: what is left goes before the next piece.  `last`:
+ * there is none, and nothing is left.  DUR_EINVAL: this is no such text.
+ */
+dur_rc_t dur_forward_part(dur_str_t text, bool encoded, bool last,
+    dur_buf_t *out, size_t *used);
+
+/*
  * 2xx: DONE with {"body","bodyEncoding"?,"bodyTruncated"?,"headers","status"}.
  * 408, 429, 5xx and no answer: ERROR, to be tried again; Retry-After counts.
  * Every other status, and what the address policy refuses: ERROR that is

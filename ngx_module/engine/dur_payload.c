@@ -144,6 +144,55 @@ dur_payload_get(dur_txn_t *t, const dur_ulid_t *owner,
 
 
 dur_rc_t
+dur_payload_part(dur_txn_t *t, const dur_ulid_t *owner,
+    const dur_payload_t *payload, uint32_t from, size_t max, dur_buf_t *out)
+{
+    size_t         n, skip, left;
+    uint8_t        key[DUR_PAYLOAD_KEY];
+    uint32_t       sequence;
+    dur_rc_t       rc;
+    dur_str_t      k, v;
+    dur_cursor_t  *c;
+
+    left = payload->length - from;
+    left = left < max ? left : max;
+    skip = from % DUR_PAYLOAD_ROW;
+    sequence = payload->sequence + from / DUR_PAYLOAD_ROW;
+
+    rc = dur_cursor_open(t, DUR_T_PAYLOAD, &c);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    rc = dur_cursor_seek(c, dur_payload_key(key, owner, sequence), &k, &v);
+
+    while (rc == DUR_OK && left > 0) {
+        n = v.len > skip ? v.len - skip : 0;
+        n = n < left ? n : left;
+
+        if (!dur_str_eq(k, dur_payload_key(key, owner, sequence++))
+            || n == 0 || (n < left && v.len != DUR_PAYLOAD_ROW))
+        {
+            rc = DUR_ECORRUPT;
+            break;
+        }
+
+        rc = dur_buf_add(out, v.data + skip, n);
+        left -= n;
+        skip = 0;
+
+        if (rc == DUR_OK && left > 0) {
+            rc = dur_cursor_next(c, &k, &v);
+        }
+    }
+
+    dur_cursor_close(c);
+
+    return rc == DUR_ENOTFOUND ? DUR_ECORRUPT : rc;
+}
+
+
+dur_rc_t
 dur_payload_get_canonical(dur_txn_t *t, const dur_ulid_t *owner,
     const dur_payload_t *payload, dur_buf_t *out, dur_buf_t *scratch)
 {

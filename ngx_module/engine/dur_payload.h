@@ -39,7 +39,7 @@ dur_rc_t dur_payload_put(dur_txn_t *t, const dur_ulid_t *owner,
 /*
  * The same row by row, for a body that comes in pieces: one more row of at
  * most DUR_PAYLOAD_ROW bytes, and then the payload of all rows from `first`
- * on.
+ * on.  All rows but the last one are full.
  */
 dur_rc_t dur_payload_append(dur_txn_t *t, const dur_ulid_t *owner,
     uint32_t *sequence, dur_str_t row);
@@ -49,6 +49,11 @@ void dur_payload_rows(dur_payload_t *payload, uint32_t first, uint32_t length,
 /* Appends the whole body; DUR_ECORRUPT when rows are missing. */
 dur_rc_t dur_payload_get(dur_txn_t *t, const dur_ulid_t *owner,
     const dur_payload_t *payload, dur_buf_t *out);
+
+/* Appends at most `max` bytes of a body in rows, from `from` on, which is
+ * below its length; DUR_ECORRUPT likewise. */
+dur_rc_t dur_payload_part(dur_txn_t *t, const dur_ulid_t *owner,
+    const dur_payload_t *payload, uint32_t from, size_t max, dur_buf_t *out);
 
 /* Appends its canonical form; scratch is the caller's. */
 dur_rc_t dur_payload_get_canonical(dur_txn_t *t, const dur_ulid_t *owner,

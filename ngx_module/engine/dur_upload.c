@@ -150,6 +150,11 @@ dur_upload_apply(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
         return rc;
     }
 
+    if (upload.length % DUR_PAYLOAD_ROW != 0) {
+        return dur_state_refuse(e, reply, 400, "only the last piece of an "
+                                "upload may be smaller than its rows");
+    }
+
     if (upload.length + op->body.len > DUR_UPLOAD_MAX) {
         return dur_state_refuse(e, reply, 413, "an event has at most %u bytes",
                                 DUR_UPLOAD_MAX);

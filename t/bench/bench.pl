@@ -64,6 +64,7 @@ my %goal = (
     forward  => ['up', 3_000, 6_000],
     webhook  => ['up', 18_000, 35_000],
     large    => ['down', 4, 2],
+    sent     => ['down', 4, 2],
     idle     => ['down', 40, 25],
     after    => ['down', 80, 40],
     start    => ['down', 300, 50],
@@ -404,11 +405,11 @@ sub measure_webhook {
 # was seen of their own memory.  Pages of files, as of the store and of the
 # body, are the system's.
 sub grown {
-    my ($server, $code) = @_;
+    my ($server, $code, @pids) = @_;
 
     my $own = sub {
         my $sum = 0;
-        for my $pid ($server->worker_pids) {
+        for my $pid (@pids ? @pids : $server->worker_pids) {
             my ($kb) = slurp("/proc/$pid/status") =~ /^RssAnon:\s*(\d+)/m;
             $sum += $kb || 0;
         }
@@ -463,15 +464,18 @@ sub measure_large {
     row('', 'the same, p50 of a request', $r->{p50_us} / 1000, 'ms');
 
     my $http = HttpClient->new(port => $server->{port});
-    my $sent = grown($server, sub {
+    my $send = sub {
         $http->request('POST', '/hook', 'x' x 10_000_000)->{status} == 200
             or die "not accepted\n";
         wait_for(60, 'it is sent on', sub {
             $engine->()->{runs_live} == 0;
         }, 0.01);
-    });
+    };
 
-    row('', 'webhook of 10 MB, sent on: memory', $sent, 'MiB');
+    row('sent', 'webhook of 10 MB, sent on: memory', grown($server, $send),
+        'MiB');
+    row('', 'the same, of the sidecar',
+        grown($server, $send, $server->sidecar_pid), 'MiB');
 
     $stock->end;
     remove_tree("$dir-target");

@@ -104,6 +104,45 @@ check_build(const uint8_t *data, size_t len, dur_str_t event)
 }
 
 
+/* The bytes of a body are the same in pieces. */
+static void
+check_parts(const uint8_t *data, size_t len, dur_str_t text, bool encoded)
+{
+    bool       last;
+    size_t     used, n;
+    dur_rc_t   rc;
+    dur_str_t  piece, rest;
+    dur_buf_t  all, parts;
+
+    dur_buf_init(&all, text.len + 1);
+    dur_buf_init(&parts, text.len + 1);
+
+    if (dur_forward_part(text, encoded, true, &all, &used) == DUR_OK) {
+
+        for (rest = text; rest.len > 0; rest.data += used, rest.len -= used) {
+            n = 16 + rest.len % 5;
+            last = n >= rest.len;
+            piece = dur_str_make(rest.data, last ? rest.len : n);
+
+            rc = dur_forward_part(piece, encoded, last, &parts, &used);
+
+            if (rc != DUR_OK && encoded) {
+                break;                  /* an escape, or padding before more */
+            }
+
+            fuzz_check(rc == DUR_OK && used > 0 && used <= piece.len);
+        }
+
+        fuzz_check(rest.len > 0
+                   || dur_str_eq(dur_buf_str(&all), dur_buf_str(&parts))
+                   || encoded);
+    }
+
+    dur_buf_deinit(&all);
+    dur_buf_deinit(&parts);
+}
+
+
 static void
 check_answer(const uint8_t *data, size_t len, const dur_op_result_t *result,
     dur_arena_t *arena)
@@ -170,6 +209,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     }
 
     check_build(data, len, event);
+
+    if (event.len > 0) {
+        check_parts(data, len, event, false);
+        check_parts(data, len, event, true);
+    }
 
     dur_arena_init(&arena);
     check_answer(data, len, &result, &arena);
