@@ -498,9 +498,7 @@ dur_date_field(dur_time_in_t *in, char c, dur_time_date_t *d)
 }
 
 
-/* Days since the epoch in the proleptic Gregorian calendar. */
-
-static int64_t
+int64_t
 dur_date_days(int64_t year, int month, int day)
 {
     int64_t  y, leaps;
@@ -577,6 +575,20 @@ dur_date_civil(int64_t ms, dur_time_date_t *d)
     d->day = (int) (doy - (153 * mp + 2) / 5 + 1);
     d->month = (int) (mp < 10 ? mp + 3 : mp - 9);
     d->year = (int) (yoe + era * 400 + (d->month <= 2));
+}
+
+
+void
+dur_date_of(int64_t days, dur_date_t *date)
+{
+    dur_time_date_t  d;
+
+    dur_date_civil(days * DUR_TIME_DAY_MS, &d);
+
+    date->year = d.year;
+    date->month = d.month;
+    date->day = d.day;
+    date->weekday = (int) (((days + 4) % 7 + 7) % 7);
 }
 
 

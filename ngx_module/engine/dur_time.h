@@ -27,6 +27,18 @@ dur_rc_t dur_rfc3339_parse(dur_str_t text, int64_t *ms);
 /* "2026-01-02T03:04:05.678Z" and a zero; the fraction is left out when 0. */
 void dur_rfc3339_text(int64_t ms, char text[32]);
 
+/* Days since the epoch, proleptic Gregorian, for years from 0 on. */
+int64_t dur_date_days(int64_t year, int month, int day);
+
+typedef struct {
+    int  year;
+    int  month;                 /* from 1 */
+    int  day;                   /* from 1 */
+    int  weekday;               /* 0 is Sunday */
+} dur_date_t;
+
+void dur_date_of(int64_t days, dur_date_t *date);
+
 /* The wake-up time of a Sleep op (protocol 5.5): texts of 10 or more
  * characters are tried as a date first (whole seconds from now, never before
  * now), otherwise a duration; "" is now.  DUR_ETOOBIG beyond 366 days. */
