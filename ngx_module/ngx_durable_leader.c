@@ -383,6 +383,7 @@ ngx_durable_leader_open(char *err, size_t size)
     opt.path = (char *) dp->conf->path.data;
     opt.size = dp->conf->size;
     opt.async = dp->conf->async;
+    opt.zone = ngx_durable_zone_read;
     ngx_durable_entropy(opt.store_id);
 
     rc = dur_engine_open(&dp->engine, &opt, err, size);

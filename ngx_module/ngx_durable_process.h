@@ -485,6 +485,9 @@ void ngx_durable_feed_subscribe(ngx_durable_link_t *l);
 void ngx_durable_feed_forget(ngx_durable_link_t *l);
 void ngx_durable_feed_notify(dur_str_t text);
 
+/* ngx_durable_zone.c */
+dur_rc_t ngx_durable_zone_read(void *data, dur_str_t name, dur_buf_t *bytes);
+
 /* ngx_durable_clock.c */
 ngx_int_t ngx_durable_clock_open(void);
 void ngx_durable_clock_close(void);

@@ -190,10 +190,12 @@ dur_app_cron(dur_app_parser_t *ps, dur_str_t text)
 
 
 static bool
-dur_app_jitter(dur_app_parser_t *ps, const json_t *v)
+dur_app_jitter(dur_app_parser_t *ps, const json_t *v, uint32_t *jitter)
 {
     int64_t    ms;
     dur_str_t  text;
+
+    *jitter = 0;
 
     if (!dur_app_string(&ps->r, v, "triggers.jitter", &text)) {
         return false;
@@ -210,6 +212,8 @@ dur_app_jitter(dur_app_parser_t *ps, const json_t *v)
                               "and 5m");
     }
 
+    *jitter = (uint32_t) ms;
+
     return true;
 }
 
@@ -217,6 +221,7 @@ dur_app_jitter(dur_app_parser_t *ps, const json_t *v)
 static bool
 dur_app_trigger(dur_app_parser_t *ps, const json_t *v, dur_app_function_t *fn)
 {
+    uint32_t            jitter;
     dur_str_t           event, cron, expression;
     dur_app_trigger_t  *t, *other;
 
@@ -227,7 +232,7 @@ dur_app_trigger(dur_app_parser_t *ps, const json_t *v, dur_app_function_t *fn)
     if (!dur_app_string(&ps->r, v, "triggers.event", &event)
         || !dur_app_string(&ps->r, v, "triggers.cron", &cron)
         || !dur_app_string(&ps->r, v, "triggers.expression", &expression)
-        || !dur_app_jitter(ps, v))
+        || !dur_app_jitter(ps, v, &jitter))
     {
         return false;
     }
@@ -250,6 +255,7 @@ dur_app_trigger(dur_app_parser_t *ps, const json_t *v, dur_app_function_t *fn)
     }
 
     t = &fn->triggers[fn->ntriggers];
+    t->jitter = jitter;
 
     if (!dur_app_copy(ps, event, &t->event)
         || !dur_app_copy(ps, cron, &t->cron)
@@ -419,16 +425,8 @@ dur_app_unenforced(dur_app_parser_t *ps, const json_t *config,
 
     dur_buf_init(&names, 512);
 
-    done = dur_app_options(&ps->r, config, &names);
-
-    for (unsigned i = 0; done && i < fn->ntriggers; i++) {
-        if (fn->triggers[i].cron.len) {
-            dur_buf_addz(&names, names.len ? ",cron" : "cron");
-            break;
-        }
-    }
-
-    done = done && dur_app_copy(ps, dur_buf_str(&names), &fn->unenforced);
+    done = dur_app_options(&ps->r, config, &names)
+           && dur_app_copy(ps, dur_buf_str(&names), &fn->unenforced);
 
     dur_buf_deinit(&names);
 

@@ -20,6 +20,7 @@
 typedef struct {
     dur_str_t  event;           /* exact name or wildcard pattern; or .. */
     dur_str_t  cron;            /* .. a cron text; one of the two is empty */
+    uint32_t   jitter;          /* ms, of a cron */
     dur_str_t  expression;      /* may be empty; compiles */
 } dur_app_trigger_t;
 

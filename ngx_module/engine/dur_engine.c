@@ -15,6 +15,7 @@
 #include "engine/dur_retention.h"
 #include "engine/dur_route.h"
 #include "engine/dur_run.h"
+#include "engine/dur_schedule.h"
 #include "engine/dur_state.h"
 #include "engine/dur_task.h"
 #include "engine/dur_timer.h"
@@ -215,6 +216,9 @@ dur_engine_open(dur_engine_t **engine, const dur_engine_options_t *options,
         return DUR_ENOMEM;
     }
 
+    e->zone = options->zone;
+    e->zone_data = options->zone_data;
+
     opt.path = options->path;
     opt.size = options->size;
     opt.async = options->async;
@@ -394,7 +398,11 @@ dur_engine_config(dur_engine_t *e, dur_str_t blob, dur_reply_t *reply)
 
     rc = dur_txn_put(e->txn, DUR_T_META, dur_str("config"), blob);
 
-    return rc == DUR_OK ? dur_retention_next(e) : rc;
+    if (rc == DUR_OK) {
+        rc = dur_retention_next(e);
+    }
+
+    return rc == DUR_OK ? dur_schedule_start(e) : rc;
 }
 
 

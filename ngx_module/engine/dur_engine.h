@@ -25,11 +25,20 @@
 
 typedef struct dur_engine_s  dur_engine_t;
 
+/*
+ * The engine reads no files: appends the bytes of a time zone (dur_zone.h),
+ * of the machine's own for the empty name.  DUR_ENOTFOUND.
+ */
+typedef dur_rc_t (*dur_zone_read_pt)(void *data, dur_str_t name,
+    dur_buf_t *bytes);
+
 typedef struct {
     const char  *path;          /* directory, exists */
     uint64_t     size;          /* map size in bytes; 0: 64 GiB */
     bool         async;         /* no sync on commit (durability=async) */
     uint8_t      store_id[16];  /* random bytes, used when the store is new */
+    void        *zone_data;
+    dur_zone_read_pt  zone;     /* NULL: only UTC is known */
 } dur_engine_options_t;
 
 /*

@@ -236,7 +236,7 @@ dur_event_route(dur_engine_t *e, dur_run_event_t *event, uint32_t from,
             continue;
         }
 
-        if (functions[i] == invoked) {
+        if (functions[i] == invoked || functions[i]->id == event->past) {
             none = true;
             continue;
         }
@@ -268,10 +268,11 @@ dur_event_route(dur_engine_t *e, dur_run_event_t *event, uint32_t from,
 }
 
 
-/* Routes a fresh event as far as *rows goes, the rest becomes a task. */
+/* Routes a fresh event as far as *rows goes, the rest becomes a task; past a
+ * function that has it already, or 0. */
 static dur_rc_t
 dur_event_accept(dur_engine_t *e, const dur_op_event_t *sent, bool quiet,
-    unsigned *rows)
+    uint32_t past, unsigned *rows)
 {
     dur_rc_t          rc;
     uint32_t          next;
@@ -300,6 +301,7 @@ dur_event_accept(dur_engine_t *e, const dur_op_event_t *sent, bool quiet,
     event.client_id = sent->client_id;
     event.json = sent->json;
     event.quiet = quiet;
+    event.past = past;
 
     if (*rows < DUR_EVENT_RUN_ROWS) {
         return dur_task_fan_out(e, &sent->id, 0, quiet);
@@ -335,7 +337,7 @@ dur_event_accept_upload(dur_engine_t *e, const dur_op_event_t *sent,
     dur_op_event_t  event;
 
     if (!dur_event_is_read(e, sent->name)) {
-        return dur_event_accept(e, sent, false, rows);
+        return dur_event_accept(e, sent, false, 0, rows);
     }
 
     dur_buf_init(&json, DUR_EVENT_MAX);
@@ -349,7 +351,7 @@ dur_event_accept_upload(dur_engine_t *e, const dur_op_event_t *sent,
         event = *sent;
         event.json = dur_buf_str(&json);
 
-        rc = dur_event_accept(e, &event, false, rows);
+        rc = dur_event_accept(e, &event, false, 0, rows);
     }
 
     dur_buf_deinit(&json);
@@ -550,7 +552,7 @@ dur_event_ingest(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
 
         rc = (op->events[i].flags & DUR_EVENT_F_UPLOADED)
              ? dur_event_accept_upload(e, &op->events[i], &rows)
-             : dur_event_accept(e, &op->events[i], false, &rows);
+             : dur_event_accept(e, &op->events[i], false, 0, &rows);
         if (rc != DUR_OK) {
             return rc;
         }
@@ -621,5 +623,19 @@ dur_event_emit(dur_engine_t *e, const dur_op_event_t *event, bool quiet)
 dur_rc_t
 dur_event_publish(dur_engine_t *e, const dur_op_event_t *event, bool quiet)
 {
-    return dur_event_accept(e, event, quiet, &e->rows);
+    return dur_event_accept(e, event, quiet, 0, &e->rows);
+}
+
+
+dur_rc_t
+dur_event_scheduled(dur_engine_t *e, const dur_op_event_t *event,
+    uint32_t function)
+{
+    if (!dur_wait_any(e, event->name)
+        && !dur_match_any(&e->registry, event->name))
+    {
+        return DUR_OK;
+    }
+
+    return dur_event_accept(e, event, false, function, &e->rows);
 }

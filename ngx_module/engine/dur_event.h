@@ -61,6 +61,11 @@ dur_rc_t dur_event_put(dur_engine_t *e, const dur_op_event_t *event);
 dur_rc_t dur_event_publish(dur_engine_t *e, const dur_op_event_t *event,
     bool quiet);
 
+/* The second half for the event of a schedule, past the function that has
+ * has it: most often nobody else listens. */
+dur_rc_t dur_event_scheduled(dur_engine_t *e, const dur_op_event_t *event,
+    uint32_t function);
+
 /* An event that started nothing expires by itself. */
 dur_rc_t dur_event_delete(dur_engine_t *e, const dur_ulid_t *id,
     unsigned *budget);

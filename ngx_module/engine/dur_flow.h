@@ -25,6 +25,7 @@ dur_rc_t dur_flow_expire(dur_engine_t *e, unsigned *budget, int64_t *next);
 /* Kinds of rows; the first byte of a key. */
 typedef enum {
     DUR_FLOW_DEBOUNCE = 'd',
+    DUR_FLOW_CRON = 'c',        /* of dur_schedule */
     DUR_FLOW_EVENT = 'e',       /* a client's event id was counted */
     DUR_FLOW_LIMIT = 'l',
     DUR_FLOW_LOCK = 's',

@@ -30,8 +30,10 @@ typedef enum {
                                    start, or to finish, is over */
     DUR_ITEM_DEBOUNCE = 8,      /* of no run: an event was held long enough,
                                    step begins with its key's hash */
-    DUR_ITEM_BATCH              /* of no run: a batch waited long enough, step
+    DUR_ITEM_BATCH,             /* of no run: a batch waited long enough, step
                                    begins with its key's hash */
+    DUR_ITEM_CRON               /* of no run: a schedule is due, step begins
+                                   with the hash of its text */
 } dur_item_kind_t;
 
 typedef struct {
@@ -47,7 +49,8 @@ typedef struct {
     int64_t     due;            /* timer: when; ready, lease: since when */
     dur_ulid_t  run;
     dur_hash_t  step;           /* DISCOVERY: the step that caused it, or
-                                   zero; DEADLINE: zero; others: which */
+                                   zero; DEADLINE: zero; CRON: the hash of
+                                   the schedule's text; others: which */
 } dur_item_t;
 
 /* A losses value from which a lost sidecar counts as an attempt. */

@@ -5,11 +5,13 @@
 #include "engine/dur_json.h"
 #include "engine/dur_queue.h"
 #include "engine/dur_refusal.h"
+#include "engine/dur_schedule.h"
 #include "engine/dur_state.h"
 #include "engine/dur_task.h"
 #include "engine/dur_ulid.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 
 #define DUR_FUNCTION_CONFIG_MAX  (32 * 1024)
@@ -114,6 +116,7 @@ dur_register_store_function(dur_engine_t *e, uint32_t app,
     for (i = 0; i < sent->ntriggers; i++) {
         triggers[i].event = sent->triggers[i].event;
         triggers[i].cron = sent->triggers[i].cron;
+        triggers[i].jitter = sent->triggers[i].jitter;
         triggers[i].expression = sent->triggers[i].expression;
     }
 
@@ -139,18 +142,36 @@ dur_register_store_function(dur_engine_t *e, uint32_t app,
 }
 
 
-static bool
-dur_register_has(const dur_app_t *sent, dur_str_t slug)
+static int
+dur_register_slug_cmp(const void *one, const void *two)
 {
-    size_t  i;
+    const dur_str_t  *a = one, *b = two;
 
-    for (i = 0; i < sent->nfunctions; i++) {
-        if (dur_str_eq(sent->functions[i].slug, slug)) {
-            return true;
-        }
+    return a->len != b->len ? (a->len < b->len ? -1 : 1)
+                            : memcmp(a->data, b->data, a->len);
+}
+
+
+/* The slugs that are sent, sorted; from the batch's arena. */
+static dur_str_t *
+dur_register_slugs(dur_engine_t *e, const dur_app_t *sent)
+{
+    size_t      i;
+    dur_str_t  *slugs;
+
+    slugs = dur_arena_alloc(e->arena,
+                            (sent->nfunctions + 1) * sizeof(dur_str_t));
+
+    for (i = 0; slugs != NULL && i < sent->nfunctions; i++) {
+        slugs[i] = sent->functions[i].slug;
     }
 
-    return false;
+    if (slugs != NULL) {
+        qsort(slugs, sent->nfunctions, sizeof(dur_str_t),
+              dur_register_slug_cmp);
+    }
+
+    return slugs;
 }
 
 
@@ -160,7 +181,17 @@ dur_register_archive(dur_engine_t *e, uint32_t app, const dur_app_t *sent)
 {
     uint32_t         i;
     dur_rc_t         rc;
+    dur_str_t       *slugs;
     dur_function_t   fn;
+
+    slugs = NULL;
+
+    if (sent != NULL) {
+        slugs = dur_register_slugs(e, sent);
+        if (slugs == NULL) {
+            return DUR_ENOMEM;
+        }
+    }
 
     for (i = 0; i < e->registry.nfunctions; i++) {
         if (e->registry.functions[i] == NULL) {
@@ -170,7 +201,9 @@ dur_register_archive(dur_engine_t *e, uint32_t app, const dur_app_t *sent)
         fn = *e->registry.functions[i];
 
         if (fn.app != app || fn.archived
-            || (sent != NULL && dur_register_has(sent, fn.slug)))
+            || (slugs != NULL
+                && bsearch(&fn.slug, slugs, sent->nfunctions,
+                           sizeof(dur_str_t), dur_register_slug_cmp) != NULL))
         {
             continue;
         }
@@ -208,6 +241,33 @@ dur_register_owner(dur_engine_t *e, const dur_function_t *fn,
 }
 
 
+/* Whether the time zones of its schedules are known here. */
+static dur_rc_t
+dur_register_schedules(dur_engine_t *e, const dur_app_function_t *sent,
+    char err[512])
+{
+    char       why[160];
+    unsigned   i;
+    dur_rc_t   rc;
+    dur_str_t  cron;
+
+    for (i = 0; i < sent->ntriggers; i++) {
+        cron = sent->triggers[i].cron;
+        rc = cron.len ? dur_schedule_check(e, cron, why) : DUR_OK;
+
+        if (rc != DUR_OK) {
+            snprintf(err, 512, "function \"%.*s\": invalid triggers.cron "
+                     "\"%.*s\": %s", (int) sent->slug.len,
+                     (const char *) sent->slug.data, (int) cron.len,
+                     (const char *) cron.data, why);
+            return rc;
+        }
+    }
+
+    return DUR_OK;
+}
+
+
 /* What cannot be seen from one payload alone; DUR_EINVAL and a sentence. */
 static dur_rc_t
 dur_register_acceptable(dur_engine_t *e, const dur_app_t *sent,
@@ -238,6 +298,11 @@ dur_register_acceptable(dur_engine_t *e, const dur_app_t *sent,
                      ? "durable_forward in nginx.conf declares it"
                      : "sync that one without it first");
             return DUR_EINVAL;
+        }
+
+        rc = dur_register_schedules(e, &sent->functions[i], err);
+        if (rc != DUR_OK) {
+            return rc;
         }
 
         dur_buf_init(&b, DUR_FUNCTION_CONFIG_MAX);
@@ -448,6 +513,10 @@ dur_register_accept(dur_engine_t *e, const dur_app_t *sent,
         if (rc == DUR_OK) {
             rc = dur_register_reload(e);
         }
+        if (rc == DUR_OK && modified) {
+            rc = dur_schedule_plan(e, dur_registry_app_by_name(
+                                          &e->registry, sent->name)->id);
+        }
         if (rc == DUR_OK) {
             rc = dur_register_feed_synced(e, sent);
         }
@@ -581,6 +650,7 @@ dur_rc_t
 dur_register_remove(dur_engine_t *e, dur_str_t url, dur_reply_t *reply)
 {
     dur_rc_t               rc;
+    uint32_t               id;
     dur_str_t              normal;
     dur_registered_app_t  *app;
 
@@ -593,9 +663,14 @@ dur_register_remove(dur_engine_t *e, dur_str_t url, dur_reply_t *reply)
         return rc == DUR_EINVAL ? DUR_OK : rc;
     }
 
+    id = app->id;
+
     rc = dur_register_drop_app(e, app);
     if (rc == DUR_OK) {
         rc = dur_register_reload(e);
+    }
+    if (rc == DUR_OK) {
+        rc = dur_schedule_plan(e, id);
     }
 
     reply->status = 200;

@@ -137,6 +137,10 @@ dur_registry_function_put(dur_engine_t *e, const dur_function_t *fn)
         dur_enc_str(&w, fn->triggers[i].expression);
     }
 
+    for (i = 0; i < fn->ntriggers; i++) {
+        dur_enc_u32(&w, fn->triggers[i].jitter);
+    }
+
     if (w.failed) {
         return DUR_EINTERNAL;
     }
@@ -330,7 +334,62 @@ dur_registry_load_function(dur_registry_t *r, dur_str_t key, dur_str_t row)
         }
     }
 
+    /* an older version wrote none */
+
+    for (i = 0; i < fn->ntriggers && dur_dec_more(&d); i++) {
+        fn->triggers[i].jitter = dur_dec_u32(&d);
+    }
+
     return dur_registry_load_options(r, fn);
+}
+
+
+static int
+dur_registry_str_cmp(dur_str_t a, dur_str_t b)
+{
+    int     rc;
+    size_t  n;
+
+    n = a.len < b.len ? a.len : b.len;
+
+    rc = n ? memcmp(a.data, b.data, n) : 0;
+
+    return rc != 0 ? rc : (a.len > b.len) - (a.len < b.len);
+}
+
+
+static int
+dur_registry_slug_cmp(const void *one, const void *two)
+{
+    int                           rc;
+    const dur_function_t *const  *a = one, *const *b = two;
+
+    rc = dur_registry_str_cmp((*a)->slug, (*b)->slug);
+
+    return rc != 0 ? rc : ((*a)->id > (*b)->id) - ((*a)->id < (*b)->id);
+}
+
+
+static dur_rc_t
+dur_registry_build_slugs(dur_registry_t *r)
+{
+    uint32_t  i;
+
+    r->slugs = dur_arena_alloc(&r->arena,
+                               r->nfunctions * sizeof(void *) + 1);
+    if (r->slugs == NULL) {
+        return DUR_ENOMEM;
+    }
+
+    for (r->nslugs = 0, i = 0; i < r->nfunctions; i++) {
+        if (r->functions[i] != NULL) {
+            r->slugs[r->nslugs++] = r->functions[i];
+        }
+    }
+
+    qsort(r->slugs, r->nslugs, sizeof(void *), dur_registry_slug_cmp);
+
+    return DUR_OK;
 }
 
 
@@ -338,18 +397,11 @@ static int
 dur_registry_index_cmp(const void *one, const void *two)
 {
     int                         rc;
-    size_t                      n;
     const dur_trigger_index_t  *a = one, *b = two;
 
-    n = a->pattern.len < b->pattern.len ? a->pattern.len : b->pattern.len;
-
-    rc = memcmp(a->pattern.data, b->pattern.data, n);
+    rc = dur_registry_str_cmp(a->pattern, b->pattern);
     if (rc != 0) {
         return rc;
-    }
-
-    if (a->pattern.len != b->pattern.len) {
-        return a->pattern.len < b->pattern.len ? -1 : 1;
     }
 
     if (a->function != b->function) {
@@ -530,6 +582,9 @@ dur_registry_load(dur_registry_t *r, dur_txn_t *t)
         rc = dur_registry_each(r, t, DUR_T_TARGET, dur_registry_load_target);
     }
     if (rc == DUR_OK) {
+        rc = dur_registry_build_slugs(r);
+    }
+    if (rc == DUR_OK) {
         rc = dur_registry_build_index(r);
     }
 
@@ -619,15 +674,25 @@ dur_function_t *
 dur_registry_function_of(const dur_registry_t *r, dur_function_kind_t kind,
     dur_str_t slug)
 {
-    uint32_t         i;
+    uint32_t         low, high, middle;
     dur_function_t  *fn, *archived;
+
+    for (low = 0, high = r->nslugs; low < high; ) {
+        middle = low + (high - low) / 2;
+
+        if (dur_registry_str_cmp(r->slugs[middle]->slug, slug) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
 
     archived = NULL;
 
-    for (i = 0; i < r->nfunctions; i++) {
-        fn = r->functions[i];
+    for ( ; low < r->nslugs && dur_str_eq(r->slugs[low]->slug, slug); low++) {
+        fn = r->slugs[low];
 
-        if (fn == NULL || fn->kind != kind || !dur_str_eq(fn->slug, slug)) {
+        if (fn->kind != kind) {
             continue;
         }
 

@@ -31,6 +31,7 @@ typedef enum {
 typedef struct {
     dur_str_t    event;             /* name or wildcard pattern; empty: cron */
     dur_str_t    cron;
+    uint32_t     jitter;            /* ms, of a cron */
     dur_str_t    expression;
     dur_expr_t  *expr;              /* compiled, NULL without expression */
 } dur_trigger_t;
@@ -93,6 +94,8 @@ typedef struct {
     dur_registered_app_t **apps;            /* by id - 1, NULL gaps */
     uint32_t               nfunctions;
     dur_function_t       **functions;       /* by id - 1, NULL gaps */
+    uint32_t               nslugs;
+    dur_function_t       **slugs;           /* by slug, then id */
     uint32_t               nindex;
     dur_trigger_index_t   *index;
 } dur_registry_t;

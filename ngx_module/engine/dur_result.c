@@ -12,6 +12,7 @@
 #include "engine/dur_retry.h"
 #include "engine/dur_route.h"
 #include "engine/dur_run.h"
+#include "engine/dur_schedule.h"
 #include "engine/dur_run_feed.h"
 #include "engine/dur_state.h"
 #include "engine/dur_step.h"
@@ -667,6 +668,9 @@ dur_result_due(dur_engine_t *e, dur_item_t *item)
 
     case DUR_ITEM_DEBOUNCE:
         return dur_flow_debounce_due(e, item);
+
+    case DUR_ITEM_CRON:
+        return dur_schedule_due(e, item);
 
     default:
         return dur_queue_push(e, item);

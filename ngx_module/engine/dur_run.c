@@ -356,7 +356,8 @@ dur_run_prepare(dur_engine_t *e, const dur_function_t *fn,
     dur_run_init(e, fn, run);
 
     run->flags = (event->quiet ? DUR_RUN_F_QUIET : 0)
-                 | (event->invoked ? DUR_RUN_F_INVOKED : 0);
+                 | (event->invoked ? DUR_RUN_F_INVOKED : 0)
+                 | (event->scheduled ? DUR_RUN_F_SCHEDULED : 0);
     run->event = event->id;
     run->parent = event->parent;
     run->parent_step = event->parent_step;

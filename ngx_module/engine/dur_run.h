@@ -40,6 +40,7 @@ typedef enum {
 #define DUR_RUN_F_BATCH       0x0800    /* of the events of dur_member; with
                                            INVOKED: some of them were invokes,
                                            parent and parent_step are zero */
+#define DUR_RUN_F_SCHEDULED   0x1000    /* by a cron trigger */
 #define DUR_RUN_F_UNDEFERRED  0x4000    /* the log knows that a defer of it is
                                            ignored */
 
@@ -100,6 +101,8 @@ typedef struct {
     const json_t  *root;                /* the same parsed, or NULL */
     bool         quiet;                 /* a function.* lifecycle event */
     bool         invoked;               /* parent and parent_step wait */
+    bool         scheduled;             /* by a schedule: in no batch */
+    uint32_t     past;                  /* a function that has it already */
     dur_ulid_t   parent;
     dur_hash_t   parent_step;
     uint8_t      depth;                 /* of invokes */

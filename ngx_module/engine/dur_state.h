@@ -67,6 +67,9 @@ struct dur_engine_s {
     bool                said_full;      /* the log knows */
     bool                feed;
 
+    dur_zone_read_pt    zone;           /* NULL, or reads a time zone */
+    void               *zone_data;
+
     dur_wait_cache_t   *wait_cache;     /* compiled expressions of waits */
     bool                matching;       /* waits are being resumed: events of
                                            what ends are matched by tasks */

@@ -30,6 +30,7 @@ struct dur_store_s {
 struct dur_txn_s {
     dur_store_t  *store;
     MDB_txn      *txn;
+    uint64_t      writes;
     dur_rc_t      rc;
 };
 
@@ -594,6 +595,7 @@ dur_txn_put_flags(dur_txn_t *t, dur_table_t table, dur_str_t key, MDB_val *v,
     }
 
     k = dur_store_val(key);
+    t->writes++;
 
     return dur_txn_sticky(t, mdb_put(t->txn, t->store->dbi[table], &k, v,
                                      flags));
@@ -654,8 +656,16 @@ dur_txn_del(dur_txn_t *t, dur_table_t table, dur_str_t key)
     }
 
     k = dur_store_val(key);
+    t->writes++;
 
     return dur_txn_sticky(t, mdb_del(t->txn, t->store->dbi[table], &k, NULL));
+}
+
+
+uint64_t
+dur_txn_writes(const dur_txn_t *t)
+{
+    return t->writes;
 }
 
 
@@ -780,6 +790,8 @@ dur_cursor_del(dur_cursor_t *c)
     if (c->txn->rc != DUR_OK) {
         return c->txn->rc;
     }
+
+    c->txn->writes++;
 
     return dur_txn_sticky(c->txn, mdb_cursor_del(c->cursor, 0));
 }

@@ -98,6 +98,8 @@ dur_rc_t dur_txn_insert(dur_txn_t *t, dur_table_t table, dur_str_t key,
 /* DUR_ENOTFOUND is not sticky. */
 dur_rc_t dur_txn_del(dur_txn_t *t, dur_table_t table, dur_str_t key);
 uint64_t dur_txn_count(dur_txn_t *t, dur_table_t table);
+/* Rows that were written and deleted so far. */
+uint64_t dur_txn_writes(const dur_txn_t *t);
 
 /* Cursors live inside the transaction; close before commit or abort. */
 dur_rc_t dur_cursor_open(dur_txn_t *t, dur_table_t table, dur_cursor_t **c);

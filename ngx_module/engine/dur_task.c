@@ -7,6 +7,7 @@
 #include "engine/dur_register.h"
 #include "engine/dur_rerun.h"
 #include "engine/dur_retention.h"
+#include "engine/dur_schedule.h"
 #include "engine/dur_state.h"
 #include "engine/dur_wait.h"
 #include "engine/dur_wait_queue.h"
@@ -177,6 +178,9 @@ dur_task_piece(dur_engine_t *e, dur_task_t *task, bool *done)
 
     case DUR_TASK_RESUME:
         return dur_register_resume(e, dur_buf_str(&task->cursor), done);
+
+    case DUR_TASK_SCHEDULE:
+        return dur_schedule_more(e, &task->cursor, done);
 
     case DUR_TASK_REDELIVERY:
         return dur_redelivery_more(e, &task->subject, done);

@@ -23,6 +23,7 @@ typedef enum {
     DUR_TASK_CANCELLATION,      /* the cancellation, which knows */
     DUR_TASK_RESUME,            /* nothing; cursor: the function's id */
     DUR_TASK_REDELIVERY,        /* the redelivery, which knows */
+    DUR_TASK_SCHEDULE,          /* nothing; cursor of dur_schedule */
     DUR_TASK_MAX
 } dur_task_kind_t;
 

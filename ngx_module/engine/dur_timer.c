@@ -4,6 +4,7 @@
 #include "engine/dur_flow_debounce.h"
 #include "engine/dur_result.h"
 #include "engine/dur_run.h"
+#include "engine/dur_schedule.h"
 #include "engine/dur_state.h"
 
 
@@ -132,6 +133,10 @@ dur_timer_poison(dur_engine_t *e)
 
     if (rc == DUR_OK && item.kind == DUR_ITEM_DEBOUNCE) {
         return dur_flow_debounce_poison(e, &item);
+    }
+
+    if (rc == DUR_OK && item.kind == DUR_ITEM_CRON) {
+        return dur_schedule_poison(e, &item);
     }
 
     if (rc == DUR_OK) {

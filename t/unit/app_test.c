@@ -96,7 +96,7 @@ test_full(void)
     is_str(fn->triggers[0].event, "t/e", "one by an event");
     is_str(fn->triggers[0].expression, "event.data.x == 1", "with a filter");
     is_str(fn->triggers[1].cron, "TZ=Europe/Paris 0 12 * * 5", "one by cron");
-    is_str(fn->unenforced, "throttle,priority,concurrency,cron",
+    is_str(fn->unenforced, "throttle,priority,concurrency",
            "and a list of what is not enforced");
     ok(json_is_object(json_object_get(fn->config, "throttle")),
        "and its configuration as it was sent");

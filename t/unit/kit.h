@@ -48,6 +48,7 @@ static struct {
     json_t        *body;            /* of the last call built */
     int64_t        now;
     uint64_t       entropy;
+    dur_zone_read_pt  zone;         /* NULL: the engine knows UTC only */
     dur_reply_t    reply;           /* of the last op */
     size_t         n;
     dur_effect_t   effects[KIT_EFFECTS_MAX];
@@ -77,6 +78,7 @@ kit_open(void)
     options.path = kit.path;
     options.size = (uint64_t) 256 << 20;
     options.async = true;
+    options.zone = kit.zone;
     memset(options.store_id, 7, sizeof(options.store_id));
 
     rc = dur_engine_open(&kit.engine, &options, err, sizeof(err));
