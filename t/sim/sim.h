@@ -47,6 +47,7 @@
 #define SIM_SIGNALS    2
 #define SIM_RULES_MAX  4
 #define SIM_RERUNS_MAX 16
+#define SIM_THROTTLES_MAX  64
 #define SIM_IDS_MAX    64           /* function ids of the engine */
 #define SIM_BATCH_MAX  48           /* ops */
 #define SIM_TIME       ((int64_t) 1790000000000)
@@ -127,7 +128,34 @@ typedef enum {
     SIM_SINGLETON_CANCEL
 } sim_singleton_t;
 
-/* What a registration asks for besides; keys are event.data.k. */
+/* What a key is made of; events may lack the last one. */
+typedef enum {
+    SIM_KEY_NONE = 0,
+    SIM_KEY_K,
+    SIM_KEY_J,
+    SIM_KEY_O,
+    SIM_KEYS
+} sim_key_t;
+
+typedef enum {
+    SIM_SCOPE_FN = 0,
+    SIM_SCOPE_ENV,
+    SIM_SCOPE_ACCOUNT
+} sim_scope_t;
+
+/* Calls at a time. */
+typedef struct {
+    unsigned         limit;     /* 0: none */
+    sim_scope_t      scope;
+    sim_key_t        key;
+} sim_limit_t;
+
+#define SIM_LIMITS_MAX  2
+#define SIM_PRIORITIES  5
+#define SIM_CRONS       4
+
+/* What a registration asks for besides; the keys of singletons and rate
+ * limits are event.data.k. */
 typedef struct {
     unsigned         ncancels;
     struct {
@@ -142,6 +170,22 @@ typedef struct {
     unsigned         limit;     /* 0: none */
     unsigned         period;    /* s */
     bool             limit_key;
+    unsigned         nlimits;
+    sim_limit_t      limits[SIM_LIMITS_MAX];
+    sim_limit_t      runs;      /* of whole runs; the scope is the function */
+    unsigned         throttle;  /* starts, 0: none .. */
+    unsigned         throttle_period;   /* .. in so many s .. */
+    unsigned         burst;     /* .. and those at once */
+    sim_key_t        throttle_key;
+    unsigned         priority;  /* number of an expression, 0: none */
+    unsigned         debounce;  /* s, 0: none */
+    unsigned         debounce_timeout;  /* s, 0: none */
+    sim_key_t        debounce_key;
+    unsigned         batch;     /* events at most, 0: none */
+    unsigned         batch_timeout;     /* s */
+    sim_key_t        batch_key;
+    sim_if_t         batch_if;  /* NONE or OVER */
+    unsigned         cron;      /* number of a schedule, 0: none */
 } sim_flow_t;
 
 typedef struct {
@@ -166,7 +210,11 @@ typedef struct {
     bool        active;         /* in the one that was committed last */
     bool        toggled;        /* it was not always registered */
     bool        retries_changed;
-    sim_flow_t  flow;
+    sim_flow_t  flow;           /* of the next registration */
+    sim_flow_t  held;           /* of the one that was committed last .. */
+    sim_flow_t  before;         /* .. and the one before that */
+    unsigned    held_in;        /* .. when this batch changed it */
+    bool        flow_changed;   /* at some time */
     bool        paused;
     bool        was_paused;     /* at some time */
     unsigned    paused_in;      /* the batch that paused it, or went on */
@@ -226,6 +274,12 @@ typedef struct {
     uint32_t    deferred;       /* .. and those whose function began */
     uint32_t    seen_rows;      /* steps whose rows were seen done */
     uint32_t    told;           /* steps that a checkpoint committed */
+    uint32_t    keys;           /* sim_key_t that it has values of, as bits */
+    uint32_t    maybe_keys;     /* .. or may have */
+    bool        begun;          /* its first call was leased */
+    bool        batched;        /* it has several events */
+    int         factor;         /* of its priority, s */
+    bool        any_factor;     /* .. which is not known */
     unsigned    waits;          /* that it counts */
     unsigned    wait_rows;      /* .. and has */
     bool        must_fail;      /* a commit refused what it asked for */
@@ -362,6 +416,14 @@ typedef struct {
     uint32_t    may;            /* functions that may */
 } sim_event_t;
 
+/* Starts that a throttle lets go: features 5.2, in microseconds. */
+typedef struct {
+    unsigned    fn;
+    int         value;
+    int64_t     tat;
+    bool        unsure;         /* others may have gone as well */
+} sim_throttle_t;
+
 /* One committed batch, for playing it again. */
 typedef struct {
     int64_t    now;
@@ -376,6 +438,7 @@ typedef struct {
     uint64_t     seeds;
     unsigned     steps;
     unsigned     jobs;
+    uint32_t     without;       /* features, as bits */
     unsigned     replay_every;  /* seeds whose log is played again */
     bool         verbose;
     const char  *directory;
@@ -491,6 +554,11 @@ struct sim_s {
     int                   waiter[SIM_SIGNALS];  /* number of the run, or -1 */
     unsigned              waiter_step[SIM_SIGNALS];
 
+    unsigned              nleased;      /* items, by the last commit */
+    uint64_t              leased[SIM_CALLS_MAX];
+    unsigned              nthrottles;
+    sim_throttle_t        throttles[SIM_THROTTLES_MAX];
+
     unsigned              nlog;
     unsigned              log_size;
     sim_batch_t          *log;
@@ -521,6 +589,14 @@ void sim_data_read(const json_t *event, sim_data_t *data);
 
 /* sim_option.c: what steers the flow of a function. */
 void sim_option_make(sim_t *s, sim_fn_t *fn);
+/* Other settings, for its next registration; false: it has none to change. */
+bool sim_option_change(sim_t *s, sim_fn_t *fn);
+/* Features that a history shall not have; false: there is none of the name. */
+bool sim_option_without(sim_options_t *opt, const char *name);
+void sim_option_drop(const sim_t *s, sim_flow_t *f);
+/* What the expressions say of an event: two that are equal are one key. */
+int sim_key_value(sim_key_t key, const sim_data_t *data);
+int sim_priority_value(unsigned priority, const sim_data_t *data);
 void sim_option_add(const sim_fn_t *fn, json_t *function);
 
 /* sim_cancel.c: cancelOn and cancellations, as far as commits tell. */

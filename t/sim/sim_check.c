@@ -79,6 +79,7 @@ sim_view_items(sim_view_t *v, dur_table_t table)
 
         it->id = it->item.id;
         it->table = table;
+        it->run = -1;
 
         if (table == DUR_T_READY) {
             it->partition = dur_get64(key.data + 4);
@@ -213,6 +214,8 @@ sim_check_commit(sim_t *s)
     sim_view_items(&v, DUR_T_LEASE);
     sim_view_items(&v, DUR_T_TIMER);
     sim_view_runs(&v);
+    sim_view_concurrency(&v);
+    sim_view_throttle(&v);
     sim_target_check(s, v.txn, v.targets);
     sim_view_figures(&v);
     sim_view_events(&v);

@@ -24,6 +24,8 @@ typedef struct {
     dur_table_t  table;
     dur_item_t   item;
     bool         counted;
+    bool         fresh;         /* leased since the last commit */
+    int          run;
     uint64_t     partition;
 } sim_item_t;
 
@@ -53,6 +55,14 @@ void sim_flow_ended(sim_view_t *v, const sim_run_t *m, const dur_run_t *run);
 void sim_flow_rows(sim_view_t *v);
 /* The rate limit may have kept the event from starting the function. */
 bool sim_flow_refuses(const sim_t *s, unsigned event, unsigned fn);
+
+/* sim_check_concurrency.c: who may run at a time, and who must. */
+void sim_concurrency_born(sim_t *s, sim_run_t *m);
+void sim_view_concurrency(sim_view_t *v);
+
+/* sim_check_throttle.c: when runs may start, and in which order. */
+void sim_priority_born(sim_t *s, sim_run_t *m);
+void sim_view_throttle(sim_view_t *v);
 
 /* sim_check_event.c: what the events started that were accepted. */
 void sim_view_events(sim_view_t *v);

@@ -258,6 +258,8 @@ sim_view_run_born(sim_view_t *v, sim_run_t *m, const dur_run_t *run)
 
     sim_view_run_event(v, m);
     sim_flow_born(s, m, run);
+    sim_concurrency_born(s, m);
+    sim_priority_born(s, m);
 
     sim_cancel_born(s, (int) (m - s->runs));
 }
@@ -282,6 +284,7 @@ sim_view_run_items(sim_view_t *v, const dur_run_t *run, const char *id,
         }
 
         it->counted = true;
+        it->run = sim_run_find(v->s, &run->id, false);
 
         if (it->item.kind == DUR_ITEM_DEADLINE) {
             if (run->status != DUR_RUN_LIVE || run->deadline != it->id) {

@@ -168,6 +168,19 @@ sim_committed_cancel(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
 }
 
 
+/* Its settings are what the payload said, which was made for this batch. */
+static void
+sim_committed_flow(sim_t *s, sim_fn_t *fn)
+{
+    if (fn->active && memcmp(&fn->held, &fn->flow, sizeof(fn->flow)) != 0) {
+        fn->before = fn->held;
+        fn->held = fn->flow;
+        fn->held_in = s->nlog;
+        fn->flow_changed |= s->nlog > 1;
+    }
+}
+
+
 static void
 sim_committed_register(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
 {
@@ -181,6 +194,7 @@ sim_committed_register(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
     for (i = 0; i < s->nfns; i++) {
         if (s->fns[i].app == (unsigned) o->ref) {
             s->fns[i].active = o->fns >> i & 1;
+            sim_committed_flow(s, &s->fns[i]);
         }
     }
 

@@ -311,7 +311,7 @@ sim_usage(const char *program)
 {
     fprintf(stderr, "usage: %s [--seeds N] [--start N] [--steps N] "
             "[--jobs N]\n       [--replay-every N] [--dir PATH] "
-            "[--verbose]\n", program);
+            "[--without FEATURE]\n       [--verbose]\n", program);
     exit(2);
 }
 
@@ -340,6 +340,13 @@ main(int argc, char **argv)
 
         if (strcmp(argv[i], "--dir") == 0) {
             opt.directory = argv[++i];
+            continue;
+        }
+
+        if (strcmp(argv[i], "--without") == 0) {
+            if (!sim_option_without(&opt, argv[++i])) {
+                sim_usage(argv[0]);
+            }
             continue;
         }
 

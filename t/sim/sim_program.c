@@ -446,6 +446,10 @@ sim_program_make(sim_t *s)
     if (s->crowd) {
         sim_program_crowd(s);
     }
+
+    for (i = 0; i < s->nfns; i++) {
+        sim_option_drop(s, &s->fns[i].flow);
+    }
 }
 
 

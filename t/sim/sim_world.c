@@ -150,13 +150,17 @@ sim_gather_register(sim_t *s, sim_ops_t *b)
 
     s->apps[fn->app].version++;
 
-    if (sim_permille(&s->rand, 500)) {
+    if (sim_permille(&s->rand, 400)) {
         fn->registered = !fn->registered;
         fn->toggled = true;
-    } else {
+    } else if (!sim_permille(&s->rand, 600)
+               || !sim_option_change(s, fn))
+    {
         fn->retries = sim_below(&s->rand, 5);
         fn->retries_changed = true;
     }
+
+    sim_option_drop(s, &fn->flow);
 
     s->apps[fn->app].registered = false;
     sim_add_register(s, b, fn->app);

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/*
+ * A second opinion on when runs may start: throttles (features 5.2), which
+ * let a run through when its first call goes out, and the priority of runs
+ * (5.6), which is a shift of their age.
+ */
+
+#include "sim_check.h"
+
+
+/* -- priority ------------------------------------------------------------- */
+
+/* What it is when the run begins, for as long as it lives. */
+void
+sim_priority_born(sim_t *s, sim_run_t *m)
+{
+    const sim_fn_t  *fn;
+
+    fn = &s->fns[m->fn];
+
+    m->factor = sim_priority_value(fn->held.priority, &m->data);
+    m->any_factor = fn->held_in == s->nlog;
+}
+
+
+static void
+sim_priority_item(sim_t *s, const sim_item_t *it)
+{
+    int64_t           score;
+    const sim_run_t  *m;
+
+    m = &s->runs[it->run];
+    score = m->created - (int64_t) m->factor * 1000;
+
+    if (!m->any_factor && it->item.score != score) {
+        sim_fail(s, "item %" PRIu64 " of %s has the score %" PRId64
+                 " instead of %" PRId64, it->id, s->fns[m->fn].slug,
+                 it->item.score, score);
+    }
+}
+
+
+/* -- throttles ------------------------------------------------------------ */
+
+static sim_throttle_t *
+sim_throttle(sim_t *s, unsigned fn, int value)
+{
+    unsigned         i;
+    sim_throttle_t  *t;
+
+    for (i = 0; i < s->nthrottles; i++) {
+        t = &s->throttles[i];
+
+        if (t->fn == fn && t->value == value) {
+            return t;
+        }
+    }
+
+    if (s->nthrottles == SIM_THROTTLES_MAX) {
+        sim_fail(s, "the simulation is too small for its throttles");
+    }
+
+    t = &s->throttles[s->nthrottles++];
+    memset(t, 0, sizeof(*t));
+    t->fn = fn;
+    t->value = value;
+
+    return t;
+}
+
+
+/* When it lets the next one go, us. */
+static int64_t
+sim_throttle_next(const sim_flow_t *f, const sim_throttle_t *t)
+{
+    int64_t  each;
+
+    each = (int64_t) f->throttle_period * 1000000 / f->throttle;
+
+    return t->tat + each - each * (f->throttle + f->burst);
+}
+
+
+static void
+sim_throttle_take(sim_t *s, const sim_run_t *m)
+{
+    int64_t           now;
+    sim_throttle_t   *t;
+    const sim_fn_t   *fn;
+    const sim_flow_t *f;
+
+    fn = &s->fns[m->fn];
+    f = &fn->held;
+
+    if (f->throttle == 0) {
+        return;
+    }
+
+    t = sim_throttle(s, m->fn, sim_key_value(f->throttle_key, &m->data));
+    now = s->now * 1000;
+
+    /* to the millisecond */
+
+    if (now < sim_throttle_next(f, t) - 1000 && fn->held_in != s->nlog
+        && !s->clock_steps)
+    {
+        sim_fail(s, "a run of %s starts %" PRId64 " ms before its throttle "
+                 "allows it", fn->slug,
+                 sim_throttle_next(f, t) / 1000 - s->now);
+    }
+
+    if (t->tat < now) {
+        t->tat = now;
+    }
+
+    t->tat += (int64_t) f->throttle_period * 1000000 / f->throttle;
+}
+
+
+/* A run began when its first item has been leased. */
+static void
+sim_throttle_begun(sim_t *s, const sim_item_t *it)
+{
+    sim_run_t  *m;
+
+    m = &s->runs[it->run];
+
+    if (m->begun || it->item.kind != DUR_ITEM_DISCOVERY
+        || it->item.generation == 0)
+    {
+        return;
+    }
+
+    m->begun = true;
+    sim_throttle_take(s, m);
+}
+
+
+void
+sim_view_throttle(sim_view_t *v)
+{
+    unsigned           i;
+    const sim_item_t  *it;
+
+    for (i = 0; i < v->nitems; i++) {
+        it = &v->items[i];
+
+        if (it->run >= 0) {
+            sim_priority_item(v->s, it);
+            sim_throttle_begun(v->s, it);
+        }
+    }
+}
