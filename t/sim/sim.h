@@ -48,6 +48,7 @@
 #define SIM_RULES_MAX  4
 #define SIM_RERUNS_MAX 16
 #define SIM_THROTTLES_MAX  64
+#define SIM_DEBOUNCES_MAX  64
 #define SIM_IDS_MAX    64           /* function ids of the engine */
 #define SIM_BATCH_MAX  48           /* ops */
 #define SIM_TIME       ((int64_t) 1790000000000)
@@ -414,6 +415,7 @@ typedef struct {
     unsigned    tries;
     uint32_t    must;           /* functions that must have a run of it */
     uint32_t    may;            /* functions that may */
+    uint32_t    later;          /* .. and those that wait for others first */
 } sim_event_t;
 
 /* Starts that a throttle lets go: features 5.2, in microseconds. */
@@ -423,6 +425,17 @@ typedef struct {
     int64_t     tat;
     bool        unsure;         /* others may have gone as well */
 } sim_throttle_t;
+
+/* An event that waits for others, as the last commit left it. */
+typedef struct {
+    unsigned    fn;
+    int         value;          /* of the key */
+    uint64_t    item;           /* tells it from later ones */
+    dur_ulid_t  event;
+    int64_t     ts;
+    int64_t     began;
+    int64_t     due;
+} sim_debounce_t;
 
 /* One committed batch, for playing it again. */
 typedef struct {
@@ -461,6 +474,8 @@ typedef struct {
     uint64_t  invoked;
     uint64_t  deliveries;       /* webhooks, see sim_route.c */
     uint64_t  reruns;
+    uint64_t  debounced;        /* runs */
+    uint64_t  batches_full;     /* runs of several events */
     uint64_t  skipped;          /* runs */
     uint64_t  limited;          /* events that started nothing */
     uint64_t  late;             /* runs that timeouts ended */
@@ -558,6 +573,8 @@ struct sim_s {
     uint64_t              leased[SIM_CALLS_MAX];
     unsigned              nthrottles;
     sim_throttle_t        throttles[SIM_THROTTLES_MAX];
+    unsigned              ndebounces;
+    sim_debounce_t        debounces[SIM_DEBOUNCES_MAX];
 
     unsigned              nlog;
     unsigned              log_size;
@@ -591,8 +608,10 @@ void sim_data_read(const json_t *event, sim_data_t *data);
 void sim_option_make(sim_t *s, sim_fn_t *fn);
 /* Other settings, for its next registration; false: it has none to change. */
 bool sim_option_change(sim_t *s, sim_fn_t *fn);
-/* Features that a history shall not have; false: there is none of the name. */
-bool sim_option_without(sim_options_t *opt, const char *name);
+/* Features that a history may have: those that are built, or one more or less;
+ * false: there is none of the name. */
+void sim_option_built(sim_options_t *opt);
+bool sim_option_feature(sim_options_t *opt, const char *name, bool with);
 void sim_option_drop(const sim_t *s, sim_flow_t *f);
 /* What the expressions say of an event: two that are equal are one key. */
 int sim_key_value(sim_key_t key, const sim_data_t *data);

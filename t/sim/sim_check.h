@@ -45,7 +45,9 @@ typedef struct {
 /* sim_check.c */
 void sim_view_open(sim_t *s, dur_txn_t **txn);
 
-/* sim_check_run.c: every run, its items and steps. */
+/* sim_check_run.c: the number of a function of the engine; every run, its
+ * items and steps. */
+unsigned sim_view_fn(sim_view_t *v, uint32_t id);
 void sim_view_runs(sim_view_t *v);
 
 /* sim_check_flow.c: of a run that is new, lives, has ended, and all. */
@@ -63,6 +65,9 @@ void sim_view_concurrency(sim_view_t *v);
 /* sim_check_throttle.c: when runs may start, and in which order. */
 void sim_priority_born(sim_t *s, sim_run_t *m);
 void sim_view_throttle(sim_view_t *v);
+
+/* sim_check_debounce.c: which event is held, and until when. */
+void sim_view_debounce(sim_view_t *v);
 
 /* sim_check_event.c: what the events started that were accepted. */
 void sim_view_events(sim_view_t *v);

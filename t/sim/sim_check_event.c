@@ -79,6 +79,7 @@ sim_check_event(sim_t *s, unsigned event)
     e = &s->events[event];
     e->must = 0;
     e->may = 0;
+    e->later = 0;
     e->accepted = s->now;
     e->batch = s->nlog;
 
@@ -93,7 +94,10 @@ sim_check_event(sim_t *s, unsigned event)
 
         e->may |= (uint32_t) 1 << i;
 
-        if (e->client < 0) {
+        if (fn->held.debounce) {
+            e->later |= (uint32_t) 1 << i;
+
+        } else if (e->client < 0) {
             e->must |= (uint32_t) 1 << i;
         }
     }
@@ -216,7 +220,7 @@ sim_view_events(sim_view_t *v)
                 sim_fail(s, "an accepted event started no run of %s",
                          s->fns[f].slug);
             }
-            if (e->client >= 0 && (e->may & bit)) {
+            if (e->client >= 0 && (e->may & ~e->later & bit)) {
                 sim_view_client(v, e, f, runs[f]);
             }
         }

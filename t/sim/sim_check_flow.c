@@ -431,6 +431,9 @@ sim_flow_rows(sim_view_t *v)
             entries++;
             break;
 
+        case 'd':
+            break;
+
         default:
             rows++;
         }

@@ -163,7 +163,7 @@ sim_view_steps(sim_view_t *v, const dur_run_t *run)
 }
 
 
-static unsigned
+unsigned
 sim_view_fn(sim_view_t *v, uint32_t id)
 {
     uint8_t         key[4];

@@ -281,8 +281,10 @@ sim_wait_open_invoke(sim_t *s, dur_txn_t *txn, const sim_wait_t *w,
         target = s->fns[s->runs[w->run].fn].steps[w->step].target;
         fn = target >= 0 ? &s->fns[target] : NULL;
 
-        if (fn != NULL && (fn->was_paused || fn->flow.singleton)) {
-            return;                     /* skipped: it will time out */
+        if (fn != NULL && (fn->was_paused || fn->flow.singleton
+                           || fn->flow.debounce || fn->flow.batch))
+        {
+            return;                     /* skipped, or not yet started */
         }
 
         sim_wait_wrong(s, w, "waits for a run that was never started");

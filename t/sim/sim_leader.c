@@ -359,6 +359,27 @@ sim_replied(sim_t *s, sim_ops_t *b)
 }
 
 
+/* What it is made of: numbers of dur_op_type_t, and what they are about. */
+static void
+sim_note_batch(sim_t *s, const sim_ops_t *b)
+{
+    char      text[SIM_BATCH_MAX * 12];
+    size_t    len;
+    unsigned  i;
+
+    if (!s->opt->verbose) {
+        return;
+    }
+
+    for (i = 0, len = 0, text[0] = '\0'; i < b->n; i++) {
+        len += (size_t) snprintf(text + len, sizeof(text) - len, " %u:%d",
+                                 b->ops[i].type, b->ops[i].ref);
+    }
+
+    sim_note(s, "batch %u at %" PRId64 ":%s", s->nlog + 1, s->now, text);
+}
+
+
 /* Results that were in a batch of which nothing happened come again. */
 static void
 sim_unsubmit(sim_t *s, sim_ops_t *b)
@@ -461,7 +482,7 @@ sim_batch(sim_t *s, sim_ops_t *b)
     s->figures.batches++;
     s->figures.ops += b->n;
 
-    sim_note(s, "batch %u: %u ops at %" PRId64, s->nlog, b->n, s->now);
+    sim_note_batch(s, b);
 
     sim_log_batch(s, b);
     s->opened = 0;

@@ -124,6 +124,8 @@ sim_add_figures(sim_figures_t *to, const sim_figures_t *from)
     to->timed_out += from->timed_out;
     to->invoked += from->invoked;
     to->reruns += from->reruns;
+    to->debounced += from->debounced;
+    to->batches_full += from->batches_full;
     to->skipped += from->skipped;
     to->limited += from->limited;
     to->late += from->late;
@@ -231,6 +233,7 @@ sim_tell(bool passed, const sim_options_t *opt, const sim_figures_t *f)
         { f->invoked, "functions invoked" },
         { f->deferred, "deferred" },
         { f->reruns, "run again" },
+        { f->debounced, "debounced" },
         { f->skipped, "skipped or replaced" },
         { f->limited, "refused by a limit" },
         { f->late, "ended by a timeout" },
@@ -311,7 +314,8 @@ sim_usage(const char *program)
 {
     fprintf(stderr, "usage: %s [--seeds N] [--start N] [--steps N] "
             "[--jobs N]\n       [--replay-every N] [--dir PATH] "
-            "[--without FEATURE]\n       [--verbose]\n", program);
+            "[--with FEATURE] [--without FEATURE]\n       [--verbose]\n",
+            program);
     exit(2);
 }
 
@@ -320,11 +324,14 @@ int
 main(int argc, char **argv)
 {
     int            i;
+    bool           with;
     uint64_t       n;
     sim_options_t  opt = {
         .start = 1, .seeds = 100, .steps = 200, .jobs = 2,
         .replay_every = 4, .directory = "/dev/shm", .program = argv[0]
     };
+
+    sim_option_built(&opt);
 
     for (i = 1; i < argc; i++) {
 
@@ -343,8 +350,10 @@ main(int argc, char **argv)
             continue;
         }
 
-        if (strcmp(argv[i], "--without") == 0) {
-            if (!sim_option_without(&opt, argv[++i])) {
+        with = strcmp(argv[i], "--with") == 0;
+
+        if (with || strcmp(argv[i], "--without") == 0) {
+            if (!sim_option_feature(&opt, argv[++i], with)) {
                 sim_usage(argv[0]);
             }
             continue;
