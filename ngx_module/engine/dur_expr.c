@@ -12,8 +12,16 @@
 #include <stdlib.h>
 
 
-dur_rc_t
-dur_expr_parse(dur_str_t text, dur_expr_t **expr, char err[160])
+/* Roots that an expression has besides `event` and `async`. */
+typedef struct {
+    const dur_str_t  *names;
+    size_t            n;
+} dur_expr_names_t;
+
+
+static dur_rc_t
+dur_expr_read(dur_str_t text, const dur_expr_names_t *names,
+    dur_expr_t **expr, char err[160])
 {
     dur_rc_t     rc;
     dur_expr_t  *x;
@@ -33,7 +41,8 @@ dur_expr_parse(dur_str_t text, dur_expr_t **expr, char err[160])
     }
 
     x->pool = malloc(text.len + 1);
-    rc = x->pool ? dur_expr_tree(x, text, err) : DUR_ENOMEM;
+    rc = x->pool ? dur_expr_tree(x, text, names->names, names->n, err)
+                 : DUR_ENOMEM;
 
     if (rc != DUR_OK) {
         dur_expr_free(x);
@@ -47,11 +56,29 @@ dur_expr_parse(dur_str_t text, dur_expr_t **expr, char err[160])
 
 
 dur_rc_t
+dur_expr_parse(dur_str_t text, dur_expr_t **expr, char err[160])
+{
+    dur_expr_names_t  none = { NULL, 0 };
+
+    return dur_expr_read(text, &none, expr, err);
+}
+
+
+dur_rc_t
 dur_expr_compile(dur_str_t text, dur_expr_t **expr, char err[160])
 {
-    dur_rc_t  rc;
+    return dur_expr_compile_named(text, NULL, 0, expr, err);
+}
 
-    rc = dur_expr_parse(text, expr, err);
+
+dur_rc_t
+dur_expr_compile_named(dur_str_t text, const dur_str_t *names, size_t n,
+    dur_expr_t **expr, char err[160])
+{
+    dur_rc_t          rc;
+    dur_expr_names_t  roots = { names, n };
+
+    rc = dur_expr_read(text, &roots, expr, err);
     if (rc != DUR_OK) {
         return rc;
     }
@@ -123,7 +150,7 @@ dur_expr_result(dur_expr_run_t *run, dur_expr_value_t v,
 
     case DUR_EXPR_V_MISSING:
     case DUR_EXPR_V_BOOL:
-        result->type = DUR_EXPR_BOOL;
+        result->type = v.null ? DUR_EXPR_NULL : DUR_EXPR_BOOL;
         result->boolean = v.kind == DUR_EXPR_V_BOOL && v.u.boolean;
         break;
 
@@ -164,6 +191,15 @@ dur_rc_t
 dur_expr_eval(const dur_expr_t *expr, const dur_expr_vars_t *vars,
     dur_arena_t *arena, dur_expr_result_t *result, char err[160])
 {
+    return dur_expr_eval_named(expr, vars, NULL, arena, result, err);
+}
+
+
+dur_rc_t
+dur_expr_eval_named(const dur_expr_t *expr, const dur_expr_vars_t *vars,
+    const json_t *const *named, dur_arena_t *arena,
+    dur_expr_result_t *result, char err[160])
+{
     dur_rc_t          rc;
     dur_expr_run_t    run;
     dur_expr_value_t  v;
@@ -171,6 +207,7 @@ dur_expr_eval(const dur_expr_t *expr, const dur_expr_vars_t *vars,
     err[0] = '\0';
 
     dur_expr_begin(&run, expr, vars, arena);
+    run.named = named;
     v = dur_expr_walk(&run, expr->root);
 
     if (v.kind != DUR_EXPR_V_ERROR && run.work >= 0) {

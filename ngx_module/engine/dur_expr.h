@@ -37,7 +37,7 @@ typedef struct dur_expr_s  dur_expr_t;
  * What an expression sees; all borrowed.  NULL: there is no such event.
  * event_null is for waits (features 9.7): a field that is missing in `event`
  * is null where it is compared or listed, so that it equals one that is
- * missing in `async`.
+ * missing in `async`; so is one that is missing in a named root.
  */
 typedef struct {
     const json_t  *event;
@@ -73,9 +73,20 @@ dur_rc_t dur_expr_compile(dur_str_t text, dur_expr_t **expr, char err[160]);
 dur_rc_t dur_expr_parse(dur_str_t text, dur_expr_t **expr, char err[160]);
 void dur_expr_free(dur_expr_t *expr);
 
+/* Compiles with roots besides `event` and `async`, at most 32; the names are
+ * not kept. */
+dur_rc_t dur_expr_compile_named(dur_str_t text, const dur_str_t *names,
+    size_t n, dur_expr_t **expr, char err[160]);
+
 /* DUR_EINVAL and a sentence when the expression has no value; what is missing
  * as a whole is false.  An expression is evaluated by one thread at a time. */
 dur_rc_t dur_expr_eval(const dur_expr_t *expr, const dur_expr_vars_t *vars,
+    dur_arena_t *arena, dur_expr_result_t *result, char err[160]);
+
+/* The same for dur_expr_compile_named(): the values of the roots, in the order
+ * of their names; one that is NULL is missing. */
+dur_rc_t dur_expr_eval_named(const dur_expr_t *expr,
+    const dur_expr_vars_t *vars, const json_t *const *named,
     dur_arena_t *arena, dur_expr_result_t *result, char err[160]);
 
 /* Whether the value is true; all else, errors too, is not.  DUR_ENOMEM. */

@@ -20,6 +20,8 @@ typedef struct {
     unsigned           nesting;
     unsigned           nscopes;
     dur_str_t          scopes[DUR_EXPR_SCOPES];
+    const dur_str_t   *names;           /* of roots */
+    size_t             nnames;
 } dur_expr_parser_t;
 
 

@@ -77,6 +77,7 @@ typedef enum {
     DUR_EXPR_N_CONST = 1,
     DUR_EXPR_N_EVENT,
     DUR_EXPR_N_ASYNC,
+    DUR_EXPR_N_NAMED,           /* op: which of run->named */
     DUR_EXPR_N_LOCAL,           /* op: the slot of a macro's variable */
     DUR_EXPR_N_SELECT,
     DUR_EXPR_N_INDEX,
@@ -153,6 +154,7 @@ struct dur_expr_owned_s {
 typedef struct {
     const dur_expr_t       *expr;
     const dur_expr_vars_t  *vars;
+    const json_t *const    *named;      /* roots of the caller's, or NULL */
     dur_arena_t            *arena;
     dur_buf_t               b;          /* for texts in the making */
     int64_t                 work;       /* left; below 0 all is over */

@@ -249,6 +249,16 @@ dur_expr_name(dur_expr_parser_t *ps, const dur_expr_token_t *t)
         }
     }
 
+    for (i = 0; i < ps->nnames; i++) {
+        if (dur_str_eq(ps->names[i], t->text)) {
+            id = dur_expr_node(ps, DUR_EXPR_N_NAMED, t);
+            if (id) {
+                ps->expr->nodes[id].op = (uint8_t) i;
+            }
+            return id;
+        }
+    }
+
     if (dur_str_eq(t->text, dur_str("event"))) {
         return dur_expr_node(ps, DUR_EXPR_N_EVENT, t);
     }
@@ -661,12 +671,15 @@ dur_expr_expression(dur_expr_parser_t *ps)
 
 
 dur_rc_t
-dur_expr_tree(dur_expr_t *expr, dur_str_t text, char err[160])
+dur_expr_tree(dur_expr_t *expr, dur_str_t text, const dur_str_t *names,
+    size_t n, char err[160])
 {
     dur_expr_parser_t  ps;
 
     memset(&ps, 0, sizeof(ps));
     ps.expr = expr;
+    ps.names = names;
+    ps.nnames = n;
     dur_expr_lex_init(&ps.lex, text, expr->pool, err);
 
     if (dur_expr_advance(&ps)) {

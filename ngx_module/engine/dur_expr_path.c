@@ -110,6 +110,55 @@ dur_expr_uses_event(const dur_expr_t *expr)
 }
 
 
+/* The name under which the node is taken apart: x.name, x["name"]. */
+static dur_str_t
+dur_expr_use(const dur_expr_t *expr, size_t id)
+{
+    size_t                  i;
+    const dur_expr_node_t  *node, *key;
+
+    for (i = 1; i < expr->nnodes; i++) {
+        node = &expr->nodes[i];
+
+        if (node->first != id) {
+            continue;
+        }
+
+        if (node->kind == DUR_EXPR_N_SELECT) {
+            return node->u.name;
+        }
+
+        key = &expr->nodes[expr->nodes[id].next];
+
+        if (node->kind == DUR_EXPR_N_INDEX && key->kind == DUR_EXPR_N_CONST
+            && key->u.value.kind == DUR_EXPR_V_STRING)
+        {
+            return key->u.value.u.text;
+        }
+    }
+
+    return dur_str_null;
+}
+
+
+bool
+dur_expr_uses(const dur_expr_t *expr, unsigned name, size_t *at,
+    dur_str_t *field)
+{
+    while (++*at < expr->nnodes) {
+
+        if (expr->nodes[*at].kind == DUR_EXPR_N_NAMED
+            && expr->nodes[*at].op == name)
+        {
+            *field = dur_expr_use(expr, *at);
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
 /* -- the projection ------------------------------------------------------- */
 
 typedef struct {

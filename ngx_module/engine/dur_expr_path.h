@@ -40,6 +40,14 @@ const json_t *dur_expr_path_get(const dur_expr_path_t *path,
 bool dur_expr_uses_event(const dur_expr_t *expr);
 
 /*
+ * What the expression takes of a named root (dur_expr_compile_named()), one
+ * use after the other; *at starts at 0.  False when there are no more; the
+ * field has no data when the root is used as a whole.
+ */
+bool dur_expr_uses(const dur_expr_t *expr, unsigned name, size_t *at,
+    dur_str_t *field);
+
+/*
  * The part of `event` that the expression uses as `event`: evaluated with
  * either it has the same value.  A new reference; the fields are shared with
  * `event`.  NULL without memory.

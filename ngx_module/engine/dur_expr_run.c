@@ -58,10 +58,22 @@ dur_expr_absent(const dur_expr_run_t *run, const dur_expr_node_t *node)
             node = dur_expr_node_at(run, node->first);
         }
 
-        v.null = (node->kind == DUR_EXPR_N_EVENT);
+        v.null = (node->kind == DUR_EXPR_N_EVENT
+                  || node->kind == DUR_EXPR_N_NAMED);
     }
 
     return v;
+}
+
+
+static dur_expr_value_t
+dur_expr_named(const dur_expr_run_t *run, const dur_expr_node_t *node)
+{
+    dur_expr_value_t  v;
+
+    v = dur_expr_from_json(run->named[node->op]);
+
+    return v.kind == DUR_EXPR_V_MISSING ? dur_expr_absent(run, node) : v;
 }
 
 
@@ -488,6 +500,8 @@ dur_expr_value_of(dur_expr_run_t *run, const dur_expr_node_t *node)
         return dur_expr_root(run->vars->event);
     case DUR_EXPR_N_ASYNC:
         return dur_expr_root(run->vars->async);
+    case DUR_EXPR_N_NAMED:
+        return dur_expr_named(run, node);
     case DUR_EXPR_N_LOCAL:
         return run->locals[node->op];
     case DUR_EXPR_N_SELECT:
@@ -543,6 +557,7 @@ dur_expr_begin(dur_expr_run_t *run, const dur_expr_t *expr,
 {
     run->expr = expr;
     run->vars = vars;
+    run->named = NULL;
     run->arena = arena;
     run->work = DUR_EXPR_WORK;
     run->nomem = false;
