@@ -17,7 +17,9 @@
  * step's hash is the SHA-1 of this name, as it is with SDKs.
  *
  *     dur_plan            what comes next
+ *     dur_plan_name       what its steps are called
  *     dur_plan_load       a definition is read, compiled, checked
+ *     dur_plan_directive  the directives that are steps and blocks
  *     dur_plan_setting    the directives that are options of a function
  *     dur_plan_scope      what expressions see
  *     dur_plan_call       the request of a step, and what its answer means

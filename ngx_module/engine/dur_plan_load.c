@@ -181,7 +181,7 @@ dur_plan_number(dur_plan_reader_t *r, const char *key, dur_str_t text,
 }
 
 
-/* -- names and what they are used for ---------------------------------------- */
+/* -- names, and what they are used for ------------------------------------ */
 
 static bool
 dur_plan_is_name(dur_str_t s)

@@ -427,7 +427,8 @@ test_plans(void)
 
         if (def != NULL) {
             plan(def, cases[i].memos, 64, &b);
-            is_str(dur_str_c((char *) b.data), cases[i].want, "%s", cases[i].title);
+            is_str(dur_str_c((char *) b.data), cases[i].want, "%s",
+                   cases[i].title);
         }
 
         dur_plan_free(def);
