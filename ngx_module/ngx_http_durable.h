@@ -354,6 +354,8 @@ ngx_int_t ngx_http_durable_ulid(ngx_http_durable_scratch_t *s, uint64_t ms,
 /* ngx_http_durable_upload.c */
 ngx_int_t ngx_http_durable_upload(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, ngx_http_durable_upload_t *upload);
+ngx_int_t ngx_http_durable_upload_refuse(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
 
 /* ngx_http_durable_event.c */
 ngx_int_t ngx_http_durable_event_handler(ngx_http_request_t *r,

@@ -11,6 +11,7 @@
 
 
 #include "ngx_http_durable.h"
+#include "engine/dur_upload.h"
 
 
 /* Bytes of the body that are made text at a time. */
@@ -82,6 +83,13 @@ ngx_http_durable_route_upload(ngx_http_request_t *r,
                != NGX_OK)
         {
             return ngx_http_durable_error_rc(r, DUR_ENOMEM);
+        }
+
+        if (dur_webhook_size(&d->webhook, &u->texts[i],
+                             &ctx->conf->scratch.text)
+            > DUR_UPLOAD_MAX)
+        {
+            return ngx_http_durable_upload_refuse(r, ctx);
         }
     }
 

@@ -101,14 +101,7 @@ ngx_http_durable_upload_next(ngx_http_request_t *r,
     }
 
     if (upload->length + size > DUR_UPLOAD_MAX) {
-
-        if (ctx->delivery) {
-            ngx_str_set(&ctx->delivery->outcome, "refused");
-        }
-
-        return ngx_http_durable_error(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
-                                      "the event of this request is larger "
-                                      "than %d bytes", DUR_UPLOAD_MAX);
+        return ngx_http_durable_upload_refuse(r, ctx);
     }
 
     ngx_memzero(&op, sizeof(dur_op_t));
@@ -129,6 +122,22 @@ ngx_http_durable_upload_next(ngx_http_request_t *r,
     }
 
     return rc;
+}
+
+
+/* Best before anything of it is stored, when its size is known. */
+
+ngx_int_t
+ngx_http_durable_upload_refuse(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx)
+{
+    if (ctx->delivery) {
+        ngx_str_set(&ctx->delivery->outcome, "refused");
+    }
+
+    return ngx_http_durable_error(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+                                  "the event of this request is larger "
+                                  "than %d bytes", DUR_UPLOAD_MAX);
 }
 
 

@@ -245,12 +245,21 @@ subtest 'a body that is on its way is given up when its run is' => sub {
 
 
 subtest 'a body whose event is too large is refused' => sub {
-    my $r = $d->http('POST', '/text', "\x01" x 3_000_000);
+    my $pages = $d->status->{engine}{pages_used};
 
-    is($r->{status}, 413, 'it is 413');
-    like($r->{json}{error}, qr/event of this request is larger than 16777216/,
-         'with a sentence');
-    isnt(substr(body('text'), 0, 1), "\x01", 'and no event');
+    for my $body ("\x01" x 3_000_000, "\xff" x 13_000_000) {
+        my $r = $d->http('POST', '/text', $body);
+
+        is($r->{status}, 413, 'it is 413');
+        like($r->{json}{error},
+             qr/event of this request is larger than 16777216/,
+             'with a sentence');
+        isnt(substr(body('text'), 0, 1), substr($body, 0, 1),
+             'and no event');
+    }
+
+    cmp_ok($d->status->{engine}{pages_used} - $pages, '<', 100,
+           'no piece of it was stored');
     like(slurp($d->dir . '/hooks.log'), qr{^/text\|413\|refused\|-$}m,
          'the log says so');
 };

@@ -342,3 +342,45 @@ dur_webhook_tail(const dur_webhook_t *w, const dur_webhook_event_t *event,
 
     return out->failed ? DUR_ETOOBIG : DUR_OK;
 }
+
+
+/* Bytes that stand for the body, between its quotes. */
+static uint64_t
+dur_webhook_body_size(const dur_webhook_t *w, bool text)
+{
+    size_t    i;
+    uint64_t  n;
+    uint8_t   c;
+
+    if (!text) {
+        return 4 * (((uint64_t) w->body.len + 2) / 3);
+    }
+
+    n = w->body.len;
+
+    for (i = 0; i < w->body.len; i++) {
+        c = w->body.data[i];
+
+        if (c == '"' || c == '\\') {
+            n += 1;
+
+        } else if (c < 0x20) {
+            n += (c >= '\b' && c <= '\r' && c != '\v') ? 1 : 5;
+        }
+    }
+
+    return n;
+}
+
+
+uint64_t
+dur_webhook_size(const dur_webhook_t *w, dur_webhook_event_t *event,
+    dur_buf_t *scratch)
+{
+    dur_buf_reset(scratch);
+
+    (void) dur_webhook_head(w, event, scratch);
+    (void) dur_webhook_tail(w, event, scratch);
+
+    return scratch->len + dur_webhook_body_size(w, event->text);
+}

@@ -78,4 +78,11 @@ dur_rc_t dur_webhook_part(const dur_webhook_t *w, dur_webhook_event_t *event,
 dur_rc_t dur_webhook_tail(const dur_webhook_t *w,
     const dur_webhook_event_t *event, dur_buf_t *out);
 
+/*
+ * Bytes of the event's text, before its parts are written; fills text and pos
+ * as head does.  scratch is the caller's.
+ */
+uint64_t dur_webhook_size(const dur_webhook_t *w, dur_webhook_event_t *event,
+    dur_buf_t *scratch);
+
 #endif /* DUR_WEBHOOK_H */

@@ -9,6 +9,7 @@
 
 static dur_buf_t             text;
 static dur_webhook_t         w;
+static dur_webhook_event_t   last;          /* of event() */
 static dur_webhook_header_t  headers[32];
 
 
@@ -37,22 +38,20 @@ header(const char *name, dur_str_t value)
 static dur_str_t
 event(size_t max)
 {
-    dur_webhook_event_t  e;
-
-    memset(&e, 0, sizeof(e));
-    e.name = dur_str(NAME);
-    e.id = dur_str("linear:d-1");
-    e.ts = 1700000000000;
+    memset(&last, 0, sizeof(last));
+    last.name = dur_str(NAME);
+    last.id = dur_str("linear:d-1");
+    last.ts = 1700000000000;
 
     dur_buf_reset(&text);
     dur_webhook_prepare(&w);
-    dur_webhook_head(&w, &e, &text);
+    dur_webhook_head(&w, &last, &text);
 
-    while (e.pos < w.body.len) {
-        dur_webhook_part(&w, &e, max, &text);
+    while (last.pos < w.body.len) {
+        dur_webhook_part(&w, &last, max, &text);
     }
 
-    dur_webhook_tail(&w, &e, &text);
+    dur_webhook_tail(&w, &last, &text);
 
     return dur_buf_str(&text);
 }
@@ -188,7 +187,7 @@ test_ids(void)
 static void
 test_parts(void)
 {
-    bool                same, canonical, back;
+    bool                same, canonical, back, sized;
     size_t              i, k, len;
     uint8_t             body[200];
     uint32_t            seed;
@@ -196,9 +195,9 @@ test_parts(void)
     dur_gateway_call_t  call = { .method = &method, .url = &url,
                                  .headers = &list, .body = &sent };
 
-    static const char  *pieces[] = { "a", "\n", "\"", "\xc3\xa9",
-                                     "\xe2\x82\xac", "\xf0\x9f\x98\x80",
-                                     "\xff" };
+    static const char  *pieces[] = { "a", "\n", "\"", "\x01\x0b\x7f\b",
+                                     "\xc3\xa9", "\xe2\x82\xac",
+                                     "\xf0\x9f\x98\x80", "\xff" };
 
     dur_buf_init(&whole, 1 << 20);
     dur_buf_init(&out, 1 << 20);
@@ -208,13 +207,13 @@ test_parts(void)
     dur_buf_init(&sent, 4096);
 
     seed = 1;
-    same = canonical = back = true;
+    same = canonical = back = sized = true;
 
     for (i = 0; i < 2000; i++) {
 
         for (len = 0; len < i % 150; len += strlen(pieces[k])) {
             seed = seed * 1103515245 + 12345;
-            k = (seed >> 16) % (i % 2 ? 7 : 6);
+            k = (seed >> 16) % (i % 2 ? 8 : 7);
             memcpy(body + len, pieces[k], strlen(pieces[k]));
         }
 
@@ -225,6 +224,9 @@ test_parts(void)
 
         request("POST", dur_str_make(body, len));
         same &= dur_str_eq(event(1 + i % 9), dur_buf_str(&whole));
+
+        dur_buf_reset(&out);
+        sized &= dur_webhook_size(&w, &last, &out) == whole.len;
 
         dur_buf_reset(&out);
         canonical &= dur_json_canonicalize(&out, dur_buf_str(&whole)) == DUR_OK
@@ -240,6 +242,7 @@ test_parts(void)
     }
 
     ok(same, "parts of any size make the same text");
+    ok(sized, "whose length is known before");
     ok(canonical, "it is canonical");
     ok(back, "the request that is made of it has the same body");
 
