@@ -295,7 +295,8 @@ sub run_child {
 }
 
 
-# True while the process is there; an ended child is buried.
+# True while the process is there; an ended child is buried.  Its connections
+# are closed when the last one of its threads has ended.
 sub alive {
     my ($pid) = @_;
 
@@ -305,7 +306,10 @@ sub alive {
         return 0;
     }
 
-    return slurp("/proc/$pid/stat") =~ /\) [^ZX] /s ? 1 : 0;
+    my ($state) = slurp("/proc/$pid/stat") =~ /\) (\w) /s or return 0;
+    my @threads = glob "/proc/$pid/task/*";
+
+    return $state =~ /[ZX]/ && @threads < 2 ? 0 : 1;
 }
 
 
