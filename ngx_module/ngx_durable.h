@@ -20,6 +20,7 @@
 #include <ngx_core.h>
 
 #include "engine/dur_base.h"
+#include "engine/dur_call.h"
 #include "engine/dur_config.h"
 #include "engine/dur_op.h"
 #include "engine/dur_store.h"
@@ -60,6 +61,8 @@ typedef struct {
     ngx_array_t         apps;               /* of ngx_durable_app_t */
     ngx_array_t         routes;             /* of ngx_durable_route_t, sorted
                                                by connector */
+    ngx_array_t         served;             /* of dur_call_key_t, one for each
+                                               app of durable_serve */
     ngx_msec_t          poll_interval;      /* 0: only apps in error */
     ngx_flag_t          discovery;          /* dev: look for apps */
     ngx_msec_int_t      retry_interval;     /* -1: the table */

@@ -460,6 +460,8 @@ ngx_durable_caller_build(ngx_durable_caller_t *t, ngx_durable_calls_t *calls,
     options.signing_key = t->signing_key;
     options.dev = t->dev;
     options.now_ms = ngx_durable_clock_now();
+    options.served = t->served.elts;
+    options.nserved = t->served.nelts;
 
     rc = dur_call_build(t->store, lease->item, lease->generation, &options,
                         call);

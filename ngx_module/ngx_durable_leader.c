@@ -72,6 +72,7 @@ ngx_durable_leader_start(void)
                              ? dur_str_null
                              : dur_str_make(dp->conf->signing_key.data,
                                             dp->conf->signing_key.len);
+    dp->caller.served = dp->conf->served;
 
     if (ngx_durable_caller_start(&dp->caller) != NGX_OK
         || ngx_durable_commit_start(&dp->commit) != NGX_OK

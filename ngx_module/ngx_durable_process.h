@@ -208,6 +208,7 @@ struct ngx_durable_caller_s {
     dur_store_t               *store;
     dur_str_t                  signing_key;
     bool                       dev;
+    ngx_array_t                served;      /* of dur_call_key_t */
 };
 
 

@@ -24,6 +24,8 @@
 #include "engine/dur_cancellation.h"
 #include "engine/dur_json.h"
 #include "engine/dur_query.h"
+#include "engine/dur_served.h"
+#include "engine/dur_served_app.h"
 #include "engine/dur_sign.h"
 #include "engine/dur_time.h"
 #include "engine/dur_ulid.h"
@@ -41,6 +43,8 @@
 
 typedef struct ngx_http_durable_ctx_s    ngx_http_durable_ctx_t;
 typedef struct ngx_http_durable_route_s  ngx_http_durable_route_t;
+typedef struct ngx_http_durable_serve_s  ngx_http_durable_serve_t;
+typedef struct ngx_http_durable_served_s  ngx_http_durable_served_t;
 
 typedef ngx_int_t (*ngx_http_durable_handler_pt)(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
@@ -86,9 +90,13 @@ typedef struct {
     ngx_http_durable_place_t       server;
     ngx_http_durable_place_t       status;
     ngx_http_durable_place_t       route;
+    ngx_http_durable_place_t       serve;
 
     ngx_array_t                    forwards;    /* of pointers to
                                                    ngx_http_durable_hook_t */
+    ngx_array_t                    serves;      /* the same, of
+                                                   ngx_http_durable_serve_t */
+    ngx_array_t                    functions;   /* of dur_served_route_t */
 
     ngx_str_t                      kind;    /* "dev" or "cloud" */
     ngx_http_durable_scratch_t     scratch;
@@ -102,7 +110,8 @@ typedef enum {
     NGX_HTTP_DURABLE_NONE = 0,
     NGX_HTTP_DURABLE_SERVER,
     NGX_HTTP_DURABLE_STATUS,
-    NGX_HTTP_DURABLE_ROUTE
+    NGX_HTTP_DURABLE_ROUTE,
+    NGX_HTTP_DURABLE_SERVE
 } ngx_http_durable_surface_e;
 
 
@@ -139,6 +148,19 @@ typedef struct {
 } ngx_http_durable_hook_t;
 
 
+/* What durable_serve says. */
+struct ngx_http_durable_serve_s {
+    ngx_str_t                      app;
+    ngx_str_t                      server;      /* without a slash behind */
+    ngx_str_t                      events;
+    ngx_str_t                      key;         /* empty: nothing is signed */
+    ngx_str_t                      fallback;
+    ngx_str_t                      event_key;
+    ngx_str_t                      origin;
+    ngx_http_durable_place_t       place;
+};
+
+
 /* A webhook on its way in. */
 typedef struct {
     ngx_http_durable_hook_t       *hook;
@@ -156,6 +178,7 @@ typedef struct {
 typedef struct {
     ngx_uint_t                     surface;
     ngx_http_durable_hook_t        hook;
+    ngx_http_durable_serve_t      *serve;
 } ngx_http_durable_loc_conf_t;
 
 
@@ -191,12 +214,29 @@ typedef struct {
 } ngx_http_durable_upload_t;
 
 
+/* A request of the server that orchestrates this nginx as an app. */
+struct ngx_http_durable_served_s {
+    ngx_http_durable_serve_t      *serve;
+    ngx_str_t                     *key;         /* that signed it, or NULL */
+    ngx_uint_t                     refused;     /* its signature was none */
+
+    dur_ulid_t                     run;         /* what is executed, */
+    dur_hash_t                     step;
+    uint64_t                       call;
+    dur_served_t                   result;      /* and what became of it */
+    ngx_msec_t                     timeout;
+    ngx_http_durable_handler_pt    done;        /* scratch.text has the JSON */
+    void                          *data;
+};
+
+
 struct ngx_http_durable_ctx_s {
     ngx_durable_op_t               op;
     ngx_http_request_t            *request;
     ngx_http_durable_main_conf_t  *conf;
     const ngx_http_durable_route_t  *route;
     ngx_http_durable_delivery_t   *delivery;    /* of durable_route */
+    ngx_http_durable_served_t     *served;      /* of durable_serve */
 
     ngx_str_t                      args[2]; /* what the pattern's "*" met */
     off_t                          limit;   /* of the body, 0: none */
@@ -238,6 +278,7 @@ char *ngx_http_durable_taken(ngx_http_durable_loc_conf_t *dlcf,
 /* ngx_http_durable_set.c */
 void ngx_http_durable_place(ngx_conf_t *cf, ngx_http_durable_place_t *place);
 ngx_int_t ngx_http_durable_check_url(ngx_str_t *url);
+ngx_int_t ngx_http_durable_check_signing_key(ngx_str_t *key);
 char *ngx_http_durable_set_store(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_durable_set_sidecar(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -304,6 +345,33 @@ ngx_int_t ngx_http_durable_route_upload(ngx_http_request_t *r,
 /* ngx_http_durable_route_sync.c */
 ngx_int_t ngx_http_durable_route_sync(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
+
+/* ngx_http_durable_serve_conf.c */
+char *ngx_http_durable_set_serve(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_durable_serve_init(ngx_conf_t *cf);
+
+/* ngx_http_durable_serve.c */
+ngx_int_t ngx_http_durable_serve_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_durable_serve_app(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_served_app_t *app);
+ngx_int_t ngx_http_durable_serve_send(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, ngx_uint_t status, dur_str_t body);
+ngx_int_t ngx_http_durable_serve_error(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, ngx_uint_t status, const char *name,
+    const char *fmt, ...);
+ngx_int_t ngx_http_durable_serve_execute(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, const dur_served_request_t *request);
+
+/* ngx_http_durable_serve_sync.c */
+ngx_int_t ngx_http_durable_serve_inspect(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_serve_sync(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_str_t body);
+
+/* ngx_http_durable_serve_call.c */
+ngx_int_t ngx_http_durable_serve_call(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_str_t body);
 
 /* ngx_http_durable_relay.c */
 ngx_int_t ngx_http_durable_relay_headers(ngx_http_request_t *r,

@@ -58,8 +58,16 @@ ngx_http_durable_create_main_conf(ngx_conf_t *cf)
         || ngx_array_init(&conf->routes, cf->pool, 2,
                           sizeof(ngx_durable_route_t))
         != NGX_OK
+        || ngx_array_init(&conf->served, cf->pool, 1, sizeof(dur_call_key_t))
+        != NGX_OK
         || ngx_array_init(&dmcf->forwards, cf->pool, 2,
                           sizeof(ngx_http_durable_hook_t *))
+        != NGX_OK
+        || ngx_array_init(&dmcf->serves, cf->pool, 1,
+                          sizeof(ngx_http_durable_serve_t *))
+        != NGX_OK
+        || ngx_array_init(&dmcf->functions, cf->pool, 2,
+                          sizeof(dur_served_route_t))
         != NGX_OK)
     {
         return NULL;
@@ -148,6 +156,13 @@ ngx_http_durable_check_store(ngx_conf_t *cf,
         if (dmcf->route.line) {
             ngx_http_durable_complain(cf, NGX_LOG_EMERG, &dmcf->route,
                                       "\"durable_route\" needs "
+                                      "\"durable_store\" in the http block");
+            return NGX_ERROR;
+        }
+
+        if (dmcf->serve.line) {
+            ngx_http_durable_complain(cf, NGX_LOG_EMERG, &dmcf->serve,
+                                      "\"durable_serve\" needs "
                                       "\"durable_store\" in the http block");
             return NGX_ERROR;
         }
@@ -287,6 +302,7 @@ ngx_http_durable_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         /* like the handler: "if" has it from its location, others have not */
 
         conf->surface = clcf->noname ? prev->surface : NGX_HTTP_DURABLE_NONE;
+        conf->serve = clcf->noname ? prev->serve : NULL;
     }
 
     rv = ngx_http_durable_route_merge(cf, prev, conf);

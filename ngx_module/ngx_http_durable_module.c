@@ -181,6 +181,13 @@ static ngx_command_t  ngx_http_durable_commands[] = {
       0,
       NULL },
 
+    { ngx_string("durable_serve"),
+      NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_CONF_ANY,
+      ngx_http_durable_set_serve,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
       ngx_null_command
 };
 
@@ -233,6 +240,9 @@ ngx_http_durable_taken(ngx_http_durable_loc_conf_t *dlcf,
 
     case NGX_HTTP_DURABLE_STATUS:
         return "cannot share a location with \"durable_status\"";
+
+    case NGX_HTTP_DURABLE_SERVE:
+        return "cannot share a location with \"durable_serve\"";
 
     default:
         return "cannot share a location with \"durable_route\"";
@@ -312,12 +322,14 @@ ngx_http_durable_init(ngx_conf_t *cf)
     dmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_durable_module);
 
     if (dmcf->server.line == 0 && dmcf->status.line == 0
-        && dmcf->route.line == 0)
+        && dmcf->route.line == 0 && dmcf->serve.line == 0)
     {
         return NGX_OK;
     }
 
-    if (ngx_http_durable_route_init(cf) != NGX_OK) {
+    if (ngx_http_durable_route_init(cf) != NGX_OK
+        || ngx_http_durable_serve_init(cf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -22,7 +22,6 @@ static char *ngx_http_durable_store_option(ngx_conf_t *cf,
     ngx_durable_conf_t *conf, ngx_str_t *value);
 static ngx_int_t ngx_http_durable_check_path(ngx_conf_t *cf, ngx_str_t *path,
     size_t max);
-static ngx_int_t ngx_http_durable_check_signing_key(ngx_str_t *key);
 
 
 void
@@ -308,7 +307,7 @@ ngx_http_durable_set_signing_key(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_durable_check_signing_key(ngx_str_t *key)
 {
     u_char     c;

@@ -11,6 +11,7 @@
 #include "engine/dur_queue.h"
 #include "engine/dur_registry.h"
 #include "engine/dur_run.h"
+#include "engine/dur_served.h"
 #include "engine/dur_sign.h"
 #include "engine/dur_step.h"
 #include "engine/dur_ulid.h"
@@ -77,7 +78,8 @@ dur_call_lease(dur_call_state_t *s, uint64_t item, uint32_t generation)
 
     rc = dur_call_body_lease(s->txn, item, generation, &s->item);
 
-    return rc == DUR_OK ? dur_run_get(s->txn, &s->item.run, &s->run) : rc;
+    return (rc == DUR_OK && s->item.kind != DUR_ITEM_SERVED)
+           ? dur_run_get(s->txn, &s->item.run, &s->run) : rc;
 }
 
 
@@ -473,7 +475,9 @@ dur_call_build(dur_store_t *store, uint64_t item, uint32_t generation,
     rc = dur_call_lease(&s, item, generation);
 
     if (rc == DUR_OK) {
-        rc = dur_call_request(&s, options, call);
+        rc = s.item.kind == DUR_ITEM_SERVED
+             ? dur_served_build(s.txn, &s.item, options, call)
+             : dur_call_request(&s, options, call);
 
         /* the run is there, so its event, function and steps should be */
         rc = rc == DUR_ENOTFOUND ? DUR_ECORRUPT : rc;

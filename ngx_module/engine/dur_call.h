@@ -15,10 +15,19 @@
 #include "engine/dur_call_body.h"
 #include "engine/dur_store.h"
 
+/* What another server knows this one by (dur_served.h). */
+typedef struct {
+    dur_str_t   app;
+    dur_str_t   key;                /* signing keys, or empty */
+    dur_str_t   fallback;
+} dur_call_key_t;
+
 typedef struct {
     dur_str_t   signing_key;        /* empty: not signed (dev) */
     bool        dev;                /* server kind header */
     int64_t     now_ms;             /* for the signature */
+    size_t      nserved;
+    const dur_call_key_t  *served;
 } dur_call_options_t;
 
 typedef struct {

@@ -16,6 +16,7 @@
 #include "engine/dur_route.h"
 #include "engine/dur_run.h"
 #include "engine/dur_schedule.h"
+#include "engine/dur_served.h"
 #include "engine/dur_state.h"
 #include "engine/dur_task.h"
 #include "engine/dur_timer.h"
@@ -508,6 +509,9 @@ dur_engine_decide(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
 
     case DUR_OP_ROUTES:
         return dur_route_apply(e, op->body, reply);
+
+    case DUR_OP_SERVED:
+        return dur_served_apply(e, op, reply);
 
     default:
         reply->rc = DUR_EINVAL;

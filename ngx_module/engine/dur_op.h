@@ -120,6 +120,11 @@ typedef enum {
      * 409 (there are too many).  Or stop: generation: 1; run: its id. */
     DUR_OP_REDELIVER,
 
+    /* A step of a run of another server (dur_served.h).  id: new; run; url:
+     * 20 bytes, the step's hash; item: which attempt it is; body: the
+     * request. */
+    DUR_OP_SERVED = DUR_OP_REDELIVER + 2,
+
     DUR_OP_MAX
 } dur_op_type_t;
 

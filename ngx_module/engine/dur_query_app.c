@@ -456,6 +456,7 @@ dur_query_write_app(dur_query_t *q, dur_str_t key, dur_str_t row, void *data)
     dur_query_registry_t  *want = data;
 
     if (dur_registry_app_decode(key, row, &app) != DUR_OK || app.removed
+        || app.served
         || (want->name.len && !dur_query_named(want->name, "app", app.name)))
     {
         return DUR_OK;

@@ -32,8 +32,10 @@ typedef enum {
                                    step begins with its key's hash */
     DUR_ITEM_BATCH,             /* of no run: a batch waited long enough, step
                                    begins with its key's hash */
-    DUR_ITEM_CRON               /* of no run: a schedule is due, step begins
+    DUR_ITEM_CRON,              /* of no run: a schedule is due, step begins
                                    with the hash of its text */
+    DUR_ITEM_SERVED             /* a call for a run of another server, see
+                                   dur_served.h; no run here counts it */
 } dur_item_kind_t;
 
 typedef struct {

@@ -31,7 +31,7 @@ dur_register_app_by_url(const dur_registry_t *r, dur_str_t url)
 
     for (i = 0; i < r->napps; i++) {
         if (r->apps[i] == NULL || r->apps[i]->forward
-            || r->apps[i]->endpoint
+            || r->apps[i]->endpoint || r->apps[i]->served
             || !dur_str_eq(r->apps[i]->url, url))
         {
             continue;

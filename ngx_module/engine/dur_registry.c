@@ -14,6 +14,7 @@
 #define DUR_APP_F_FORWARD       0x04
 #define DUR_APP_F_ORDERED       0x08
 #define DUR_APP_F_ENDPOINT      0x10
+#define DUR_APP_F_SERVED        0x20
 #define DUR_FUNCTION_F_ARCHIVED 0x01
 #define DUR_FUNCTION_F_PAUSED   0x02
 #define DUR_FUNCTION_F_RESUMING 0x04
@@ -42,7 +43,8 @@ dur_registry_app_put(dur_engine_t *e, const dur_registered_app_t *app)
                     | (app->removed ? DUR_APP_F_REMOVED : 0)
                     | (app->forward ? DUR_APP_F_FORWARD : 0)
                     | (app->ordered ? DUR_APP_F_ORDERED : 0)
-                    | (app->endpoint ? DUR_APP_F_ENDPOINT : 0));
+                    | (app->endpoint ? DUR_APP_F_ENDPOINT : 0)
+                    | (app->served ? DUR_APP_F_SERVED : 0));
     dur_enc_u64(&w, (uint64_t) app->created);
     dur_enc_raw(&w, app->checksum, sizeof(app->checksum));
     dur_enc_end(&w);
@@ -91,6 +93,7 @@ dur_registry_app_decode(dur_str_t key, dur_str_t row,
     app->forward = (flags & DUR_APP_F_FORWARD) != 0;
     app->ordered = (flags & DUR_APP_F_ORDERED) != 0;
     app->endpoint = (flags & DUR_APP_F_ENDPOINT) != 0;
+    app->served = (flags & DUR_APP_F_SERVED) != 0;
     app->maybe_ready = true;
     app->name = dur_dec_str(&r);
     app->url = dur_dec_str(&r);

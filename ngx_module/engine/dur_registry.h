@@ -67,6 +67,8 @@ typedef struct {
     bool       forward;             /* a route's target: never synced */
     bool       ordered;             /* its calls go one after the other */
     bool       endpoint;            /* a server with durable endpoints */
+    bool       served;              /* of the steps that other servers ask
+                                       for, see dur_served.h */
     bool       maybe_ready;         /* false: no ready rows for sure */
     uint32_t   leases;              /* calls out now */
     uint32_t   max_calls;           /* 0: not asked for yet */

@@ -14,6 +14,7 @@
 #include "engine/dur_run.h"
 #include "engine/dur_schedule.h"
 #include "engine/dur_run_feed.h"
+#include "engine/dur_served.h"
 #include "engine/dur_state.h"
 #include "engine/dur_step.h"
 #include "engine/dur_timer.h"
@@ -512,6 +513,10 @@ dur_result_apply(dur_engine_t *e, const dur_op_result_t *result,
         return rc;
     }
 
+    if (x.item.kind == DUR_ITEM_SERVED) {
+        return dur_served_result(e, &x.item, result);
+    }
+
     rc = dur_run_get(e->txn, &x.item.run, &x.run);
 
     if (rc == DUR_ENOTFOUND
@@ -685,6 +690,10 @@ dur_result_lost(dur_engine_t *e, dur_item_t *item)
     dur_result_t     x;
     dur_op_result_t  result;
 
+    if (item->kind == DUR_ITEM_SERVED) {
+        return dur_served_lost(e, item);
+    }
+
     memset(&x, 0, sizeof(x));
     x.e = e;
     x.item = *item;
@@ -743,6 +752,10 @@ dur_result_poison(dur_engine_t *e, const dur_op_result_t *result)
     }
 
     rc = dur_queue_release(e, &item);
+
+    if (rc == DUR_OK && item.kind == DUR_ITEM_SERVED) {
+        return dur_served_poison(e, &item);
+    }
     if (rc == DUR_OK) {
         rc = dur_run_get(e->txn, &item.run, &run);
     }

@@ -4,6 +4,7 @@
 #include "engine/dur_event.h"
 #include "engine/dur_flow.h"
 #include "engine/dur_idem.h"
+#include "engine/dur_served.h"
 #include "engine/dur_state.h"
 #include "engine/dur_step.h"
 #include "engine/dur_upload.h"
@@ -258,7 +259,7 @@ dur_retention_ended_rows(dur_engine_t *e, unsigned *budget, int64_t *next)
 static dur_rc_t
 dur_retention_piece(dur_engine_t *e, unsigned budget)
 {
-    int64_t   ended, idem, flow, upload;
+    int64_t   ended, idem, flow, upload, served;
     dur_rc_t  rc;
 
     rc = dur_retention_ended_rows(e, &budget, &ended);
@@ -276,9 +277,14 @@ dur_retention_piece(dur_engine_t *e, unsigned budget)
     }
 
     if (rc == DUR_OK) {
+        rc = dur_served_expire(e, &budget, &served);
+    }
+
+    if (rc == DUR_OK) {
         e->next_expiry = ended < idem ? ended : idem;
         e->next_expiry = flow < e->next_expiry ? flow : e->next_expiry;
         e->next_expiry = upload < e->next_expiry ? upload : e->next_expiry;
+        e->next_expiry = served < e->next_expiry ? served : e->next_expiry;
     }
 
     return rc;

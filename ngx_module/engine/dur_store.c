@@ -67,6 +67,7 @@ static const struct {
     [DUR_T_UPLOAD] =    { "upload", 0 },
     [DUR_T_CANCELLATION] = { "cancellation", 0 },
     [DUR_T_REDELIVERY] = { "redelivery", 0 },
+    [DUR_T_SERVED] =    { "served", 0 },
 };
 
 
