@@ -120,6 +120,7 @@ sub arguments {
     $syntax =~ s/;\z//;
 
     return 'NGX_CONF_FLAG' if $syntax =~ / on \| off\z/;
+    return 'NGX_CONF_ANY' if $syntax =~ / \[\S+ \.\.\.\]\z/;
     return 'NGX_CONF_1MORE' if $syntax =~ / \.\.\.\z/;
 
     $syntax =~ s/ \| \w+//g;
