@@ -153,7 +153,7 @@ typedef struct {
 
 #define SIM_LIMITS_MAX  2
 #define SIM_PRIORITIES  5
-#define SIM_CRONS       4
+#define SIM_CRONS       5
 
 /* What a registration asks for besides; the keys of singletons and rate
  * limits are event.data.k. */
@@ -187,6 +187,7 @@ typedef struct {
     sim_key_t        batch_key;
     sim_if_t         batch_if;  /* NONE or OVER */
     unsigned         cron;      /* number of a schedule, 0: none */
+    unsigned         jitter;    /* .. s */
 } sim_flow_t;
 
 typedef struct {
@@ -216,6 +217,7 @@ typedef struct {
     sim_flow_t  before;         /* .. and the one before that */
     unsigned    held_in;        /* .. when this batch changed it */
     bool        flow_changed;   /* at some time */
+    unsigned    active_in;      /* the batch in which it came or went */
     bool        paused;
     bool        was_paused;     /* at some time */
     unsigned    paused_in;      /* the batch that paused it, or went on */
@@ -279,6 +281,8 @@ typedef struct {
     uint32_t    maybe_keys;     /* .. or may have */
     bool        begun;          /* its first call was leased */
     bool        batched;        /* it has several events */
+    int64_t     slot;           /* of the schedule that started it, or 0 */
+    unsigned    cron;
     int         factor;         /* of its priority, s */
     bool        any_factor;     /* .. which is not known */
     unsigned    waits;          /* that it counts */
@@ -437,6 +441,15 @@ typedef struct {
     int64_t     due;
 } sim_debounce_t;
 
+/* The slot that a function waits for. */
+typedef struct {
+    unsigned    fn;
+    unsigned    cron;
+    uint64_t    item;
+    int64_t     slot;
+    int64_t     due;
+} sim_slot_t;
+
 /* One committed batch, for playing it again. */
 typedef struct {
     int64_t    now;
@@ -476,6 +489,7 @@ typedef struct {
     uint64_t  reruns;
     uint64_t  debounced;        /* runs */
     uint64_t  batches_full;     /* runs of several events */
+    uint64_t  slots;            /* of schedules, that came up */
     uint64_t  skipped;          /* runs */
     uint64_t  limited;          /* events that started nothing */
     uint64_t  late;             /* runs that timeouts ended */
@@ -575,6 +589,8 @@ struct sim_s {
     sim_throttle_t        throttles[SIM_THROTTLES_MAX];
     unsigned              ndebounces;
     sim_debounce_t        debounces[SIM_DEBOUNCES_MAX];
+    unsigned              nslots_of;
+    sim_slot_t            slots_of[SIM_FNS_MAX];
 
     unsigned              nlog;
     unsigned              log_size;
@@ -603,6 +619,18 @@ const char *sim_if_text(sim_if_t cond);
 bool sim_if_true(sim_if_t cond, const sim_data_t *event,
     const sim_data_t *async);
 void sim_data_read(const json_t *event, sim_data_t *data);
+
+/* Schedules that a division knows the slots of. */
+typedef struct {
+    const char  *text;
+    unsigned     period;        /* s */
+    unsigned     offset;        /* .. from the epoch on */
+} sim_cron_text_t;
+
+extern const sim_cron_text_t  sim_crons[SIM_CRONS + 1];
+
+/* The zones of those: what a machine would have as files. */
+dur_rc_t sim_zone(void *data, dur_str_t name, dur_buf_t *bytes);
 
 /* sim_option.c: what steers the flow of a function. */
 void sim_option_make(sim_t *s, sim_fn_t *fn);

@@ -69,6 +69,9 @@ void sim_view_throttle(sim_view_t *v);
 /* sim_check_debounce.c: which event is held, and until when. */
 void sim_view_debounce(sim_view_t *v);
 
+/* sim_check_cron.c: the slots of schedules. */
+void sim_view_cron(sim_view_t *v);
+
 /* sim_check_event.c: what the events started that were accepted. */
 void sim_view_events(sim_view_t *v);
 

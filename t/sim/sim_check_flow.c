@@ -87,7 +87,8 @@ sim_flow_born(sim_t *s, sim_run_t *m, const dur_run_t *run)
     }
 
     if (fn->flow.limit) {
-        m->counted = sim_flow_client(s, m) < 0;
+        m->counted = sim_flow_client(s, m) < 0
+                     && (!fn->flow.limit_key || m->data.k >= 0);
         if (m->counted && !s->clock_steps) {
             sim_flow_born_limit(s, m);
         }
@@ -207,7 +208,11 @@ sim_flow_live(sim_view_t *v, const sim_run_t *m, const dur_run_t *run)
     locked = (run->flags & DUR_RUN_F_LOCKED) != 0;
     v->locked += locked;
 
-    if (locked != (f->singleton != SIM_SINGLETON_NONE && m->original == -1)) {
+    /* without a value for the key it is none */
+
+    if (locked != (f->singleton != SIM_SINGLETON_NONE && m->original == -1
+                   && (!f->singleton_key || m->data.k >= 0)))
+    {
         sim_flow_wrong(v->s, m, locked ? "holds a lock that it needs not"
                                        : "has no lock, but should");
     }
@@ -431,6 +436,7 @@ sim_flow_rows(sim_view_t *v)
             entries++;
             break;
 
+        case 'c':
         case 'd':
             break;
 

@@ -6,6 +6,7 @@
 
 #include "engine/dur_event.h"
 #include "engine/dur_registry.h"
+#include "engine/dur_time.h"
 
 #include "sim_check.h"
 
@@ -203,6 +204,30 @@ sim_view_fn(sim_view_t *v, uint32_t id)
 
 /* -- a run ---------------------------------------------------------------- */
 
+static void
+sim_view_run_slot(sim_view_t *v, sim_run_t *m, const json_t *data)
+{
+    unsigned     i;
+    const char  *slot, *cron;
+
+    slot = json_string_value(json_object_get(data, "scheduledAt"));
+    cron = json_string_value(json_object_get(data, "cron"));
+
+    for (i = 1; cron != NULL && i <= SIM_CRONS; i++) {
+        if (strcmp(cron, sim_crons[i].text) == 0) {
+            m->cron = i;
+        }
+    }
+
+    if (slot == NULL || m->cron == 0
+        || dur_rfc3339_parse(dur_str_c(slot), &m->slot) != DUR_OK)
+    {
+        sim_fail(v->s, "the slot of a run of %s is none",
+                 v->s->fns[m->fn].slug);
+    }
+}
+
+
 /* What its event says, which expressions may ask for. */
 static void
 sim_view_run_event(sim_view_t *v, sim_run_t *m)
@@ -223,6 +248,11 @@ sim_view_run_event(sim_view_t *v, sim_run_t *m)
     m->ts = event.ts;
     json = json_loadb((char *) v->s->buf.data, v->s->buf.len, 0, NULL);
     sim_data_read(json, &m->data);
+
+    if (dur_str_eq(event.name, dur_str("inngest/scheduled.timer"))) {
+        sim_view_run_slot(v, m, json_object_get(json, "data"));
+    }
+
     json_decref(json);
 }
 

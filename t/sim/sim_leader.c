@@ -19,6 +19,7 @@ sim_open(sim_t *s)
     options.path = s->path;
     options.size = (uint64_t) 256 << 20;
     options.async = true;
+    options.zone = sim_zone;
     memcpy(options.store_id, s->store_id, sizeof(s->store_id));
 
     rc = dur_engine_open(&s->engine, &options, err, sizeof(err));
@@ -168,6 +169,17 @@ sim_committed_cancel(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
 }
 
 
+static void
+sim_committed_active(sim_t *s, sim_fn_t *fn, bool active)
+{
+    if (fn->active != active) {
+        fn->active_in = s->nlog;
+    }
+
+    fn->active = active;
+}
+
+
 /* Its settings are what the payload said, which was made for this batch. */
 static void
 sim_committed_flow(sim_t *s, sim_fn_t *fn)
@@ -193,7 +205,7 @@ sim_committed_register(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
 
     for (i = 0; i < s->nfns; i++) {
         if (s->fns[i].app == (unsigned) o->ref) {
-            s->fns[i].active = o->fns >> i & 1;
+            sim_committed_active(s, &s->fns[i], o->fns >> i & 1);
             sim_committed_flow(s, &s->fns[i]);
         }
     }
@@ -213,7 +225,7 @@ sim_committed_remove(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
 
     for (i = 0; i < s->nfns; i++) {
         if (s->fns[i].app == (unsigned) o->ref) {
-            s->fns[i].active = false;
+            sim_committed_active(s, &s->fns[i], false);
             s->fns[i].toggled = true;
         }
     }

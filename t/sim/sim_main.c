@@ -126,6 +126,7 @@ sim_add_figures(sim_figures_t *to, const sim_figures_t *from)
     to->reruns += from->reruns;
     to->debounced += from->debounced;
     to->batches_full += from->batches_full;
+    to->slots += from->slots;
     to->skipped += from->skipped;
     to->limited += from->limited;
     to->late += from->late;
@@ -234,6 +235,7 @@ sim_tell(bool passed, const sim_options_t *opt, const sim_figures_t *f)
         { f->deferred, "deferred" },
         { f->reruns, "run again" },
         { f->debounced, "debounced" },
+        { f->slots, "slots of schedules" },
         { f->skipped, "skipped or replaced" },
         { f->limited, "refused by a limit" },
         { f->late, "ended by a timeout" },

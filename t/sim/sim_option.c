@@ -10,6 +10,27 @@
 #include <stddef.h>
 
 
+const sim_cron_text_t  sim_crons[SIM_CRONS + 1] = {
+    { NULL, 0, 0 },
+    { "* * * * *", 60, 0 },
+    { "*/5 * * * *", 300, 0 },
+    { "TZ=UTC 7,37 * * * *", 1800, 420 },
+    { "CRON_TZ=Sim/East 0 */6 * * *", 6 * 3600, 1800 },
+    { "TZ=Sim/East 30 4 * * *", 24 * 3600, 23 * 3600 },
+};
+
+
+/* Half past five hours before UTC, all the year. */
+dur_rc_t
+sim_zone(void *data, dur_str_t name, dur_buf_t *bytes)
+{
+    (void) data;
+
+    return dur_str_eq(name, dur_str("Sim/East"))
+           ? dur_buf_addz(bytes, "EAST-5:30") : DUR_ENOTFOUND;
+}
+
+
 static void
 sim_option_cancels(sim_t *s, sim_flow_t *f)
 {
@@ -253,8 +274,10 @@ sim_option_make(sim_t *s, sim_fn_t *fn)
         sim_option_batch(s, f);
     }
 
-    if (sim_permille(&s->rand, 60)) {
+    if (sim_permille(&s->rand, 150)) {
         f->cron = sim_range(&s->rand, 1, SIM_CRONS);
+        f->jitter = sim_permille(&s->rand, 300)
+                    ? sim_range(&s->rand, 1, 30) : 0;
     }
 }
 
@@ -271,7 +294,7 @@ static const struct {
     { "priority", offsetof(sim_flow_t, priority), false },
     { "debounce", offsetof(sim_flow_t, debounce), true },
     { "batch", offsetof(sim_flow_t, batch), false },
-    { "cron", offsetof(sim_flow_t, cron), false },
+    { "cron", offsetof(sim_flow_t, cron), true },
 };
 
 

@@ -482,6 +482,26 @@ sim_program_trigger(sim_t *s, const sim_fn_t *fn)
 }
 
 
+static json_t *
+sim_program_triggers(sim_t *s, const sim_fn_t *fn)
+{
+    json_t  *list, *trigger;
+
+    list = json_pack("[o]", sim_program_trigger(s, fn));
+
+    if (fn->flow.cron) {
+        trigger = json_pack("{s:s}", "cron", sim_crons[fn->flow.cron].text);
+        if (fn->flow.jitter) {
+            json_object_set_new(trigger, "jitter",
+                                json_sprintf("%us", fn->flow.jitter));
+        }
+        json_array_append_new(list, trigger);
+    }
+
+    return list;
+}
+
+
 char *
 sim_program_payload(sim_t *s, unsigned app)
 {
@@ -506,9 +526,9 @@ sim_program_payload(sim_t *s, unsigned app)
                  fn->slug);
 
         function = json_pack(
-            "{s:s,s:s,s:[o],s:{s:{s:s,s:s,s:{s:s,s:s},s:{s:i}}}}",
+            "{s:s,s:s,s:o,s:{s:{s:s,s:s,s:{s:s,s:s},s:{s:i}}}}",
             "id", fn->slug, "name", fn->slug,
-            "triggers", sim_program_trigger(s, fn),
+            "triggers", sim_program_triggers(s, fn),
             "steps", "step", "id", "step", "name", "step",
             "runtime", "type", "http", "url", step_url,
             "retries", "attempts", (int) fn->retries);

@@ -88,6 +88,7 @@ sim_replay_open(sim_t *s, const char *path)
     options.path = path;
     options.size = (uint64_t) 256 << 20;
     options.async = true;
+    options.zone = sim_zone;
     memcpy(options.store_id, s->store_id, sizeof(s->store_id));
 
     if (dur_engine_open(&e, &options, err, sizeof(err)) != DUR_OK) {

@@ -428,6 +428,16 @@ sim_quiesce(sim_t *s)
     s->calm = true;
     sim_note(s, "calm");
 
+    /* schedules would never come to an end */
+
+    for (i = 0; i < s->nfns; i++) {
+        if (s->fns[i].flow.cron) {
+            s->fns[i].flow.cron = 0;
+            s->apps[s->fns[i].app].registered = false;
+            s->apps[s->fns[i].app].version++;
+        }
+    }
+
     for (i = 0; i < SIM_QUIET_MAX; i++) {
         sim_sidecar_work(s);
         sim_gather(s, &b);
