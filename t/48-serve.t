@@ -145,7 +145,7 @@ subtest 'it says what it is' => sub {
     is($r->{json}{authentication_succeeded}, JSON::PP::true,
        'whoever has the key learns more');
     is($r->{json}{app_id}, 'shop', 'the name');
-    is($r->{json}{api_origin}, "http://127.0.0.1:$away/", 'its server');
+    is($r->{json}{api_origin}, "http://127.0.0.1:$away", 'its server');
     is($r->{json}{signing_key_hash},
        substr(sha256_hex(pack 'H*', $rest), 0, 12), 'which key it has');
     is($r->{json}{signing_key_fallback_hash},

@@ -47,8 +47,6 @@ dur_served_step(dur_str_t target, dur_arena_t *arena, dur_str_t *name,
 
 /* -- functions ------------------------------------------------------------ */
 
-/* A string of all characters of a URL or a name needs no more than quotes,
- * but who knows what a URL has in it. */
 static void
 dur_served_write_route(dur_buf_t *b, const dur_served_app_t *a,
     const dur_served_route_t *route)
@@ -141,16 +139,6 @@ dur_served_write_member(dur_buf_t *b, const char *key, dur_str_t value)
 }
 
 
-/* With the slash that SDKs show. */
-static void
-dur_served_write_origin(dur_buf_t *b, const char *key, dur_str_t url)
-{
-    dur_buf_addf(b, ",\"%s\":\"", key);
-    dur_json_write_chars(b, url);
-    dur_buf_addz(b, "/\"");
-}
-
-
 static void
 dur_served_write_key(dur_buf_t *b, const char *key, dur_str_t value)
 {
@@ -192,11 +180,11 @@ dur_served_write_event_key(dur_buf_t *b, dur_str_t value)
 static void
 dur_served_write_facts(dur_buf_t *b, const dur_served_app_t *a)
 {
-    dur_served_write_origin(b, "api_origin", a->api);
+    dur_served_write_member(b, "api_origin", a->api);
     dur_served_write_member(b, "app_id", a->app);
     dur_buf_addz(b, ",\"capabilities\":" DUR_SERVED_CAPABILITIES
                  ",\"env\":null");
-    dur_served_write_origin(b, "event_api_origin", a->events);
+    dur_served_write_member(b, "event_api_origin", a->events);
     dur_served_write_event_key(b, a->event_key);
     dur_buf_addz(b, ",\"framework\":\"nginx\",\"sdk_language\":\"nginx\","
                  "\"sdk_version\":\"" DUR_SERVED_VERSION_TEXT "\"");
