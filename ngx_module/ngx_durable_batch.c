@@ -15,7 +15,6 @@
 #include "ngx_durable_process.h"
 
 #include <sys/random.h>
-#include <time.h>
 
 
 #define NGX_DURABLE_EIO_MAX  3
@@ -41,7 +40,6 @@ static void ngx_durable_batch_log(ngx_durable_batch_t *b, uint8_t level,
     const char *text);
 static int64_t ngx_durable_batch_leased(ngx_durable_commit_t *c,
     int64_t before);
-static uint64_t ngx_durable_batch_us(void);
 
 
 void
@@ -52,7 +50,7 @@ ngx_durable_batch_run(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
     uint64_t    start;
     dur_rc_t    rc;
 
-    start = ngx_durable_batch_us();
+    start = ngx_durable_us();
     due = dur_engine_next_due(c->engine);
 
     if (b->ops.count && b->ops.first->data[2] >= 2) {
@@ -103,7 +101,9 @@ ngx_durable_batch_run(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
     b->rc = rc;
     b->due = dur_engine_next_due(c->engine);
     dur_engine_stat(c->engine, &b->stat);
-    b->us = ngx_durable_batch_us() - start;
+    b->us = ngx_durable_us() - start;
+
+    ngx_durable_metrics_batch(c, b);
 }
 
 
@@ -305,14 +305,20 @@ static dur_rc_t
 ngx_durable_batch_commit(ngx_durable_commit_t *c, ngx_durable_batch_t *b)
 {
     dur_rc_t       rc;
+    uint64_t       start;
     dur_effect_t  *effects;
 
     effects = NULL;
+    start = ngx_durable_us();
+
     rc = dur_engine_commit(c->engine, &effects);
 
     if (rc != DUR_OK) {
         return rc;
     }
+
+    dur_histogram_add(&c->figures.commit, &dur_bounds_short,
+                      ngx_durable_us() - start);
 
     *b->last = effects;
 
@@ -338,7 +344,7 @@ ngx_durable_batch_own(ngx_durable_commit_t *c, dur_op_type_t type,
     if (getrandom(op.entropy, sizeof(op.entropy), 0)
         != (ssize_t) sizeof(op.entropy))
     {
-        dur_put64(op.entropy, ngx_durable_batch_us());
+        dur_put64(op.entropy, ngx_durable_us());
     }
 
     dur_buf_reset(&c->op);
@@ -416,7 +422,7 @@ ngx_durable_batch_failed(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
 static void
 ngx_durable_batch_hold(ngx_durable_commit_t *c)
 {
-    c->retry_at = ngx_durable_batch_us() / 1000 + c->backoff;
+    c->retry_at = ngx_durable_us() / 1000 + c->backoff;
     c->backoff = ngx_min(c->backoff * 2, NGX_DURABLE_BACKOFF_MAX);
 }
 
@@ -450,15 +456,4 @@ ngx_durable_batch_leased(ngx_durable_commit_t *c, int64_t before)
     dur_engine_stat(c->engine, &stat);
 
     return (int64_t) stat.attempts - before;
-}
-
-
-static uint64_t
-ngx_durable_batch_us(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    return ts.tv_sec * (uint64_t) 1000000 + ts.tv_nsec / 1000;
 }

@@ -182,6 +182,7 @@ ngx_durable_commit_thread(void *data)
             return NULL;
         }
 
+        ngx_durable_metrics_taken(c, b);
         ngx_durable_batch_run(c, b, now, budget);
 
         fatal = b->fatal;
@@ -446,6 +447,9 @@ ngx_durable_commit_done(ngx_durable_commit_t *c, ngx_durable_batch_t *b)
     c->credits -= calls;
 
     b->calls = calls;
+
+    c->published = c->figures;
+    dur_metrics_copy(&c->metrics, dur_engine_metrics(c->engine));
 
     *c->done_last = b;
     c->done_last = &b->next;

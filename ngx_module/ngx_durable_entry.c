@@ -198,6 +198,8 @@ ngx_durable_queue(ngx_durable_entry_t *e)
         ngx_queue_insert_tail(&dp->own, &e->queue);
     }
 
+    e->queued = ngx_durable_us();
+
     if (e->class == NGX_DURABLE_STATUS) {
         ngx_durable_list_push(&dp->status, e);
 
@@ -261,6 +263,7 @@ void
 ngx_durable_kick(void)
 {
     ngx_uint_t              i, wake;
+    dur_op_form_t           form;
     ngx_durable_list_t     *list;
     ngx_durable_entry_t    *e;
     ngx_durable_commit_t   *c;
@@ -317,7 +320,14 @@ ngx_durable_kick(void)
 
         if (e->class == NGX_DURABLE_STATUS) {
             dur_buf_reset(&dp->scratch);
-            ngx_durable_state_write(&dp->scratch);
+            form = dur_op_form(dur_str_make(e->data, e->len));
+
+            if (form == DUR_OP_FORM_STATUS) {
+                ngx_durable_state_write(&dp->scratch);
+
+            } else {
+                ngx_durable_metrics_write(&dp->scratch, form);
+            }
 
             e->reply.rc = dp->scratch.failed ? DUR_ENOMEM : DUR_OK;
             e->reply.status = 200;

@@ -86,6 +86,8 @@ ngx_durable_leader_start(void)
 
     dp->role = NGX_DURABLE_LEADER;
     dp->yield = 0;
+    dp->since = ngx_time();
+    ngx_memzero(&dp->lag, sizeof(dur_histogram_t));
 
     ngx_durable_fail(DUR_OK, NULL);
 

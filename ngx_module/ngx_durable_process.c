@@ -354,6 +354,10 @@ ngx_durable_notify(void)
 
     one = 1;
 
+    /* read by who finds the event, before the next one can be told */
+
+    __atomic_store_n(&dp->notified_at, ngx_durable_us(), __ATOMIC_SEQ_CST);
+
     while (write(dp->wake->fd, &one, sizeof(one)) == -1
            && ngx_errno == NGX_EINTR)
     {
@@ -390,6 +394,13 @@ ngx_durable_wake_handler(ngx_event_t *rev)
     if (ngx_handle_read_event(rev, 0) != NGX_OK) {
         ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
                       "durable: the wake-up event was lost");
+    }
+
+    value = __atomic_load_n(&dp->notified_at, __ATOMIC_SEQ_CST);
+
+    if (value) {
+        dur_histogram_add(&dp->lag, &dur_bounds_short,
+                          ngx_durable_us() - value);
     }
 
     __atomic_store_n(&dp->notified, 0, __ATOMIC_SEQ_CST);

@@ -25,6 +25,7 @@
 #include "engine/dur_call_body.h"
 #include "engine/dur_engine.h"
 #include "engine/dur_frame.h"
+#include "engine/dur_metrics.h"
 
 
 #define NGX_DURABLE_OPS_MAX        4096
@@ -79,6 +80,7 @@ struct ngx_durable_entry_s {
     ngx_durable_link_t        *peer;    /* .. another worker, or neither */
     uint64_t                   id;
     ngx_msec_t                 deadline;
+    uint64_t                   queued;  /* when, us */
     uint32_t                   link;    /* inventory: of which sidecar link */
     ngx_durable_class_e        class;
     unsigned                   sent:1;
@@ -117,6 +119,16 @@ struct ngx_durable_batch_s {
 };
 
 
+/* What the commit thread measures. */
+typedef struct {
+    dur_histogram_t            ops;     /* of a batch */
+    dur_histogram_t            batch;
+    dur_histogram_t            commit;
+    dur_histogram_t            wait[NGX_DURABLE_INGEST + 1];
+    uint64_t                   failed;
+} ngx_durable_figures_t;
+
+
 struct ngx_durable_commit_s {
     pthread_t                  thread;
     pthread_mutex_t            mutex;
@@ -137,9 +149,12 @@ struct ngx_durable_commit_s {
     unsigned                   drain:1;
     unsigned                   feed:1;
     unsigned                   fresh:1; /* credits came: dispatch anew */
+    ngx_durable_figures_t      published;
+    dur_metrics_t              metrics;
 
     /* of the thread */
     dur_engine_t              *engine;
+    ngx_durable_figures_t      figures;
     uint32_t                   ready_link;
     int64_t                    retry_at;
     int64_t                    backoff;
@@ -331,6 +346,8 @@ typedef struct {
     /* wake-up of the event loop, and of a worker that exits */
     ngx_connection_t          *wake;
     ngx_atomic_t               notified;
+    uint64_t                   notified_at;     /* us */
+    dur_histogram_t            lag;
 
     /* election and follower */
     ngx_event_t                elect;
@@ -349,6 +366,7 @@ typedef struct {
     ngx_fd_t                   lock;
     dur_engine_t              *engine;
     dur_engine_stat_t          stat;
+    time_t                     since;   /* it leads */
     ngx_durable_commit_t       commit;
     ngx_durable_caller_t       caller;
     ngx_uint_t                 batches;
@@ -494,6 +512,14 @@ ngx_int_t ngx_durable_clock_open(void);
 void ngx_durable_clock_close(void);
 void ngx_durable_clock_arm(int64_t due);
 int64_t ngx_durable_clock_now(void);
+
+/* ngx_durable_metrics.c */
+uint64_t ngx_durable_us(void);
+void ngx_durable_metrics_taken(ngx_durable_commit_t *c,
+    ngx_durable_batch_t *b);
+void ngx_durable_metrics_batch(ngx_durable_commit_t *c,
+    ngx_durable_batch_t *b);
+void ngx_durable_metrics_write(dur_buf_t *out, dur_op_form_t form);
 
 /* ngx_durable_state.c */
 void ngx_durable_state_write(dur_buf_t *out);

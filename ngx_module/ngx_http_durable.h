@@ -22,6 +22,7 @@
 
 #include "ngx_durable.h"
 #include "engine/dur_cancellation.h"
+#include "engine/dur_exposition.h"
 #include "engine/dur_json.h"
 #include "engine/dur_query.h"
 #include "engine/dur_served.h"
@@ -89,6 +90,7 @@ typedef struct {
     ngx_http_durable_place_t       app;
     ngx_http_durable_place_t       server;
     ngx_http_durable_place_t       status;
+    ngx_http_durable_place_t       metrics;
     ngx_http_durable_place_t       route;
     ngx_http_durable_place_t       serve;
 
@@ -111,7 +113,8 @@ typedef enum {
     NGX_HTTP_DURABLE_SERVER,
     NGX_HTTP_DURABLE_STATUS,
     NGX_HTTP_DURABLE_ROUTE,
-    NGX_HTTP_DURABLE_SERVE
+    NGX_HTTP_DURABLE_SERVE,
+    NGX_HTTP_DURABLE_METRICS
 } ngx_http_durable_surface_e;
 
 
@@ -259,6 +262,7 @@ struct ngx_http_durable_ctx_s {
     unsigned                       replaced:1;
     unsigned                       events:1;    /* errors have "ids" */
     unsigned                       v2:1;        /* the words of 8.5 */
+    unsigned                       comment:1;   /* errors are "# text" */
     unsigned                       seeded:1;
     unsigned                       unseeded:1;
 };
@@ -570,6 +574,9 @@ ngx_int_t ngx_http_durable_dev_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 ngx_int_t ngx_http_durable_telemetry_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
+
+/* ngx_http_durable_metrics.c */
+ngx_int_t ngx_http_durable_metrics_handler(ngx_http_request_t *r);
 
 /* ngx_http_durable_respond.c */
 ngx_int_t ngx_http_durable_send(ngx_http_request_t *r, ngx_uint_t status,

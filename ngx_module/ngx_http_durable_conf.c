@@ -153,6 +153,13 @@ ngx_http_durable_check_store(ngx_conf_t *cf,
             return NGX_ERROR;
         }
 
+        if (dmcf->metrics.line) {
+            ngx_http_durable_complain(cf, NGX_LOG_EMERG, &dmcf->metrics,
+                                      "\"durable_metrics\" needs "
+                                      "\"durable_store\" in the http block");
+            return NGX_ERROR;
+        }
+
         if (dmcf->route.line) {
             ngx_http_durable_complain(cf, NGX_LOG_EMERG, &dmcf->route,
                                       "\"durable_route\" needs "

@@ -11,6 +11,8 @@ static char *ngx_http_durable_server(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_durable_status(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_durable_metrics(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static ngx_int_t ngx_http_durable_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_durable_init_process(ngx_cycle_t *cycle);
 static void ngx_http_durable_exit_process(ngx_cycle_t *cycle);
@@ -135,6 +137,13 @@ static ngx_command_t  ngx_http_durable_commands[] = {
       0,
       NULL },
 
+    { ngx_string("durable_metrics"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_durable_metrics,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("durable_route"),
       NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1234,
       ngx_http_durable_set_route,
@@ -244,6 +253,9 @@ ngx_http_durable_taken(ngx_http_durable_loc_conf_t *dlcf,
     case NGX_HTTP_DURABLE_SERVE:
         return "cannot share a location with \"durable_serve\"";
 
+    case NGX_HTTP_DURABLE_METRICS:
+        return "cannot share a location with \"durable_metrics\"";
+
     default:
         return "cannot share a location with \"durable_route\"";
     }
@@ -314,6 +326,33 @@ ngx_http_durable_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+static char *
+ngx_http_durable_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_durable_loc_conf_t *dlcf = conf;
+
+    ngx_http_core_loc_conf_t      *clcf;
+    ngx_http_durable_main_conf_t  *dmcf;
+
+    if (dlcf->surface != NGX_CONF_UNSET_UINT) {
+        return ngx_http_durable_taken(dlcf, NGX_HTTP_DURABLE_METRICS);
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    clcf->handler = ngx_http_durable_metrics_handler;
+    dlcf->surface = NGX_HTTP_DURABLE_METRICS;
+
+    dmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_durable_module);
+
+    if (dmcf->metrics.line == 0) {
+        ngx_http_durable_place(cf, &dmcf->metrics);
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 static ngx_int_t
 ngx_http_durable_init(ngx_conf_t *cf)
 {
@@ -322,7 +361,8 @@ ngx_http_durable_init(ngx_conf_t *cf)
     dmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_durable_module);
 
     if (dmcf->server.line == 0 && dmcf->status.line == 0
-        && dmcf->route.line == 0 && dmcf->serve.line == 0)
+        && dmcf->metrics.line == 0 && dmcf->route.line == 0
+        && dmcf->serve.line == 0)
     {
         return NGX_OK;
     }

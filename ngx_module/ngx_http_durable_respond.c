@@ -63,6 +63,7 @@ ngx_int_t
 ngx_http_durable_send_typed(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *type, ngx_str_t *body)
 {
+    u_char                  *semicolon;
     ngx_int_t                rc;
     ngx_buf_t               *b;
     ngx_chain_t              out;
@@ -85,6 +86,12 @@ ngx_http_durable_send_typed(ngx_http_request_t *r, ngx_uint_t status,
         r->headers_out.content_type = *type;
         r->headers_out.content_type_len = type->len;
         r->headers_out.content_type_lowcase = NULL;
+
+        semicolon = ngx_strlchr(type->data, type->data + type->len, ';');
+
+        if (semicolon) {
+            r->headers_out.content_type_len = semicolon - type->data;
+        }
     }
 
     rc = ngx_http_send_header(r);
@@ -143,7 +150,8 @@ ngx_http_durable_error(ngx_http_request_t *r, ngx_uint_t status,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_durable_send(r, status, &body);
+    return ctx->comment ? ngx_http_durable_send_text(r, status, &body)
+                        : ngx_http_durable_send(r, status, &body);
 }
 
 
@@ -159,7 +167,12 @@ ngx_http_durable_error_body(ngx_http_request_t *r,
     b = &ctx->conf->scratch.canonical;
     dur_buf_reset(b);
 
-    if (ctx->events) {
+    if (ctx->comment) {
+        dur_buf_addz(b, "# ");
+        dur_buf_add(b, text->data, text->len);
+        dur_buf_addc(b, '\n');
+
+    } else if (ctx->events) {
         dur_buf_addf(b, status == NGX_HTTP_UNAUTHORIZED
                         ? "{\"status\":%d,\"message\":\"\",\"error\":"
                         : "{\"ids\":[],\"status\":%d,\"error\":", code);

@@ -559,6 +559,26 @@ GET /t
 
 
 
+=== metrics need a store
+--- config
+location /metrics { durable_metrics; }
+--- must_die
+--- error_log
+"durable_metrics" needs "durable_store" in the http block
+
+
+
+=== a location is metrics or a status page
+--- http_config
+durable_store $TEST_NGINX_SERVER_ROOT/html/store;
+--- config
+location / { durable_metrics; durable_status; }
+--- must_die
+--- error_log
+"durable_status" directive cannot share a location with "durable_metrics"
+
+
+
 === a location is a server or a status page
 --- http_config
 durable_store $TEST_NGINX_SERVER_ROOT/html/store;

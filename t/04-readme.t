@@ -299,8 +299,9 @@ sub configurations_are_valid {
     accepted('README.md', whole($synopsis));
     is(@other, 0, 'README.md: no other configuration');
 
-    my ($dev, $keys, $status, $verify, @more) = blocks($directives, 'nginx');
-    is(@more, 0, 'docs/directives.md: four configurations');
+    my ($dev, $keys, $status, $metrics, $verify, @more)
+        = blocks($directives, 'nginx');
+    is(@more, 0, 'docs/directives.md: five configurations');
 
     place();
     accepted('docs/directives.md, development', whole($dev));
@@ -313,7 +314,7 @@ sub configurations_are_valid {
 
     my ($proxy) = blocks($operations, 'nginx');
 
-    for my $location ($status, $proxy,
+    for my $location ($status, $metrics, $proxy,
                       "location /acme { durable_route acme; $verify }\n")
     {
         (my $text = $dev) =~ s/^(    server \{\n)/$1$location/m

@@ -255,6 +255,8 @@ dur_engine_open(dur_engine_t **engine, const dur_engine_options_t *options,
         return rc;
     }
 
+    e->committed_stat = e->stat;
+
     *engine = e;
 
     return DUR_OK;
@@ -325,6 +327,8 @@ dur_engine_measure(dur_engine_t *e)
     }
 
     e->stat.pages_used = st.pages_used;
+    e->stat.pages_last = st.pages_last;
+    e->stat.readers = st.readers;
     e->stat.pages_total = st.pages_total;
     e->stat.page_size = st.page_size;
 
@@ -653,6 +657,9 @@ dur_engine_commit(dur_engine_t *e, dur_effect_t **effects)
     *effects = e->effects;
     e->effects = NULL;
 
+    e->committed_stat = e->stat;
+    dur_metrics_copy(&e->committed, &e->metrics);
+
     return DUR_OK;
 }
 
@@ -665,6 +672,10 @@ dur_engine_abort(dur_engine_t *e)
     dur_txn_abort(e->txn);
     e->txn = NULL;
     e->effects = NULL;
+
+    e->stat = e->committed_stat;
+    memset(&e->metrics, 0, sizeof(e->metrics));
+    dur_metrics_copy(&e->metrics, &e->committed);
 
     /* the caches may hold what did not happen: read them again */
 
@@ -743,6 +754,13 @@ void
 dur_engine_set_feed(dur_engine_t *e, bool on)
 {
     e->feed = on;
+}
+
+
+const dur_metrics_t *
+dur_engine_metrics(const dur_engine_t *e)
+{
+    return &e->committed;
 }
 
 

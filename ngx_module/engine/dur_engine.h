@@ -142,10 +142,16 @@ typedef struct {
     uint64_t  steps;            /* memos written */
     uint64_t  leases;           /* now */
     uint64_t  pages_used;       /* of the map */
+    uint64_t  pages_last;       /* of the file */
     uint64_t  pages_total;
     uint64_t  page_size;
+    uint64_t  readers;          /* slots that are or were in use */
 } dur_engine_stat_t;
 
 void dur_engine_stat(const dur_engine_t *e, dur_engine_stat_t *stat);
+
+/* What was counted since open, of what was committed; valid until the next
+ * commit. */
+const struct dur_metrics_s *dur_engine_metrics(const dur_engine_t *e);
 
 #endif /* DUR_ENGINE_H */

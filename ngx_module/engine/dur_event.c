@@ -74,6 +74,8 @@ dur_event_put(dur_engine_t *e, const dur_op_event_t *sent)
         return DUR_EINTERNAL;
     }
 
+    dur_metrics_event(e, sent->name);
+
     return dur_txn_put(e->txn, DUR_T_EVENT, dur_ulid_key(&sent->id),
                        dur_enc_done(&w));
 }

@@ -69,6 +69,8 @@ dur_history_add(dur_engine_t *e, dur_run_t *run, const dur_history_t *h)
     dur_enc_t  w;
     dur_str_t  error;
 
+    dur_metrics_attempt(e, run->function, h->outcome, h->duration);
+
     if (dur_history_repeats(e, run, h)) {
         run->history_sequence--;
     }

@@ -260,6 +260,7 @@ dur_op_encode(const dur_op_t *op, dur_buf_t *out)
         break;
 
     case DUR_OP_DISPATCH:
+    case DUR_OP_STATUS:
         dur_op_add32(out, op->budget);
         break;
 
@@ -270,7 +271,6 @@ dur_op_encode(const dur_op_t *op, dur_buf_t *out)
     case DUR_OP_TIMERS:
     case DUR_OP_TASKS:
     case DUR_OP_NOP:
-    case DUR_OP_STATUS:
         break;
 
     default:
@@ -424,6 +424,7 @@ dur_op_decode(dur_str_t in, dur_op_t *op, dur_arena_t *arena)
         break;
 
     case DUR_OP_DISPATCH:
+    case DUR_OP_STATUS:
         op->budget = dur_op_get32(&r);
         break;
 
@@ -434,7 +435,6 @@ dur_op_decode(dur_str_t in, dur_op_t *op, dur_arena_t *arena)
     case DUR_OP_TIMERS:
     case DUR_OP_TASKS:
     case DUR_OP_NOP:
-    case DUR_OP_STATUS:
         break;
 
     default:
@@ -488,4 +488,13 @@ dur_reply_decode(dur_str_t in, dur_reply_t *reply)
                                in.len - DUR_REPLY_HEAD);
 
     return DUR_OK;
+}
+
+
+dur_op_form_t
+dur_op_form(dur_str_t bytes)
+{
+    return bytes.len == 4 + 16 + 4
+           ? (dur_op_form_t) dur_get32(bytes.data + 4 + 16)
+           : DUR_OP_FORM_STATUS;
 }

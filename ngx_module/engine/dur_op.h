@@ -16,6 +16,13 @@
 
 #define DUR_OP_CODEC  1
 
+/* What a STATUS is answered with. */
+typedef enum {
+    DUR_OP_FORM_STATUS = 0,         /* JSON */
+    DUR_OP_FORM_PROMETHEUS,         /* text 0.0.4 */
+    DUR_OP_FORM_OPENMETRICS         /* the same, without its end */
+} dur_op_form_t;
+
 typedef enum {
     /* The configuration, first op of every leader.  body: what
      * dur_config_encode() wrote. */
@@ -59,8 +66,9 @@ typedef enum {
     /* Submits nothing; answered after a commit.  Used as a barrier. */
     DUR_OP_NOP,
 
-    /* Figures for durable_status; answered by the leader's event loop, the
-     * engine refuses it. */
+    /* Figures for durable_status and durable_metrics; budget: a
+     * dur_op_form_t.  Answered by the leader's event loop, the engine refuses
+     * it. */
     DUR_OP_STATUS,
 
     /*
@@ -206,5 +214,8 @@ typedef struct {
 
 dur_rc_t dur_reply_encode(const dur_reply_t *reply, dur_buf_t *out);
 dur_rc_t dur_reply_decode(dur_str_t in, dur_reply_t *reply);
+
+/* Of an encoded STATUS. */
+dur_op_form_t dur_op_form(dur_str_t bytes);
 
 #endif /* DUR_OP_H */

@@ -215,6 +215,8 @@ dur_queue_lease(dur_engine_t *e, dur_item_t *item,
     uint8_t   key[8], row[DUR_ITEM_ROW];
     dur_rc_t  rc;
 
+    dur_metrics_leased(e, item->due);
+
     item->generation++;
     item->due = e->now;
 
@@ -260,6 +262,7 @@ dur_queue_push(dur_engine_t *e, dur_item_t *item)
 
     app = dur_registry_app(&e->registry, item->app);
     partition = dur_queue_partition(e, item);
+    item->due = e->now;
 
     if (partition == 0 && e->credits > 0
         && dur_queue_may_lease(e, item, app))
@@ -271,8 +274,6 @@ dur_queue_push(dur_engine_t *e, dur_item_t *item)
     if (partition == 0 && app != NULL) {
         app->maybe_ready = true;
     }
-
-    item->due = e->now;
 
     return dur_ready_put(e, item, partition);
 }

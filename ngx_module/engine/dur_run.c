@@ -244,6 +244,7 @@ dur_run_begin(dur_engine_t *e, dur_run_t *run, int64_t due,
     if (rc == DUR_OK) {
         e->stat.runs_started++;
         e->counters.live++;
+        dur_metrics_started(e, run->function);
         rc = dur_run_feed_started(e, run, event_name);
     }
 
@@ -307,6 +308,7 @@ dur_run_skip(dur_engine_t *e, dur_run_t *run, const dur_run_skip_t *skip)
         rc = dur_retention_ended(e, run);
     }
     if (rc == DUR_OK) {
+        dur_metrics_ended(e, run->function, DUR_ENDED_SKIPPED, run->created);
         rc = dur_run_put(e, run);
     }
 
@@ -379,6 +381,7 @@ dur_run_launch(dur_engine_t *e, const dur_function_t *fn,
 
     if (rc == DUR_EEXIST) {
         *start = DUR_START_KNOWN;
+        dur_metrics_refused(e, fn->id, DUR_REFUSED_KNOWN);
         return DUR_OK;
     }
 
@@ -421,6 +424,10 @@ dur_run_start(dur_engine_t *e, const dur_function_t *fn,
     }
 
     rc = dur_flow_limit(e, fn, event, start);
+
+    if (rc == DUR_OK && *start == DUR_START_LIMITED) {
+        dur_metrics_refused(e, fn->id, DUR_REFUSED_LIMIT);
+    }
 
     if (rc == DUR_OK && *start == DUR_START_RUN) {
         rc = dur_flow_debounce(e, fn, event, start);
@@ -531,20 +538,27 @@ dur_run_remove_items(dur_engine_t *e, dur_run_t *run)
 static void
 dur_run_count_end(dur_engine_t *e, const dur_run_t *run)
 {
+    dur_metrics_end_t  how;
+
     switch (run->status) {
 
     case DUR_RUN_COMPLETED:
         e->stat.runs_completed++;
+        how = DUR_ENDED_COMPLETED;
         break;
 
     case DUR_RUN_FAILED:
         e->stat.runs_failed++;
+        how = DUR_ENDED_FAILED;
         break;
 
     default:
         e->stat.runs_cancelled++;
+        how = DUR_ENDED_CANCELLED;
         break;
     }
+
+    dur_metrics_ended(e, run->function, how, run->created);
 }
 
 

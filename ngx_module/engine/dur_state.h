@@ -17,6 +17,7 @@
 #include "engine/dur_codec.h"
 #include "engine/dur_config.h"
 #include "engine/dur_engine.h"
+#include "engine/dur_metrics.h"
 #include "engine/dur_op.h"
 #include "engine/dur_refusal.h"
 #include "engine/dur_registry.h"
@@ -80,6 +81,9 @@ struct dur_engine_s {
     dur_effect_t      **effects_last;
 
     dur_engine_stat_t   stat;
+    dur_engine_stat_t   committed_stat; /* both as of the last commit */
+    dur_metrics_t       committed;
+    dur_metrics_t       metrics;
     uint8_t             row[DUR_ROW_MAX];   /* scratch of row encoders */
 };
 

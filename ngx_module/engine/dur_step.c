@@ -257,6 +257,7 @@ dur_step_done(dur_engine_t *e, dur_run_t *run,
     run->state_bytes += report->output.len;
     run->flags &= (uint16_t) ~DUR_RUN_F_REDO;
     e->stat.steps++;
+    dur_metrics_step(e, report->op ? report->op : step.op);
     *fresh = true;
 
     return dur_step_put(e, &run->id, &report->id, &step);

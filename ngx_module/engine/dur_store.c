@@ -41,36 +41,6 @@ struct dur_cursor_s {
 };
 
 
-static const struct {
-    const char    *name;
-    unsigned       flags;
-} dur_store_tables[DUR_T_MAX] = {
-    [DUR_T_META] =      { "meta", 0 },
-    [DUR_T_APP] =       { "app", 0 },
-    [DUR_T_FUNCTION] =  { "function", 0 },
-    [DUR_T_NAME] =      { "name", 0 },
-    [DUR_T_EVENT] =     { "event", 0 },
-    [DUR_T_EVENT_RUN] = { "event_run", 0 },
-    [DUR_T_RUN] =       { "run", 0 },
-    [DUR_T_STEP] =      { "step", 0 },
-    [DUR_T_PAYLOAD] =   { "payload", 0 },
-    [DUR_T_TIMER] =     { "timer", 0 },
-    [DUR_T_READY] =     { "ready", 0 },
-    [DUR_T_LEASE] =     { "lease", 0 },
-    [DUR_T_IDEM] =      { "idem", 0 },
-    [DUR_T_ENDED] =     { "ended", 0 },
-    [DUR_T_TASK] =      { "task", 0 },
-    [DUR_T_HISTORY] =   { "history", 0 },
-    [DUR_T_WAIT] =      { "wait", 0 },
-    [DUR_T_FLOW] =      { "flow", 0 },
-    [DUR_T_TARGET] =    { "target", 0 },
-    [DUR_T_UPLOAD] =    { "upload", 0 },
-    [DUR_T_CANCELLATION] = { "cancellation", 0 },
-    [DUR_T_REDELIVERY] = { "redelivery", 0 },
-    [DUR_T_SERVED] =    { "served", 0 },
-};
-
-
 dur_rc_t
 dur_store_rc(int err)
 {
@@ -131,7 +101,6 @@ dur_store_open_tables(dur_store_t *s, bool create)
 {
     int           rc;
     MDB_txn      *txn;
-    unsigned      flags;
     dur_table_t   t;
 
     rc = mdb_txn_begin(s->env, NULL, create ? 0 : MDB_RDONLY, &txn);
@@ -140,9 +109,8 @@ dur_store_open_tables(dur_store_t *s, bool create)
     }
 
     for (t = 0; t < DUR_T_MAX; t++) {
-        flags = dur_store_tables[t].flags | (create ? MDB_CREATE : 0);
-
-        rc = mdb_dbi_open(txn, dur_store_tables[t].name, flags, &s->dbi[t]);
+        rc = mdb_dbi_open(txn, dur_store_table_name(t),
+                          create ? MDB_CREATE : 0, &s->dbi[t]);
         if (rc != 0) {
             mdb_txn_abort(txn);
             return rc;
@@ -234,8 +202,7 @@ dur_store_check_tables(MDB_env *env, size_t size, size_t page_size)
     }
 
     for (t = 0; t < DUR_T_MAX && rc == 0; t++) {
-        rc = mdb_dbi_open(txn, dur_store_tables[t].name,
-                          dur_store_tables[t].flags, &dbi);
+        rc = mdb_dbi_open(txn, dur_store_table_name(t), 0, &dbi);
 
         if (rc == 0) {
             rc = dur_store_check_table(txn, dbi, end);
@@ -453,6 +420,7 @@ dur_store_stat(dur_store_t *s, dur_store_stat_t *st)
     st->pages_total = info.me_mapsize / ms.ms_psize;
     st->pages_last = info.me_last_pgno + 1;
     st->pages_used = st->pages_last;
+    st->readers = info.me_numreaders;
 
     if (st->pages_last < st->pages_total / 100 * DUR_STORE_NEARLY_FULL) {
         return DUR_OK;

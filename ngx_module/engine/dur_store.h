@@ -77,9 +77,13 @@ typedef struct {
     uint64_t  pages_last;       /* high-water mark of the file */
     uint64_t  pages_total;
     uint64_t  page_size;
+    uint64_t  readers;          /* slots that are or were in use */
 } dur_store_stat_t;
 
 dur_rc_t dur_store_stat(dur_store_t *s, dur_store_stat_t *st);
+
+/* As docs/storage.md has it; the names are in dur_store_file.c. */
+const char *dur_store_table_name(dur_table_t table);
 
 dur_rc_t dur_txn_begin(dur_store_t *s, bool write, dur_txn_t **txn);
 dur_rc_t dur_txn_commit(dur_txn_t *t);      /* frees t in any case */

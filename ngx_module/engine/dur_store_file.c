@@ -131,3 +131,36 @@ dur_store_reserve_lock(const char *path, char *err, size_t size)
 
     return dur_store_rc(rc);
 }
+
+
+const char *
+dur_store_table_name(dur_table_t table)
+{
+    static const char  *names[DUR_T_MAX] = {
+        [DUR_T_META] = "meta",
+        [DUR_T_APP] = "app",
+        [DUR_T_FUNCTION] = "function",
+        [DUR_T_NAME] = "name",
+        [DUR_T_EVENT] = "event",
+        [DUR_T_EVENT_RUN] = "event_run",
+        [DUR_T_RUN] = "run",
+        [DUR_T_STEP] = "step",
+        [DUR_T_PAYLOAD] = "payload",
+        [DUR_T_TIMER] = "timer",
+        [DUR_T_READY] = "ready",
+        [DUR_T_LEASE] = "lease",
+        [DUR_T_IDEM] = "idem",
+        [DUR_T_ENDED] = "ended",
+        [DUR_T_TASK] = "task",
+        [DUR_T_HISTORY] = "history",
+        [DUR_T_WAIT] = "wait",
+        [DUR_T_FLOW] = "flow",
+        [DUR_T_TARGET] = "target",
+        [DUR_T_UPLOAD] = "upload",
+        [DUR_T_CANCELLATION] = "cancellation",
+        [DUR_T_REDELIVERY] = "redelivery",
+        [DUR_T_SERVED] = "served",
+    };
+
+    return names[table];
+}

@@ -112,6 +112,8 @@ dur_timer_fire(dur_engine_t *e, unsigned max)
             return rc == DUR_ENOTFOUND ? DUR_OK : rc;
         }
 
+        dur_metrics_fired(e, item.due);
+
         rc = dur_result_due(e, &item);
         if (rc != DUR_OK) {
             return rc;
