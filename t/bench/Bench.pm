@@ -135,6 +135,10 @@ sub start_forward {
             durable_route    signed;
             durable_verify   github $option{secret};
         }
+
+        location = /api/inngest {
+            durable_serve;
+        }
 SERVER
 
     $self->start;

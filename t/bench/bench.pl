@@ -13,7 +13,7 @@
 #   BENCH_DIR=DIR       where stores are made (default: under build)
 #   BENCH_ONLY=WORD     only the rows of one group: accept, runs, backlog,
 #                       checkpoint, alone, wake, waits, forward, webhook,
-#                       large, cost, start
+#                       large, serve, cost, start
 #   BENCH_WAITING=100000  runs that wait for an event
 #   BENCH_LIMIT=1800    seconds after which a single measurement is given up
 #   BENCH_STRICT=1      fail when a row of the first table misses its "must"
@@ -65,6 +65,7 @@ my %goal = (
     webhook  => ['up', 18_000, 35_000],
     large    => ['down', 4, 2],
     sent     => ['down', 4, 2],
+    serve    => ['up', 2_000, 5_000],
     idle     => ['down', 40, 25],
     after    => ['down', 80, 40],
     start    => ['down', 300, 50],
@@ -436,6 +437,38 @@ sub grown {
 }
 
 
+# Calls of another server, each of a run of its own: the step is sent to a
+# stock nginx and durable before it is answered.
+sub measure_serve {
+    my ($workers) = @_;
+
+    my $stock = Bench->start_stock(workers => 1, dir => "$dir-target");
+    my $server = start($workers, forward => $stock->{port},
+                       secret => $secret);
+    my $before = '"run_id":"01J0000000000000';
+    my $event = '{"data":{"body":"' . 'a' x 200 . '","headers":{},"method":'
+        . '"POST"},"id":"1","name":"event/api.webhooks.bench.action","ts":1,'
+        . '"user":{}}';
+    my $body = '{"ctx":{"attempt":0,"max_attempts":5,"qi_id":"1",' . $before
+        . '0000000000","stack":{"current":0,"stack":[]}},"event":' . $event
+        . ",\"events\":[$event],\"steps\":{},\"version\":2}";
+
+    write_file("$dir/request", 'POST /api/inngest?fnId=nginx-api-bench'
+        . "&stepId=step HTTP/1.1\r\nHost: " . $server->address . "\r\n"
+        . 'Content-Length: ' . length($body) . "\r\n\r\n$body");
+
+    my $r = load($server, 'post', '-c', 64, '-t', $seconds, '-k', 1,
+                 '-b', "'$before'", '-f', "$dir/request");
+
+    $stock->end;
+    remove_tree("$dir-target");
+
+    row('serve', 'calls of another server, 64 connections', $r->{rate},
+        'calls/s', $base{nginx}, $base{commits});
+    row('', 'the same, p99 of a call', $r->{p99_us} / 1000, 'ms');
+}
+
+
 sub measure_large {
     my ($workers) = @_;
 
@@ -577,6 +610,7 @@ my @groups = (
     forward => \&measure_forward,
     webhook => \&measure_webhook,
     large   => \&measure_large,
+    serve   => \&measure_serve,
     cost    => \&measure_cost,
     start   => \&measure_start,
 );

@@ -23,7 +23,8 @@
  *        is over.
  *
  * With -f FILE the request is what stands there.  With -k the events have a
- * data.id, a number that grows from FIRST on.
+ * data.id, a number that grows from FIRST on; with -b TEXT the number stands
+ * behind this text of the file.
  */
 
 #include "net.h"
@@ -58,6 +59,7 @@ typedef struct {
     const char   *path;
     const char   *event;
     const char   *file;         /* of the request, or NULL */
+    const char   *before;       /* the number */
     unsigned      connections;
     unsigned      array;
     unsigned      in_flight;
@@ -78,7 +80,7 @@ typedef struct {
     uint64_t      finals;       /* since the start */
 
     uint64_t      posted;       /* requests sent, */
-    uint64_t      answered;     /* answered with 200, */
+    uint64_t      answered;     /* answered with 2xx, */
     uint64_t      refused;      /* and with anything else */
     bool          measuring;
     net_hist_t    hist;
@@ -162,14 +164,13 @@ load_number(load_t *load)
     char    id[24], *p, *last;
     size_t  n;
 
-    static const char  before[] = "\"data\":{\"id\":\"";
-
-    n = sizeof(before) - 1;
+    n = strlen(load->before);
     p = load->request.data;
     last = p + load->request.len;
 
     while (load->keyed
-           && (p = memmem(p, (size_t) (last - p), before, n)) != NULL)
+           && (p = memmem(p, (size_t) (last - p), load->before, n))
+              != NULL)
     {
         p += n;
         snprintf(id, sizeof(id), "%0*llu", (int) sizeof(LOAD_ID) - 1,
@@ -275,6 +276,7 @@ static void
 load_answer(load_t *load, load_conn_t *c)
 {
     int            rc;
+    bool           good;
     net_message_t  m;
 
     if (!net_read(c->fd, &c->in)) {
@@ -293,13 +295,15 @@ load_answer(load_t *load, load_conn_t *c)
                 (int) (c->in.len < 300 ? c->in.len : 300), c->in.data);
     }
 
-    if (m.status != 200 && load->refused == 0) {
+    good = m.status >= 200 && m.status < 300;
+
+    if (!good && load->refused == 0) {
         fprintf(stderr, "first refusal: %.*s %.*s\n", (int) m.start_len,
                 m.start_line, (int) (m.body_len < 200 ? m.body_len : 200),
                 m.body);
     }
 
-    if (m.status == 200) {
+    if (good) {
         load->answered++;
     } else {
         load->refused++;
@@ -696,13 +700,14 @@ load_options(load_t *load, int argc, char **argv)
 {
     int  option;
 
-    while ((option = getopt(argc, argv, "s:A:p:e:f:c:a:i:n:t:k:")) != -1) {
+    while ((option = getopt(argc, argv, "s:A:p:e:f:b:c:a:i:n:t:k:")) != -1) {
         switch (option) {
         case 's': load->server = optarg; break;
         case 'A': load->app = optarg; break;
         case 'p': load->path = optarg; break;
         case 'e': load->event = optarg; break;
         case 'f': load->file = optarg; break;
+        case 'b': load->before = optarg; break;
         case 'c': load->connections = (unsigned) atoi(optarg); break;
         case 'a': load->array = (unsigned) atoi(optarg); break;
         case 'i': load->in_flight = (unsigned) atoi(optarg); break;
@@ -735,6 +740,7 @@ main(int argc, char **argv)
 
     load.path = "/e/bench";
     load.event = "bench/one";
+    load.before = "\"data\":{\"id\":\"";
     load.connections = 64;
     load.array = 1;
     load.seconds = 5;
