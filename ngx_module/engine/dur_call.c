@@ -15,6 +15,7 @@
 #include "engine/dur_sign.h"
 #include "engine/dur_step.h"
 #include "engine/dur_ulid.h"
+#include "engine/dur_workflow_call.h"
 
 #include <stdio.h>
 
@@ -55,6 +56,7 @@ dur_call_init(dur_call_t *call)
     dur_buf_init(&call->headers, DUR_CALL_TEXT_MAX);
     dur_buf_init(&call->body, DUR_CALL_BODY_MAX);
     dur_buf_init(&call->scratch, DUR_CALL_BODY_MAX);
+    dur_arena_init(&call->arena);
 }
 
 
@@ -66,6 +68,8 @@ dur_call_deinit(dur_call_t *call)
     dur_buf_deinit(&call->headers);
     dur_buf_deinit(&call->body);
     dur_buf_deinit(&call->scratch);
+    dur_arena_deinit(&call->arena);
+    dur_workflow_cache_free(call->workflows);
 }
 
 
@@ -446,6 +450,11 @@ dur_call_request(dur_call_state_t *s, const dur_call_options_t *options,
 
     dur_call_follow(s, call);
 
+    if (s->run.definition != 0) {
+        call->max_body = s->conf.max_output;
+        return dur_workflow_build(s->txn, &s->item, &s->run, options, call);
+    }
+
     return call->forward ? dur_call_forward(s, call)
            : call->gateway ? dur_call_gateway(s, call)
                            : dur_call_app(s, options, call);
@@ -466,6 +475,8 @@ dur_call_build(dur_store_t *store, uint64_t item, uint32_t generation,
     dur_buf_reset(&call->headers);
     dur_buf_reset(&call->body);
     call->rest.length = 0;
+    call->exec = false;
+    call->error[0] = '\0';
 
     rc = dur_txn_begin(store, false, &s.txn);
     if (rc != DUR_OK) {

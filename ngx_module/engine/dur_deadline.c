@@ -43,6 +43,22 @@ dur_deadline_started(dur_engine_t *e, const dur_function_t *fn,
 }
 
 
+dur_rc_t
+dur_deadline_start(dur_engine_t *e, dur_run_t *run)
+{
+    dur_function_t  *fn;
+
+    fn = dur_registry_function(&e->registry, run->function);
+
+    if (fn == NULL) {
+        run->started = e->now;
+        return DUR_OK;
+    }
+
+    return dur_deadline_started(e, fn, run);
+}
+
+
 /* No work is lost that is out: what ends in time still counts. */
 static dur_rc_t
 dur_deadline_over(dur_engine_t *e, dur_run_t *run)

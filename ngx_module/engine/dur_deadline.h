@@ -27,6 +27,10 @@ dur_rc_t dur_deadline_begin(dur_engine_t *e, dur_run_t *run);
 dur_rc_t dur_deadline_lease(dur_engine_t *e, const dur_item_t *item,
     bool *late);
 
+/* The run begins with something else than a call.  The caller writes the
+ * run. */
+dur_rc_t dur_deadline_start(dur_engine_t *e, dur_run_t *run);
+
 /* The item's timer fired; it stands in no table now. */
 dur_rc_t dur_deadline_due(dur_engine_t *e, const dur_item_t *item);
 

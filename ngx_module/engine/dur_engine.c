@@ -23,6 +23,7 @@
 #include "engine/dur_ulid.h"
 #include "engine/dur_upload.h"
 #include "engine/dur_wait.h"
+#include "engine/dur_workflow.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -274,6 +275,7 @@ dur_engine_close(dur_engine_t *e)
     dur_registry_unload(&e->registry);
     dur_cancellation_unload(e);
     dur_wait_cache_free(e->wait_cache);
+    dur_workflow_cache_free(e->workflows);
     dur_store_close(e->store);
     free(e);
 }
@@ -516,6 +518,8 @@ dur_engine_decide(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
 
     case DUR_OP_SERVED:
         return dur_served_apply(e, op, reply);
+    case DUR_OP_WORKFLOWS:
+        return dur_workflow_apply(e, op->body, reply);
 
     default:
         reply->rc = DUR_EINVAL;
@@ -678,6 +682,10 @@ dur_engine_abort(dur_engine_t *e)
     dur_metrics_copy(&e->metrics, &e->committed);
 
     /* the caches may hold what did not happen: read them again */
+
+    dur_workflow_cache_free(e->workflows);
+    e->workflows = NULL;
+    e->planning = false;
 
     rc = dur_txn_begin(e->store, false, &e->txn);
 

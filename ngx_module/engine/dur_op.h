@@ -128,10 +128,15 @@ typedef enum {
      * 409 (there are too many).  Or stop: generation: 1; run: its id. */
     DUR_OP_REDELIVER,
 
+    /* The workflows of nginx.conf, all of them; right behind ROUTES.  body:
+     * a JSON array of definitions (dur_plan.h).  400 and a sentence for what
+     * is no such list. */
+    DUR_OP_WORKFLOWS,
+
     /* A step of a run of another server (dur_served.h).  id: new; run; url:
      * 20 bytes, the step's hash; item: which attempt it is; body: the
      * request. */
-    DUR_OP_SERVED = DUR_OP_REDELIVER + 2,
+    DUR_OP_SERVED,
 
     DUR_OP_MAX
 } dur_op_type_t;

@@ -37,7 +37,7 @@ dur_plan_write_header(const dur_plan_header_t *h,
                      "is not in nginx.conf any more", (int) reference.len,
                      (const char *) reference.data, (int) h->name.len,
                      (const char *) h->name.data);
-            return DUR_EINVAL;
+            return DUR_EACCES;
         }
 
         dur_buf_adds(out, value);

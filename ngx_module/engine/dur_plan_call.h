@@ -25,7 +25,8 @@ typedef struct {
 /*
  * The body is what `body` says, else {"attempt","event","run_id","step",
  * "steps"}; a GET or a HEAD has none.  DUR_EINVAL and a sentence when an
- * expression has no value, or a secret is not there; DUR_ETOOBIG.
+ * expression has no value; DUR_EACCES and one when a secret is not there;
+ * DUR_ETOOBIG.
  */
 dur_rc_t dur_plan_request(const dur_plan_def_t *def, const dur_plan_at_t *at,
     const dur_plan_memo_t *memo, const dur_plan_secrets_t *secrets,

@@ -201,20 +201,21 @@ dur_query_body(dur_query_t *q, const char *key, const dur_ulid_t *owner,
 /* -- items ---------------------------------------------------------------- */
 
 dur_table_t
-dur_query_item(dur_query_t *q, const dur_run_t *run, uint64_t id,
-    int64_t due, dur_item_t *item)
+dur_query_item(dur_query_t *q, const dur_run_t *run, const dur_step_t *step,
+    dur_item_t *item)
 {
     memset(item, 0, sizeof(*item));
 
-    if (id == 0) {
+    item->id = step ? step->item : run->discovery;
+
+    if (item->id == 0) {
         return DUR_T_MAX;
     }
 
-    item->app = run->app;
+    item->app = step ? dur_step_app(run, step) : run->app;
     item->function = run->function;
     item->score = run->created;
-    item->id = id;
-    item->due = due;
+    item->due = step ? step->due : run->discovery_due;
 
     return dur_queue_find(q->txn, item);
 }

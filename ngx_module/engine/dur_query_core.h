@@ -63,9 +63,10 @@ dur_rc_t dur_query_body(dur_query_t *q, const char *key,
 /* The rest of what may be written before the answer gets too long. */
 size_t dur_query_room(const dur_query_t *q, size_t max);
 
-/* An open item of the run, as dur_queue_find(). */
-dur_table_t dur_query_item(dur_query_t *q, const dur_run_t *run, uint64_t id,
-    int64_t due, dur_item_t *item);
+/* The open item of a step of the run, without one that of its discovery, as
+ * dur_queue_find(). */
+dur_table_t dur_query_item(dur_query_t *q, const dur_run_t *run,
+    const dur_step_t *step, dur_item_t *item);
 
 /* "Scheduled", "Running", "Completed", .. */
 const char *dur_query_status(dur_query_t *q, const dur_run_t *run);

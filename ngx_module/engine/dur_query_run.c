@@ -344,8 +344,7 @@ dur_query_read_jobs(dur_query_t *q, void *id)
     left = DUR_QUERY_JOBS;
     dur_buf_addc(q->out, '[');
 
-    where = dur_query_item(q, &tree.run, tree.run.discovery,
-                           tree.run.discovery_due, &item);
+    where = dur_query_item(q, &tree.run, NULL, &item);
     if (where != DUR_T_MAX) {
         dur_query_write_job(q, where, &item);
         left--;
@@ -353,8 +352,7 @@ dur_query_read_jobs(dur_query_t *q, void *id)
 
     for (i = 0; i < tree.nsteps && left > 0; i++) {
         if (tree.steps[i].where != DUR_T_MAX) {
-            (void) dur_query_item(q, &tree.run, tree.steps[i].step.item,
-                                  tree.steps[i].step.due, &item);
+            (void) dur_query_item(q, &tree.run, &tree.steps[i].step, &item);
             dur_query_write_job(q, tree.steps[i].where, &item);
             left--;
         }

@@ -215,7 +215,7 @@ dur_show_one_step(dur_query_t *q, void *arg)
 
     s.where = s.step.state == DUR_STEP_DONE
               ? DUR_T_MAX
-              : dur_query_item(q, &run, s.step.item, s.step.due, &item);
+              : dur_query_item(q, &run, &s.step, &item);
 
     dur_buf_addc(q->out, '{');
 

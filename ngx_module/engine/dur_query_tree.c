@@ -78,7 +78,7 @@ dur_tree_add_step(dur_query_t *q, dur_tree_t *tree, dur_str_t k, dur_str_t v)
     s->last = DUR_TREE_NONE;
     s->where = step.state == DUR_STEP_DONE
                ? DUR_T_MAX
-               : dur_query_item(q, &tree->run, step.item, step.due, &item);
+               : dur_query_item(q, &tree->run, &step, &item);
 
     return DUR_OK;
 }
@@ -342,8 +342,7 @@ dur_tree_why(dur_query_t *q, dur_tree_t *tree)
         return;
     }
 
-    where = dur_query_item(q, &tree->run, tree->run.discovery,
-                           tree->run.discovery_due, &item);
+    where = dur_query_item(q, &tree->run, NULL, &item);
 
     if (where == DUR_T_READY && tree->target.hold != 0
         && tree->target.held == item.id && tree->target.parked == 0)

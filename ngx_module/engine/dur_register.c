@@ -294,7 +294,10 @@ dur_register_acceptable(dur_engine_t *e, const dur_app_t *sent,
             snprintf(err, 512, "function \"%.*s\" belongs to another app, "
                      "\"%.*s\": %s", (int) slug.len,
                      (const char *) slug.data, (int) owner->name.len,
-                     (const char *) owner->name.data, owner->forward
+                     (const char *) owner->name.data,
+                     owner->workflow
+                     ? "durable_function in nginx.conf declares it"
+                     : owner->forward
                      ? "durable_forward in nginx.conf declares it"
                      : "sync that one without it first");
             return DUR_EINVAL;

@@ -15,6 +15,7 @@
 #define DUR_APP_F_ORDERED       0x08
 #define DUR_APP_F_ENDPOINT      0x10
 #define DUR_APP_F_SERVED        0x20
+#define DUR_APP_F_WORKFLOW      0x40
 #define DUR_FUNCTION_F_ARCHIVED 0x01
 #define DUR_FUNCTION_F_PAUSED   0x02
 #define DUR_FUNCTION_F_RESUMING 0x04
@@ -44,7 +45,8 @@ dur_registry_app_put(dur_engine_t *e, const dur_registered_app_t *app)
                     | (app->forward ? DUR_APP_F_FORWARD : 0)
                     | (app->ordered ? DUR_APP_F_ORDERED : 0)
                     | (app->endpoint ? DUR_APP_F_ENDPOINT : 0)
-                    | (app->served ? DUR_APP_F_SERVED : 0));
+                    | (app->served ? DUR_APP_F_SERVED : 0)
+                    | (app->workflow ? DUR_APP_F_WORKFLOW : 0));
     dur_enc_u64(&w, (uint64_t) app->created);
     dur_enc_raw(&w, app->checksum, sizeof(app->checksum));
     dur_enc_end(&w);
@@ -94,6 +96,7 @@ dur_registry_app_decode(dur_str_t key, dur_str_t row,
     app->ordered = (flags & DUR_APP_F_ORDERED) != 0;
     app->endpoint = (flags & DUR_APP_F_ENDPOINT) != 0;
     app->served = (flags & DUR_APP_F_SERVED) != 0;
+    app->workflow = (flags & DUR_APP_F_WORKFLOW) != 0;
     app->maybe_ready = true;
     app->name = dur_dec_str(&r);
     app->url = dur_dec_str(&r);
@@ -713,15 +716,24 @@ dur_registry_function_of(const dur_registry_t *r, dur_function_kind_t kind,
 dur_function_t *
 dur_registry_function_by_slug(const dur_registry_t *r, dur_str_t slug)
 {
-    dur_function_t  *fn, *route;
+    unsigned         i;
+    dur_function_t  *fn, *found;
 
-    fn = dur_registry_function_of(r, DUR_FUNCTION_APP, slug);
+    static const dur_function_kind_t  kinds[] = {
+        DUR_FUNCTION_APP, DUR_FUNCTION_FORWARD, DUR_FUNCTION_WORKFLOW
+    };
 
-    if (fn != NULL && !fn->archived) {
-        return fn;
+    found = NULL;
+
+    for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        fn = dur_registry_function_of(r, kinds[i], slug);
+
+        if (fn != NULL && !fn->archived) {
+            return fn;
+        }
+
+        found = found ? found : fn;
     }
 
-    route = dur_registry_function_of(r, DUR_FUNCTION_FORWARD, slug);
-
-    return (route != NULL && (fn == NULL || !route->archived)) ? route : fn;
+    return found;
 }

@@ -24,8 +24,9 @@ typedef enum {
     DUR_FUNCTION_APP = 0,           /* an SDK, which runs it */
     DUR_FUNCTION_FORWARD,           /* the target of a route: the event is
                                        sent on as the request it was */
-    DUR_FUNCTION_ENDPOINT           /* a durable endpoint: nobody registered
+    DUR_FUNCTION_ENDPOINT,          /* a durable endpoint: nobody registered
                                        it; url is that of its server */
+    DUR_FUNCTION_WORKFLOW           /* nginx.conf: dur_workflow.h */
 } dur_function_kind_t;
 
 typedef struct {
@@ -69,6 +70,8 @@ typedef struct {
     bool       endpoint;            /* a server with durable endpoints */
     bool       served;              /* of the steps that other servers ask
                                        for, see dur_served.h */
+    bool       workflow;            /* forward, and of durable_function: its
+                                       functions, or a target of its steps */
     bool       maybe_ready;         /* false: no ready rows for sure */
     uint32_t   leases;              /* calls out now */
     uint32_t   max_calls;           /* 0: not asked for yet */

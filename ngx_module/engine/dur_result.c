@@ -19,6 +19,7 @@
 #include "engine/dur_step.h"
 #include "engine/dur_timer.h"
 #include "engine/dur_wait_queue.h"
+#include "engine/dur_workflow.h"
 
 
 /* How often a wait that is over asks for events that came in time, ms. */
@@ -45,11 +46,15 @@ dur_result_ack(dur_engine_t *e, uint64_t item, uint32_t generation)
 
 
 static unsigned
-dur_result_max_attempts(dur_engine_t *e, const dur_item_t *item)
+dur_result_max_attempts(const dur_result_t *x)
 {
     dur_function_t  *fn;
 
-    fn = dur_registry_function(&e->registry, item->function);
+    if (x->attempts != 0) {
+        return x->attempts;
+    }
+
+    fn = dur_registry_function(&x->e->registry, x->item.function);
 
     return (fn ? fn->retries : DUR_RETRY_DEFAULT) + 1;
 }
@@ -116,8 +121,7 @@ dur_result_retry(dur_result_t *x, dur_str_t name, dur_str_t message,
     dur_engine_t  *e = x->e;
 
     *exhausted = x->answer.no_retry
-                 || x->item.attempt + 1u >= dur_result_max_attempts(e,
-                                                                    &x->item);
+                 || x->item.attempt + 1u >= dur_result_max_attempts(x);
     x->history.error = message;
 
     if (*exhausted) {
@@ -231,6 +235,10 @@ dur_result_decide(dur_result_t *x)
         return dur_route_decide(x);
     }
 
+    if (dur_workflow_owns(x->e, &x->item)) {
+        return dur_workflow_decide(x);
+    }
+
     switch (x->answer.kind) {
 
     case DUR_ANSWER_OPS:
@@ -297,13 +305,16 @@ dur_result_health(dur_result_t *x, const dur_op_result_t *result, bool probe,
 
     *parked = false;
 
-    if (!dur_target_is_failure(result)) {
+    if (!dur_target_is_failure(result)
+        || (result->status != 0 && dur_workflow_owns(x->e, &x->item)))
+    {
+        /* a 503 of a workflow's target is about one of its paths */
         return dur_target_answered(x->e, x->item.app);
     }
 
-    if (dur_route_owns(x->e, &x->item)
+    if ((dur_route_owns(x->e, &x->item) || dur_workflow_owns(x->e, &x->item))
         && result->error_kind == DUR_CALL_ECONNECT
-        && x->item.attempt + 1u >= dur_result_max_attempts(x->e, &x->item))
+        && x->item.attempt + 1u >= dur_result_max_attempts(x))
     {
         /* nobody was there: that never ends a delivery */
         dur_target_doubt(x->e, x->item.app);
@@ -427,6 +438,10 @@ dur_result_parse(dur_result_t *x, const dur_op_result_t *result)
 {
     if (dur_route_owns(x->e, &x->item)) {
         return dur_forward_answer(result, x->e->now, x->e->arena, &x->answer);
+    }
+
+    if (dur_workflow_owns(x->e, &x->item)) {
+        return dur_workflow_parse(x, result);
     }
 
     return x->item.kind == DUR_ITEM_GATEWAY
@@ -678,7 +693,8 @@ dur_result_due(dur_engine_t *e, dur_item_t *item)
         return dur_schedule_due(e, item);
 
     default:
-        return dur_queue_push(e, item);
+        return item->kind == DUR_ITEM_DISCOVERY && dur_workflow_owns(e, item)
+               ? dur_workflow_due(e, item) : dur_queue_push(e, item);
     }
 }
 
@@ -710,6 +726,8 @@ dur_result_lost(dur_engine_t *e, dur_item_t *item)
     if (rc == DUR_OK) {
         rc = item->kind == DUR_ITEM_GATEWAY
              ? dur_result_parse_gateway(&x, &result)
+             : dur_workflow_owns(e, item)
+             ? dur_workflow_parse(&x, &result)
              : dur_answer_error(e->arena, &x.answer, "executor_lost",
                                 result.error, dur_str_null);
     }

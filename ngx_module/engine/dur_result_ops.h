@@ -32,6 +32,8 @@ typedef struct {
     bool              discover;         /* a discovery was asked for */
 
     dur_answer_t      answer;
+    unsigned          attempts;         /* of a workflow's step; 0: those of
+                                           the function */
 
     /* ops that invoke, to be done when the run is stored */
     size_t                   ninvokes;

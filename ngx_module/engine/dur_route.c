@@ -334,7 +334,7 @@ dur_route_store(dur_engine_t *e, const dur_route_t *routes, size_t n)
     for (i = 0; rc == DUR_OK && i < e->registry.napps; i++) {
         app = e->registry.apps[i];
 
-        if (app != NULL && app->forward && !app->removed
+        if (app != NULL && app->forward && !app->workflow && !app->removed
             && !dur_route_listed(routes, n, app->name))
         {
             changed = true;

@@ -18,6 +18,7 @@
 #include "engine/dur_timer.h"
 #include "engine/dur_ulid.h"
 #include "engine/dur_wait.h"
+#include "engine/dur_workflow.h"
 
 #include <stdio.h>
 
@@ -192,6 +193,7 @@ dur_run_init(dur_engine_t *e, const dur_function_t *fn, dur_run_t *run)
     run->function = fn->id;
     run->version = fn->version;
     run->created = e->now;
+    run->definition = fn->kind == DUR_FUNCTION_WORKFLOW ? fn->version : 0;
     run->sequence = e->counters.sequence;
     run->nevents = 1;
 }
@@ -214,23 +216,31 @@ dur_rc_t
 dur_run_begin(dur_engine_t *e, dur_run_t *run, int64_t due,
     dur_str_t event_name)
 {
+    bool        planned;
     dur_rc_t    rc;
     dur_item_t  item;
 
     rc = dur_run_link_event(e, run);
+    if (rc == DUR_OK && run->definition != 0) {
+        rc = dur_workflow_count(e, run, 1);
+    }
     if (rc != DUR_OK) {
         return rc;
     }
 
-    dur_run_item(e, run, DUR_ITEM_DISCOVERY, NULL, &item);
-    run->discovery = item.id;
+    planned = due <= e->now && dur_workflow_is(e, run);
+
+    if (!planned) {
+        dur_run_item(e, run, DUR_ITEM_DISCOVERY, NULL, &item);
+        run->discovery = item.id;
+    }
 
     if (due > e->now) {
         run->discovery_due = due;
         item.due = due;
         rc = dur_timer_put(e, &item);
 
-    } else {
+    } else if (!planned) {
         rc = dur_queue_push(e, &item);
     }
 
@@ -248,7 +258,7 @@ dur_run_begin(dur_engine_t *e, dur_run_t *run, int64_t due,
         rc = dur_run_feed_started(e, run, event_name);
     }
 
-    return rc;
+    return (rc == DUR_OK && planned) ? dur_workflow_next(e, run) : rc;
 }
 
 
@@ -268,6 +278,13 @@ dur_run_release(dur_engine_t *e, dur_run_t *run)
     }
 
     run->open--;
+
+    if (dur_workflow_is(e, run)) {
+        run->discovery = 0;
+        run->discovery_due = 0;
+        return dur_workflow_next(e, run);
+    }
+
     dur_run_item(e, run, DUR_ITEM_DISCOVERY, NULL, &item);
     run->discovery = item.id;
     run->discovery_due = 0;
@@ -476,6 +493,10 @@ dur_run_discover(dur_engine_t *e, dur_run_t *run, const dur_hash_t *cause)
     dur_rc_t    rc;
     dur_item_t  item;
 
+    if (dur_workflow_is(e, run)) {
+        return dur_workflow_next(e, run);
+    }
+
     if (run->steps >= e->conf.max_steps) {
         snprintf(text, sizeof(text), "The function run exceeded the step "
                  "limit of %u steps.", e->conf.max_steps);
@@ -600,6 +621,9 @@ dur_run_end(dur_engine_t *e, dur_run_t *run, dur_run_status_t status,
     }
     if (rc == DUR_OK) {
         rc = dur_idem_ended(e, run);
+    }
+    if (rc == DUR_OK && run->definition != 0) {
+        rc = dur_workflow_count(e, run, -1);
     }
     if (rc == DUR_OK) {
         rc = dur_run_put(e, run);

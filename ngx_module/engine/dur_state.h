@@ -23,6 +23,7 @@
 #include "engine/dur_registry.h"
 #include "engine/dur_store.h"
 #include "engine/dur_wait_cache.h"
+#include "engine/dur_workflow_store.h"
 
 /* Rows one op may write before the rest becomes a task (design section 3). */
 #define DUR_OP_ROWS  256
@@ -72,6 +73,9 @@ struct dur_engine_s {
     void               *zone_data;
 
     dur_wait_cache_t   *wait_cache;     /* compiled expressions of waits */
+    dur_workflow_cache_t *workflows;    /* compiled definitions */
+    bool                planning;       /* what a workflow asked for happens:
+                                           others are planned by timers */
     bool                matching;       /* waits are being resumed: events of
                                            what ends are matched by tasks */
 

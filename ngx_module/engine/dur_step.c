@@ -43,6 +43,7 @@ dur_step_decode(dur_str_t row, dur_step_t *step)
     step->due = (int64_t) dur_dec_u64(&r);
     step->op = dur_dec_u8(&r);
     dur_dec_raw(&r, step->child.b, DUR_ULID_LEN);
+    step->app = dur_dec_u32(&r);
     dur_dec_end(&r);
 
     step->name = dur_dec_str(&r);
@@ -96,6 +97,7 @@ dur_step_put(dur_engine_t *e, const dur_ulid_t *run, const dur_hash_t *id,
     dur_enc_u64(&w, (uint64_t) step->due);
     dur_enc_u8(&w, step->op);
     dur_enc_raw(&w, step->child.b, DUR_ULID_LEN);
+    dur_enc_u32(&w, step->app);
     dur_enc_end(&w);
 
     dur_enc_str(&w, step->name);
@@ -146,6 +148,7 @@ dur_step_init(dur_engine_t *e, dur_run_t *run,
     step->flags = report->race ? DUR_STEP_F_RACE : 0;
     step->op = report->op;
     step->child = report->child;
+    step->app = report->app;
     step->name = dur_step_cut(report->name);
     step->detail = dur_step_cut(report->detail);
 
@@ -212,8 +215,8 @@ dur_step_done(dur_engine_t *e, dur_run_t *run,
         }
 
         if (step.item != 0) {
-            rc = dur_queue_remove(e, run->app, run->created, step.item,
-                                  step.due);
+            rc = dur_queue_remove(e, dur_step_app(run, &step), run->created,
+                                  step.item, step.due);
             if (rc == DUR_OK) {
                 run->open--;
 
@@ -295,6 +298,7 @@ dur_step_replan(dur_engine_t *e, dur_run_t *run,
     }
 
     dur_run_item(e, run, kind, &report->id, &item);
+    item.app = dur_step_app(run, step);
     step->item = item.id;
     step->due = 0;
 
@@ -329,6 +333,7 @@ dur_step_new(dur_engine_t *e, dur_run_t *run, const dur_step_report_t *report,
 {
     dur_run_item(e, run, kind, &report->id, item);
 
+    item->app = dur_step_app(run, step);
     step->item = item->id;
 
     if (pending) {
@@ -560,6 +565,7 @@ dur_step_remove_items(dur_engine_t *e, dur_run_t *run)
     dur_cursor_t  *c;
 
     struct dur_open_s {
+        uint32_t  app;
         uint64_t  item;
         int64_t   due;
     } *open;
@@ -596,6 +602,7 @@ dur_step_remove_items(dur_engine_t *e, dur_run_t *run)
         }
 
         if (step.state != DUR_STEP_DONE && step.item != 0) {
+            open[n].app = dur_step_app(run, &step);
             open[n].item = step.item;
             open[n++].due = step.due;
         }
@@ -608,7 +615,7 @@ dur_step_remove_items(dur_engine_t *e, dur_run_t *run)
     }
 
     for (i = 0; i < n; i++) {
-        rc = dur_queue_remove(e, run->app, run->created, open[i].item,
+        rc = dur_queue_remove(e, open[i].app, run->created, open[i].item,
                               open[i].due);
         if (rc != DUR_OK && rc != DUR_ENOTFOUND) {
             return rc;

@@ -55,6 +55,7 @@ typedef struct {
                                            signal, function, URL */
     dur_payload_t  input;               /* gateways: opts; an edited input;
                                            DEFERRED: what it was given */
+    uint32_t       app;                 /* that is called; 0: the run's */
 } dur_step_t;
 
 /* Borrowed from the transaction.  DUR_ENOTFOUND. */
@@ -77,7 +78,15 @@ typedef struct {
     dur_ulid_t  child;
     int64_t     started;                /* ms, as the app says; 0: not told */
     int64_t     duration;               /* us */
+    uint32_t    app;                    /* that is called; 0: the run's */
 } dur_step_report_t;
+
+/* The app whose item the step has. */
+static inline uint32_t
+dur_step_app(const dur_run_t *run, const dur_step_t *step)
+{
+    return step->app ? step->app : run->app;
+}
 
 /*
  * Memoizes a step.  *fresh is false when it was done before: the first memo

@@ -44,6 +44,7 @@ typedef enum {
     DUR_T_CANCELLATION, /* ULID -> which runs, and how far it is */
     DUR_T_REDELIVERY,   /* the same, of webhooks that are sent again */
     DUR_T_SERVED,       /* run ULID + hash of another server -> result */
+    DUR_T_DEFINITION,   /* u32 function + u32 version -> a workflow */
     DUR_T_MAX
 } dur_table_t;
 

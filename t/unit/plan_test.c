@@ -6,10 +6,8 @@
 #include "engine/dur_plan.h"
 #include "engine/dur_json.h"
 
+#include "plan_kit.h"
 #include "tap.h"
-
-#include <jansson.h>
-#include <stdlib.h>
 
 #define NOW    1790000000000LL
 #define EVENT  "{\"data\":{\"id\":7,\"pages\":[\"a\",\"b\",\"c\"]},"          \
@@ -19,101 +17,6 @@
 static dur_arena_t  arena;
 
 
-/*
- * A directive on each line, words parted by blanks, 'quoted' as a whole; "{"
- * at the end of a line opens a block, "}" closes it.
- */
-static json_t *
-words(const char *line, size_t len)
-{
-    size_t   i, start;
-    json_t  *list;
-
-    list = json_array();
-
-    for (i = 0; i < len; i++) {
-        if (line[i] == ' ') {
-            continue;
-        }
-
-        start = i;
-
-        if (line[i] == '`') {
-            for (start = ++i; i < len && line[i] != '`'; i++) { /* void */ }
-        } else {
-            while (i < len && line[i] != ' ') {
-                i++;
-            }
-        }
-
-        json_array_append_new(list, json_stringn(line + start, i - start));
-    }
-
-    return list;
-}
-
-
-static json_t *
-block(const char **p, unsigned *line)
-{
-    bool     opens;
-    size_t   len;
-    json_t  *list, *d, *w;
-
-    list = json_array();
-
-    while (**p != '\0') {
-        len = strcspn(*p, "\n");
-        w = words(*p, len);
-        *p += len + ((*p)[len] == '\n');
-        (*line)++;
-
-        if (json_array_size(w) == 0) {
-            json_decref(w);
-            continue;
-        }
-
-        if (strcmp(json_string_value(json_array_get(w, 0)), "}") == 0) {
-            json_decref(w);
-            break;
-        }
-
-        opens = strcmp(json_string_value(json_array_get(w,
-                                         json_array_size(w) - 1)), "{") == 0;
-        if (opens) {
-            json_array_remove(w, json_array_size(w) - 1);
-        }
-
-        d = json_pack("{s:i,s:o}", "l", *line, "w", w);
-
-        if (opens) {
-            json_object_set_new(d, "b", block(p, line));
-        }
-
-        json_array_append_new(list, d);
-    }
-
-    return list;
-}
-
-
-static char *
-definition(const char *text)
-{
-    char      *s;
-    json_t    *root;
-    unsigned   line;
-
-    line = 0;
-    root = json_pack("{s:s,s:s,s:i,s:o}", "name", "wf", "file", "x.conf",
-                     "line", 0, "body", block(&text, &line));
-    s = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
-    json_decref(root);
-
-    return s;
-}
-
-
 static dur_plan_def_t *
 load(const char *text)
 {
@@ -121,7 +24,7 @@ load(const char *text)
     dur_plan_def_t    *def;
     dur_plan_error_t   err;
 
-    json = definition(text);
+    json = plan_json("wf", text);
 
     if (dur_plan_load(dur_str_c(json), &def, &err) != DUR_OK) {
         ok(false, "the definition is read: %s in %s:%u", err.text, err.file,
@@ -528,7 +431,7 @@ test_wrong(void)
     dur_plan_error_t   err;
 
     for (i = 0; i < sizeof(wrongs) / sizeof(wrongs[0]); i++) {
-        json = definition(wrongs[i].text);
+        json = plan_json("wf", wrongs[i].text);
 
         is_int(dur_plan_load(dur_str_c(json), &def, &err), DUR_EINVAL,
                "refused: %s", wrongs[i].text);
