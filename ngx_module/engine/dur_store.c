@@ -41,37 +41,6 @@ struct dur_cursor_s {
 };
 
 
-static const struct {
-    const char    *name;
-    unsigned       flags;
-} dur_store_tables[DUR_T_MAX] = {
-    [DUR_T_META] =      { "meta", 0 },
-    [DUR_T_APP] =       { "app", 0 },
-    [DUR_T_FUNCTION] =  { "function", 0 },
-    [DUR_T_NAME] =      { "name", 0 },
-    [DUR_T_EVENT] =     { "event", 0 },
-    [DUR_T_EVENT_RUN] = { "event_run", 0 },
-    [DUR_T_RUN] =       { "run", 0 },
-    [DUR_T_STEP] =      { "step", 0 },
-    [DUR_T_PAYLOAD] =   { "payload", 0 },
-    [DUR_T_TIMER] =     { "timer", 0 },
-    [DUR_T_READY] =     { "ready", 0 },
-    [DUR_T_LEASE] =     { "lease", 0 },
-    [DUR_T_IDEM] =      { "idem", 0 },
-    [DUR_T_ENDED] =     { "ended", 0 },
-    [DUR_T_TASK] =      { "task", 0 },
-    [DUR_T_HISTORY] =   { "history", 0 },
-    [DUR_T_WAIT] =      { "wait", 0 },
-    [DUR_T_FLOW] =      { "flow", 0 },
-    [DUR_T_TARGET] =    { "target", 0 },
-    [DUR_T_UPLOAD] =    { "upload", 0 },
-    [DUR_T_CANCELLATION] = { "cancellation", 0 },
-    [DUR_T_REDELIVERY] = { "redelivery", 0 },
-    [DUR_T_SERVED] =    { "served", 0 },
-    [DUR_T_DEFINITION] = { "definition", 0 },
-};
-
-
 dur_rc_t
 dur_store_rc(int err)
 {

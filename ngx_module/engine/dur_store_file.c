@@ -160,6 +160,7 @@ dur_store_table_name(dur_table_t table)
         [DUR_T_CANCELLATION] = "cancellation",
         [DUR_T_REDELIVERY] = "redelivery",
         [DUR_T_SERVED] = "served",
+        [DUR_T_DEFINITION] = "definition",
     };
 
     return names[table];
