@@ -624,7 +624,7 @@ dur_app_options(dur_app_report_t *r, const json_t *function,
         bool            batch;          /* goes together with a batch */
         bool            enforced;
     } options[] = {
-        { "batchEvents", dur_option_batch, true, false },
+        { "batchEvents", dur_option_batch, true, true },
         { "rateLimit", dur_option_rate_limit, true, true },
         { "throttle", dur_option_throttle, true, false },
         { "debounce", dur_option_debounce, false, true },

@@ -7,6 +7,7 @@
 #include "engine/dur_event.h"
 #include "engine/dur_forward.h"
 #include "engine/dur_gateway.h"
+#include "engine/dur_member.h"
 #include "engine/dur_memo.h"
 #include "engine/dur_queue.h"
 #include "engine/dur_registry.h"
@@ -250,11 +251,11 @@ dur_call_ctx(const dur_call_state_t *s, dur_call_t *call)
 
 /*
  * What goes into the body of a call and what the SDK has to fetch (protocol
- * 4.7).  The event stands in the body twice: the list of events goes first,
- * for Go can do without it, but never fetches its memos.
+ * 4.7).  The (first) event stands in the body twice: the list of events goes
+ * first, for Go can do without it, but never fetches its memos.
  */
 static void
-dur_call_fit(dur_call_state_t *s, uint64_t event)
+dur_call_fit(dur_call_state_t *s, uint64_t event, uint64_t events)
 {
     uint64_t  state;
 
@@ -262,15 +263,49 @@ dur_call_fit(dur_call_state_t *s, uint64_t event)
 
     s->memos = state <= DUR_CALL_REQUEST - 1024
                && event + state <= DUR_CALL_REQUEST;
-    s->events = 2 * event + (s->memos ? state : 0) <= DUR_CALL_REQUEST;
+    s->events = event + events + (s->memos ? state : 0) <= DUR_CALL_REQUEST;
     s->use_api = !s->memos || !s->events;
+}
+
+
+/* `event` and `events`; of a batch the list is read, else it is a copy. */
+static dur_rc_t
+dur_call_events(dur_call_state_t *s, const dur_event_t *event,
+    dur_call_t *call)
+{
+    size_t      start, end;
+    dur_rc_t    rc;
+    dur_buf_t  *b = &call->body;
+
+    dur_buf_addz(b, ",\"event\":");
+    start = b->len;
+
+    rc = dur_payload_get_canonical(s->txn, &s->run.event, &event->json, b,
+                                   &call->scratch);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    end = b->len;
+    dur_buf_addz(b, ",\"events\":[");
+
+    if (s->events && (s->run.flags & DUR_RUN_F_BATCH)) {
+        rc = dur_member_events(s->txn, &s->run, b, &call->scratch);
+
+    } else if (s->events && dur_buf_reserve(b, end - start) == DUR_OK) {
+        dur_buf_add(b, b->data + start, end - start);
+    }
+
+    dur_buf_addc(b, ']');
+
+    return rc;
 }
 
 
 static dur_rc_t
 dur_call_body(dur_call_state_t *s, dur_call_t *call)
 {
-    size_t        start, end;
+    uint64_t      events;
     dur_rc_t      rc;
     dur_buf_t    *b = &call->body;
     dur_event_t   event;
@@ -280,7 +315,16 @@ dur_call_body(dur_call_state_t *s, dur_call_t *call)
         return rc;
     }
 
-    dur_call_fit(s, event.json.length);
+    events = event.json.length;
+
+    if (s->run.flags & DUR_RUN_F_BATCH) {
+        rc = dur_member_length(s->txn, &s->run, &events);
+        if (rc != DUR_OK) {
+            return rc;
+        }
+    }
+
+    dur_call_fit(s, event.json.length, events);
 
     rc = dur_call_ctx(s, call);
     if (rc != DUR_OK) {
@@ -290,27 +334,14 @@ dur_call_body(dur_call_state_t *s, dur_call_t *call)
     dur_buf_addz(b, ",\"defers\":");
 
     rc = dur_defer_write(s->txn, &s->run, b);
+    if (rc == DUR_OK) {
+        rc = dur_call_events(s, &event, call);
+    }
     if (rc != DUR_OK) {
         return rc;
     }
 
-    dur_buf_addz(b, ",\"event\":");
-    start = b->len;
-
-    rc = dur_payload_get_canonical(s->txn, &s->run.event, &event.json, b,
-                                   &call->scratch);
-    if (rc != DUR_OK) {
-        return rc;
-    }
-
-    end = b->len;
-    dur_buf_addz(b, ",\"events\":[");
-
-    if (s->events && dur_buf_reserve(b, end - start) == DUR_OK) {
-        dur_buf_add(b, b->data + start, end - start);
-    }
-
-    dur_buf_addz(b, "],\"steps\":");
+    dur_buf_addz(b, ",\"steps\":");
 
     if (!s->memos) {
         dur_buf_addz(b, "{}");

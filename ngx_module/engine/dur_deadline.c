@@ -91,7 +91,11 @@ dur_deadline_begin(dur_engine_t *e, dur_run_t *run)
         return dur_deadline_started(e, fn, run);
     }
 
-    if (rc != DUR_ENOTFOUND || fn->option.start == 0) {
+    /* a batch has waited already: it has no time to start in */
+
+    if (rc != DUR_ENOTFOUND || fn->option.start == 0
+        || (run->flags & DUR_RUN_F_BATCH))
+    {
         return rc == DUR_ENOTFOUND ? DUR_OK : rc;
     }
 

@@ -24,11 +24,14 @@ dur_rc_t dur_flow_expire(dur_engine_t *e, unsigned *budget, int64_t *next);
 
 /* Kinds of rows; the first byte of a key. */
 typedef enum {
+    DUR_FLOW_BATCH = 'b',
+    DUR_FLOW_BATCHED = 'i',     /* a client's event id is in a batch */
     DUR_FLOW_DEBOUNCE = 'd',
     DUR_FLOW_CRON = 'c',        /* of dur_schedule */
     DUR_FLOW_EVENT = 'e',       /* a client's event id was counted */
     DUR_FLOW_LIMIT = 'l',
     DUR_FLOW_LOCK = 's',
+    DUR_FLOW_MEMBER = 'm',      /* + run ULID + u32: dur_member.h */
     DUR_FLOW_INDEX = 'x'        /* + due ms u64 + the key of a row */
 } dur_flow_kind_t;
 

@@ -14,8 +14,9 @@
 /* Lives are counted in whole seconds, and a timer runs for one at least. */
 #define DUR_DEBOUNCE_SECOND  ((int64_t) 1000)
 
-#define DUR_DEBOUNCE_F_QUIET    0x01
-#define DUR_DEBOUNCE_F_INVOKED  0x02
+#define DUR_DEBOUNCE_F_QUIET      0x01
+#define DUR_DEBOUNCE_F_INVOKED    0x02
+#define DUR_DEBOUNCE_F_SCHEDULED  0x04
 
 #define DUR_DEBOUNCE_ROW  128
 
@@ -166,7 +167,8 @@ dur_debounce_take(dur_debounce_t *d, const dur_run_event_t *event)
     d->parent = event->parent;
     d->parent_step = event->parent_step;
     d->flags = (event->quiet ? DUR_DEBOUNCE_F_QUIET : 0)
-               | (event->invoked ? DUR_DEBOUNCE_F_INVOKED : 0);
+               | (event->invoked ? DUR_DEBOUNCE_F_INVOKED : 0)
+               | (event->scheduled ? DUR_DEBOUNCE_F_SCHEDULED : 0);
 }
 
 
@@ -285,6 +287,7 @@ dur_debounce_start(dur_engine_t *e, const dur_function_t *fn,
 
     event.quiet = (d->flags & DUR_DEBOUNCE_F_QUIET) != 0;
     event.invoked = (d->flags & DUR_DEBOUNCE_F_INVOKED) != 0;
+    event.scheduled = (d->flags & DUR_DEBOUNCE_F_SCHEDULED) != 0;
     event.parent = d->parent;
     event.parent_step = d->parent_step;
     event.depth = d->depth;

@@ -345,8 +345,14 @@ dur_invoke_child(dur_engine_t *e, const dur_run_t *parent,
     case DUR_OK:
         rc = dur_invoke_start(e, fn, &v, &child, &start);
 
-        if (rc == DUR_OK && start == DUR_START_RUN) {
+        if (rc == DUR_OK && (start == DUR_START_RUN
+                             || start == DUR_START_BATCHED))
+        {
             rc = dur_step_child(e, &parent->id, &op->id, &child.id);
+
+        } else if (rc == DUR_OK && start == DUR_START_REFUSED) {
+            *why = dur_str("the key of the invoked function's batch has no "
+                           "value");
 
         } else if (rc == DUR_OK && start == DUR_START_LIMITED) {
             *why = dur_str("invoked function is rate limited");
@@ -549,7 +555,9 @@ dur_invoke_request(dur_engine_t *e, const dur_op_t *op,
     e->stat.events++;
     text = "{}";
 
-    if (start == DUR_START_RUN || start == DUR_START_SKIPPED) {
+    if (start == DUR_START_RUN || start == DUR_START_SKIPPED
+        || start == DUR_START_BATCHED)
+    {
         dur_ulid_text(&run.id, id);
         text = dur_arena_printf(e->arena, "{\"run_id\":\"%s\"}", id);
     }

@@ -4,6 +4,7 @@
 #include "engine/dur_event.h"
 #include "engine/dur_json.h"
 #include "engine/dur_match.h"
+#include "engine/dur_member.h"
 #include "engine/dur_state.h"
 #include "engine/dur_ulid.h"
 #include "engine/dur_wait.h"
@@ -12,10 +13,14 @@
 #define DUR_LIFECYCLE_MAX  (16 * 1024 * 1024)
 
 
+static const char  dur_lifecycle_finished[] = "inngest/function.finished";
+
+
 typedef struct {
     const dur_run_t       *run;
     const dur_function_t  *fn;
     dur_str_t              event;       /* canonical JSON of the trigger */
+    dur_str_t              events;      /* of all of them, with commas */
     dur_str_t              output;      /* canonical result or error */
 } dur_lifecycle_t;
 
@@ -56,7 +61,7 @@ dur_lifecycle_data(const dur_lifecycle_t *l, dur_buf_t *b)
     dur_buf_addz(b, ",\"event\":");
     dur_buf_adds(b, l->event);
     dur_buf_addz(b, ",\"events\":[");
-    dur_buf_adds(b, l->event);
+    dur_buf_adds(b, l->events);
     dur_buf_addz(b, "],\"function_id\":");
     dur_json_write_string(b, l->fn->slug);
 
@@ -163,31 +168,59 @@ dur_lifecycle_emit(dur_engine_t *e, const dur_lifecycle_t *l,
 
 /* -- the end of a run ----------------------------------------------------- */
 
-/*
- * Canonical copies of what the event quotes.  DUR_ENOTFOUND, DUR_ECORRUPT: the
- * run's own event cannot be read; DUR_ETOOBIG.
- */
-static dur_rc_t
-dur_lifecycle_quote(dur_engine_t *e, const dur_run_t *run, dur_str_t output,
-    dur_buf_t *event, dur_buf_t *result)
+/* Canonical copies of what the event quotes. */
+typedef struct {
+    dur_buf_t  event;
+    dur_buf_t  events;
+    dur_buf_t  result;
+} dur_lifecycle_quote_t;
+
+
+static void
+dur_lifecycle_quote_free(dur_lifecycle_quote_t *quote)
 {
-    dur_rc_t     rc;
-    dur_buf_t    scratch;
-    dur_event_t  row;
+    dur_buf_deinit(&quote->event);
+    dur_buf_deinit(&quote->events);
+    dur_buf_deinit(&quote->result);
+}
+
+
+/* DUR_ENOTFOUND, DUR_ECORRUPT: an event of the run cannot be read;
+ * DUR_ETOOBIG.  The caller frees in any case. */
+static dur_rc_t
+dur_lifecycle_quote(dur_engine_t *e, dur_lifecycle_t *l, dur_str_t output,
+    dur_lifecycle_quote_t *quote)
+{
+    dur_rc_t          rc;
+    dur_buf_t         scratch;
+    dur_event_t       row;
+    const dur_run_t  *run = l->run;
+
+    dur_buf_init(&quote->event, DUR_LIFECYCLE_MAX);
+    dur_buf_init(&quote->events, DUR_LIFECYCLE_MAX);
+    dur_buf_init(&quote->result, DUR_LIFECYCLE_MAX);
+    dur_buf_init(&scratch, DUR_LIFECYCLE_MAX);
 
     rc = dur_event_get(e->txn, &run->event, &row);
 
     if (rc == DUR_OK) {
-        dur_buf_init(&scratch, DUR_LIFECYCLE_MAX);
-        rc = dur_payload_get_canonical(e->txn, &run->event, &row.json, event,
-                                       &scratch);
-        dur_buf_deinit(&scratch);
+        rc = dur_payload_get_canonical(e->txn, &run->event, &row.json,
+                                       &quote->event, &scratch);
+    }
+    if (rc == DUR_OK && (run->flags & DUR_RUN_F_BATCH)) {
+        rc = dur_member_events(e->txn, run, &quote->events, &scratch);
+    }
+    if (rc == DUR_OK) {
+        rc = dur_json_canonicalize(&quote->result,
+                                   output.len ? output : dur_str("null"));
     }
 
-    if (rc == DUR_OK) {
-        rc = dur_json_canonicalize(result, output.len ? output
-                                                      : dur_str("null"));
-    }
+    dur_buf_deinit(&scratch);
+
+    l->event = dur_buf_str(&quote->event);
+    l->output = dur_buf_str(&quote->result);
+    l->events = (run->flags & DUR_RUN_F_BATCH) ? dur_buf_str(&quote->events)
+                                               : l->event;
 
     return rc;
 }
@@ -198,6 +231,10 @@ static dur_rc_t
 dur_lifecycle_unreadable(dur_engine_t *e, const dur_run_t *run, dur_rc_t rc)
 {
     char  id[DUR_ULID_TEXT_LEN + 1];
+
+    if (rc == DUR_ETOOBIG) {
+        return dur_lifecycle_too_large(e, dur_lifecycle_finished);
+    }
 
     if (rc != DUR_ENOTFOUND && rc != DUR_ECORRUPT && rc != DUR_EINVAL) {
         return rc;
@@ -211,50 +248,90 @@ dur_lifecycle_unreadable(dur_engine_t *e, const dur_run_t *run, dur_rc_t rc)
 }
 
 
-dur_rc_t
-dur_lifecycle_ended(dur_engine_t *e, const dur_run_t *run, dur_str_t output)
+/* function.finished, and `name` unless it is NULL. */
+static dur_rc_t
+dur_lifecycle_tell(dur_engine_t *e, const dur_run_t *run, const char *name,
+    dur_str_t output)
 {
-    dur_rc_t         rc;
-    dur_buf_t        event, result;
-    const char      *name, *finished;
-    dur_lifecycle_t  l;
-
-    name = dur_lifecycle_name(run);
-    finished = "inngest/function.finished";
+    dur_rc_t               rc;
+    dur_lifecycle_t        l;
+    dur_lifecycle_quote_t  quote;
 
     l.run = run;
     l.fn = dur_registry_function(&e->registry, run->function);
 
     if ((run->flags & DUR_RUN_F_QUIET) || l.fn == NULL
-        || (!dur_lifecycle_named(e, finished)
+        || (!dur_lifecycle_named(e, dur_lifecycle_finished)
             && (name == NULL || !dur_lifecycle_named(e, name))))
     {
         return DUR_OK;
     }
 
-    dur_buf_init(&event, DUR_LIFECYCLE_MAX);
-    dur_buf_init(&result, DUR_LIFECYCLE_MAX);
-
-    rc = dur_lifecycle_quote(e, run, output, &event, &result);
+    rc = dur_lifecycle_quote(e, &l, output, &quote);
 
     if (rc == DUR_OK) {
-        l.event = dur_buf_str(&event);
-        l.output = dur_buf_str(&result);
-
-        rc = dur_lifecycle_emit(e, &l, finished, NULL);
+        rc = dur_lifecycle_emit(e, &l, dur_lifecycle_finished, NULL);
         if (rc == DUR_OK) {
             rc = dur_lifecycle_emit(e, &l, name, &run->id);
         }
-
-    } else if (rc == DUR_ETOOBIG) {
-        rc = dur_lifecycle_too_large(e, finished);
 
     } else {
         rc = dur_lifecycle_unreadable(e, run, rc);
     }
 
-    dur_buf_deinit(&event);
-    dur_buf_deinit(&result);
+    dur_lifecycle_quote_free(&quote);
 
     return rc;
+}
+
+
+/* The run as if it were of this event alone. */
+static void
+dur_lifecycle_as(const dur_run_t *run, const dur_member_t *member,
+    dur_run_t *alone)
+{
+    *alone = *run;
+    alone->event = member->event;
+    alone->parent = member->parent;
+    alone->parent_step = member->parent_step;
+
+    if (!member->invoked) {
+        alone->flags &= (uint16_t) ~DUR_RUN_F_INVOKED;
+    }
+}
+
+
+dur_rc_t
+dur_lifecycle_ended(dur_engine_t *e, const dur_run_t *run, dur_str_t output)
+{
+    dur_run_t     alone;
+    dur_member_t  first;
+
+    if ((run->flags & DUR_RUN_F_BATCH)
+        && dur_member_get(e->txn, &run->id, 0, &first) == DUR_OK)
+    {
+        dur_lifecycle_as(run, &first, &alone);
+        run = &alone;
+    }
+
+    return dur_lifecycle_tell(e, run, dur_lifecycle_name(run), output);
+}
+
+
+bool
+dur_lifecycle_heard(dur_engine_t *e)
+{
+    return dur_lifecycle_named(e, dur_lifecycle_finished);
+}
+
+
+dur_rc_t
+dur_lifecycle_answered(dur_engine_t *e, const dur_run_t *run,
+    const dur_member_t *member, dur_str_t output)
+{
+    dur_run_t  alone;
+
+    dur_lifecycle_as(run, member, &alone);
+
+    return dur_lifecycle_tell(e, &alone, NULL, output);
 }

@@ -92,6 +92,9 @@ dur_rc_t dur_query_connector(dur_query_t *q, dur_str_t connector,
 dur_rc_t dur_query_write_delivery(dur_query_t *q, const dur_run_t *run,
     const dur_function_t *fn);
 
+/* The ids of a run's events as an array: of a large batch the first ones. */
+void dur_query_event_ids(dur_query_t *q, const dur_run_t *run);
+
 /* One run in the shape of the list it is in. */
 dur_rc_t dur_query_write_run(dur_query_t *q, const dur_run_t *run,
     dur_query_shape_t shape);

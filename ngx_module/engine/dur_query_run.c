@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 #include "engine/dur_query_core.h"
-#include "engine/dur_event.h"
+#include "engine/dur_member.h"
 #include "engine/dur_memo.h"
 #include "engine/dur_ulid.h"
 
@@ -11,27 +11,25 @@
 
 #define DUR_QUERY_JOBS     10
 
+/* Events of a batch that are named. */
+#define DUR_QUERY_EVENTS   100
+
 
 /* -- what apps read ------------------------------------------------------- */
 
 static dur_rc_t
 dur_query_read_batch(dur_query_t *q, void *id)
 {
-    dur_rc_t     rc;
-    dur_run_t    run;
-    dur_event_t  event;
+    dur_rc_t   rc;
+    dur_run_t  run;
 
     rc = dur_run_get(q->txn, id, &run);
-    if (rc == DUR_OK) {
-        rc = dur_event_get(q->txn, &run.event, &event);
-    }
     if (rc != DUR_OK) {
         return rc;
     }
 
     dur_buf_addc(q->out, '[');
-    rc = dur_payload_get_canonical(q->txn, &run.event, &event.json, q->out,
-                                   &q->scratch);
+    rc = dur_member_events(q->txn, &run, q->out, &q->scratch);
     dur_buf_addc(q->out, ']');
 
     return rc;
@@ -67,6 +65,27 @@ dur_query_actions(dur_store_t *s, const dur_ulid_t *id, dur_buf_t *out)
 
 /* -- runs ----------------------------------------------------------------- */
 
+void
+dur_query_event_ids(dur_query_t *q, const dur_run_t *run)
+{
+    char        text[DUR_ULID_TEXT_LEN + 1];
+    uint32_t    n;
+    dur_ulid_t  id;
+
+    dur_buf_addc(q->out, '[');
+
+    for (n = 0; n < DUR_QUERY_EVENTS && n < dur_member_count(run); n++) {
+
+        if (dur_member_event(q->txn, run, n, &id) == DUR_OK) {
+            dur_ulid_text(&id, text);
+            dur_buf_addf(q->out, "%s\"%s\"", n ? "," : "", text);
+        }
+    }
+
+    dur_buf_addc(q->out, ']');
+}
+
+
 static void
 dur_query_write_run_v1(dur_query_t *q, const dur_run_t *run,
     const dur_function_t *fn)
@@ -82,6 +101,12 @@ dur_query_write_run_v1(dur_query_t *q, const dur_run_t *run,
     dur_query_number(out, "function_version", run->version);
     dur_buf_addz(out, ",\"environment_id\":\"" DUR_QUERY_ENVIRONMENT "\"");
     dur_query_ulid(out, "event_id", &run->event);
+
+    if (run->flags & DUR_RUN_F_BATCH) {
+        dur_query_ulid(out, "batch_id", &run->id);
+        dur_query_number(out, "events", run->nevents);
+    }
+
     dur_query_string(out, "function", fn->slug);
 
     if (!dur_query_zero(&run->original)) {
@@ -94,7 +119,6 @@ static void
 dur_query_write_run_v2(dur_query_t *q, const dur_run_t *run,
     const dur_function_t *fn)
 {
-    char                   event[DUR_ULID_TEXT_LEN + 1];
     const char            *name;
     dur_buf_t             *out = q->out;
     dur_registered_app_t   app;
@@ -116,8 +140,7 @@ dur_query_write_run_v2(dur_query_t *q, const dur_run_t *run,
     dur_query_time(out, "startedAt", run->started);
     dur_query_time(out, "endedAt", run->ended);
     dur_query_key(out, "eventIds");
-    dur_ulid_text(&run->event, event);
-    dur_buf_addf(out, "[\"%s\"]", event);
+    dur_query_event_ids(q, run);
 
     if (!dur_query_zero(&run->original)) {
         dur_query_ulid(out, "originalRunId", &run->original);

@@ -275,7 +275,6 @@ dur_show_wait(dur_query_t *q, const dur_tree_t *tree)
 static void
 dur_show_header(dur_query_t *q, const dur_tree_t *tree)
 {
-    char              event[DUR_ULID_TEXT_LEN + 1];
     dur_buf_t        *out = q->out;
     const dur_run_t  *run = &tree->run;
 
@@ -286,12 +285,11 @@ dur_show_header(dur_query_t *q, const dur_tree_t *tree)
     dur_query_string(out, "function_name", tree->fn.name);
     dur_query_number(out, "function_version", run->version);
 
-    dur_ulid_text(&run->event, event);
     dur_query_key(out, "event_ids");
-    dur_buf_addf(out, "[\"%s\"]", event);
+    dur_query_event_ids(q, run);
     dur_query_number(out, "events", run->nevents ? run->nevents : 1);
 
-    if (run->flags & DUR_RUN_F_INVOKED) {
+    if ((run->flags & DUR_RUN_F_INVOKED) && !dur_query_zero(&run->parent)) {
         dur_query_ulid(out, "parent_run_id", &run->parent);
     }
 

@@ -3,6 +3,7 @@
 #include "engine/dur_rerun.h"
 #include "engine/dur_event.h"
 #include "engine/dur_json.h"
+#include "engine/dur_member.h"
 #include "engine/dur_run.h"
 #include "engine/dur_sign.h"
 #include "engine/dur_state.h"
@@ -12,8 +13,16 @@
 #include "engine/dur_wait.h"
 
 
-/* The cursor of a copy: the positions below `limit`, from `next` on. */
-#define DUR_RERUN_CURSOR  (4 + DUR_HASH_LEN)
+#define DUR_RERUN_CURSOR  (4 + DUR_HASH_LEN + 4)
+
+
+/* What is still to be copied: memos at positions below `limit`, from `next`
+ * on; of a batch the events from `member` on, which go first. */
+typedef struct {
+    uint32_t     limit;
+    dur_hash_t   next;
+    uint32_t     member;
+} dur_rerun_cursor_t;
 
 
 typedef struct {
@@ -254,13 +263,47 @@ dur_rerun_copy(dur_engine_t *e, dur_run_t *run, uint32_t limit,
 }
 
 
-/* All memos are there: the first call is due.  Writes the run. */
+/* One piece; *done when there is no more, or it is not there any more. */
 static dur_rc_t
-dur_rerun_copied(dur_engine_t *e, dur_run_t *run, uint32_t limit)
+dur_rerun_piece(dur_engine_t *e, dur_run_t *run, dur_rerun_cursor_t *c,
+    bool *done)
+{
+    dur_rc_t  rc;
+    unsigned  rows = DUR_OP_ROWS / 2;
+
+    *done = false;
+
+    if ((run->flags & DUR_RUN_F_BATCH) && c->member < run->nevents) {
+
+        rc = dur_member_copy(e, &run->original, &run->id, &c->member, &rows);
+        if (rc == DUR_OK) {
+            return DUR_OK;
+        }
+
+        if (rc != DUR_ENOTFOUND || c->member < run->nevents) {
+            *done = true;
+            return rc == DUR_ENOTFOUND ? DUR_OK : rc;
+        }
+    }
+
+    if (c->limit == 0) {
+        *done = true;
+        return DUR_OK;
+    }
+
+    return dur_rerun_copy(e, run, c->limit, &c->next, done);
+}
+
+
+/* All is there: the first call is due.  Writes the run. */
+static dur_rc_t
+dur_rerun_copied(dur_engine_t *e, dur_run_t *run, const dur_rerun_cursor_t *c)
 {
     dur_rc_t  rc;
 
-    if (run->steps != limit) {
+    if (run->steps != c->limit
+        || ((run->flags & DUR_RUN_F_BATCH) && c->member < run->nevents))
+    {
         return dur_run_fail(e, run, "RerunFailed", "The run that was to be "
                             "run again was deleted while its steps were "
                             "copied.");
@@ -273,16 +316,17 @@ dur_rerun_copied(dur_engine_t *e, dur_run_t *run, uint32_t limit)
 
 
 static void
-dur_rerun_cursor_put(dur_buf_t *cursor, uint32_t limit,
-    const dur_hash_t *next)
+dur_rerun_cursor_put(dur_buf_t *cursor, const dur_rerun_cursor_t *c)
 {
-    uint8_t  number[4];
+    uint8_t  limit[4], member[4];
 
-    dur_put32(number, limit);
+    dur_put32(limit, c->limit);
+    dur_put32(member, c->member);
 
     dur_buf_reset(cursor);
-    dur_buf_add(cursor, number, sizeof(number));
-    dur_buf_add(cursor, next->b, DUR_HASH_LEN);
+    dur_buf_add(cursor, limit, sizeof(limit));
+    dur_buf_add(cursor, c->next.b, DUR_HASH_LEN);
+    dur_buf_add(cursor, member, sizeof(member));
 }
 
 
@@ -290,10 +334,9 @@ dur_rc_t
 dur_rerun_more(dur_engine_t *e, const dur_ulid_t *id, dur_buf_t *cursor,
     bool *done)
 {
-    uint32_t    limit;
-    dur_rc_t    rc;
-    dur_run_t   run;
-    dur_hash_t  next;
+    dur_rc_t            rc;
+    dur_run_t           run;
+    dur_rerun_cursor_t  c;
 
     *done = true;
 
@@ -301,8 +344,9 @@ dur_rerun_more(dur_engine_t *e, const dur_ulid_t *id, dur_buf_t *cursor,
         return DUR_ECORRUPT;
     }
 
-    limit = dur_get32(cursor->data);
-    memcpy(next.b, cursor->data + 4, DUR_HASH_LEN);
+    c.limit = dur_get32(cursor->data);
+    memcpy(c.next.b, cursor->data + 4, DUR_HASH_LEN);
+    c.member = dur_get32(cursor->data + 4 + DUR_HASH_LEN);
 
     rc = dur_run_get(e->txn, id, &run);
     if (rc != DUR_OK || run.status != DUR_RUN_LIVE) {
@@ -310,16 +354,16 @@ dur_rerun_more(dur_engine_t *e, const dur_ulid_t *id, dur_buf_t *cursor,
         return rc == DUR_ENOTFOUND ? DUR_OK : rc;
     }
 
-    rc = dur_rerun_copy(e, &run, limit, &next, done);
+    rc = dur_rerun_piece(e, &run, &c, done);
     if (rc != DUR_OK) {
         return rc;
     }
 
     if (*done) {
-        return dur_rerun_copied(e, &run, limit);
+        return dur_rerun_copied(e, &run, &c);
     }
 
-    dur_rerun_cursor_put(cursor, limit, &next);
+    dur_rerun_cursor_put(cursor, &c);
 
     return dur_run_put(e, &run);
 }
@@ -392,17 +436,18 @@ dur_rerun_edit(dur_engine_t *e, dur_rerun_t *x)
 static dur_rc_t
 dur_rerun_first(dur_engine_t *e, dur_rerun_t *x)
 {
-    bool        done;
-    dur_rc_t    rc;
-    dur_buf_t   cursor;
-    dur_hash_t  next;
+    bool                done;
+    dur_rc_t            rc;
+    dur_buf_t           cursor;
+    dur_rerun_cursor_t  c;
 
-    memset(&next, 0, sizeof(next));
+    memset(&c, 0, sizeof(c));
+    c.limit = x->limit;
 
-    rc = dur_rerun_copy(e, &x->run, x->limit, &next, &done);
+    rc = dur_rerun_piece(e, &x->run, &c, &done);
 
     if (rc == DUR_OK && done) {
-        return dur_rerun_copied(e, &x->run, x->limit);
+        return dur_rerun_copied(e, &x->run, &c);
     }
     if (rc == DUR_OK) {
         rc = dur_run_put(e, &x->run);
@@ -412,7 +457,7 @@ dur_rerun_first(dur_engine_t *e, dur_rerun_t *x)
     }
 
     dur_buf_init(&cursor, DUR_TASK_CURSOR);
-    dur_rerun_cursor_put(&cursor, x->limit, &next);
+    dur_rerun_cursor_put(&cursor, &c);
 
     rc = dur_task_add(e, DUR_TASK_RERUN, &x->run.id, dur_buf_str(&cursor));
 
@@ -426,6 +471,7 @@ static dur_rc_t
 dur_rerun_begin(dur_engine_t *e, dur_rerun_t *x, const dur_function_t *fn,
     const dur_run_event_t *event)
 {
+    bool      held;
     dur_rc_t  rc;
 
     dur_run_init(e, fn, &x->run);
@@ -433,19 +479,21 @@ dur_rerun_begin(dur_engine_t *e, dur_rerun_t *x, const dur_function_t *fn,
     x->run.nevents = x->old.nevents;
     x->run.original = x->old.id;
     x->run.depth = x->old.depth;
-    x->run.flags = x->old.flags & DUR_RUN_F_QUIET;
+    x->run.flags = x->old.flags & (DUR_RUN_F_QUIET | DUR_RUN_F_BATCH);
 
-    rc = dur_wait_cancel_on(e, fn, event, &x->run);
+    held = x->limit > 0 || (x->run.flags & DUR_RUN_F_BATCH);
+
+    rc = (x->run.flags & DUR_RUN_F_BATCH)
+         ? DUR_OK : dur_wait_cancel_on(e, fn, event, &x->run);
 
     if (rc == DUR_OK) {
         rc = dur_rerun_edit(e, x);
     }
     if (rc == DUR_OK) {
-        rc = dur_run_begin(e, &x->run, x->limit ? DUR_RUN_HELD : 0,
-                           event->name);
+        rc = dur_run_begin(e, &x->run, held ? DUR_RUN_HELD : 0, event->name);
     }
 
-    return (rc == DUR_OK && x->limit) ? dur_rerun_first(e, x) : rc;
+    return (rc == DUR_OK && held) ? dur_rerun_first(e, x) : rc;
 }
 
 

@@ -3,6 +3,7 @@
 #include "engine/dur_result.h"
 #include "engine/dur_result_ops.h"
 #include "engine/dur_deadline.h"
+#include "engine/dur_flow_batch.h"
 #include "engine/dur_flow_debounce.h"
 #include "engine/dur_frame.h"
 #include "engine/dur_gateway_answer.h"
@@ -691,6 +692,9 @@ dur_result_due(dur_engine_t *e, dur_item_t *item)
 
     case DUR_ITEM_CRON:
         return dur_schedule_due(e, item);
+
+    case DUR_ITEM_BATCH:
+        return dur_flow_batch_due(e, item);
 
     default:
         return item->kind == DUR_ITEM_DISCOVERY && dur_workflow_owns(e, item)

@@ -4,6 +4,7 @@
 #include "engine/dur_event.h"
 #include "engine/dur_flow.h"
 #include "engine/dur_idem.h"
+#include "engine/dur_member.h"
 #include "engine/dur_served.h"
 #include "engine/dur_state.h"
 #include "engine/dur_step.h"
@@ -121,12 +122,24 @@ dur_retention_unused(dur_engine_t *e, const dur_ulid_t *event)
 }
 
 
+dur_rc_t
+dur_retention_orphan(dur_engine_t *e, const dur_ulid_t *event,
+    unsigned *budget)
+{
+    bool      has;
+    dur_rc_t  rc;
+
+    rc = dur_retention_has_runs(e, event, &has);
+
+    return (rc == DUR_OK && !has) ? dur_event_delete(e, event, budget) : rc;
+}
+
+
 /* Everything of one run; it is gone when *budget is above 0 afterwards. */
 static dur_rc_t
 dur_retention_run_rows(dur_engine_t *e, const dur_ulid_t *id,
     unsigned *budget)
 {
-    bool        has;
     uint8_t     key[2 * DUR_ULID_LEN];
     dur_rc_t    rc;
     dur_run_t   run;
@@ -146,6 +159,9 @@ dur_retention_run_rows(dur_engine_t *e, const dur_ulid_t *id,
     if (rc == DUR_OK && *budget > 0) {
         rc = dur_payload_purge(e->txn, id, budget);
     }
+    if (rc == DUR_OK && *budget > 0 && (run.flags & DUR_RUN_F_BATCH)) {
+        rc = dur_member_remove(e, id, false, budget);
+    }
     if (rc != DUR_OK || *budget == 0) {
         return rc;
     }
@@ -155,10 +171,7 @@ dur_retention_run_rows(dur_engine_t *e, const dur_ulid_t *id,
 
     rc = dur_txn_del(e->txn, DUR_T_EVENT_RUN, dur_str_make(key, sizeof(key)));
     if (rc == DUR_OK || rc == DUR_ENOTFOUND) {
-        rc = dur_retention_has_runs(e, &event, &has);
-    }
-    if (rc == DUR_OK && !has) {
-        rc = dur_event_delete(e, &event, budget);
+        rc = dur_retention_orphan(e, &event, budget);
     }
     if (rc != DUR_OK || *budget == 0) {
         return rc;

@@ -19,6 +19,11 @@ dur_rc_t dur_retention_event(dur_engine_t *e, const dur_ulid_t *event);
 /* The event was routed: it counts as ended when it has no runs. */
 dur_rc_t dur_retention_unused(dur_engine_t *e, const dur_ulid_t *event);
 
+/* A run of the event is deleted: it goes with the last one.  There may be more
+ * of it when *budget is 0 afterwards. */
+dur_rc_t dur_retention_orphan(dur_engine_t *e, const dur_ulid_t *event,
+    unsigned *budget);
+
 /* One piece: about DUR_OP_ROWS rows.  Sets e->next_expiry. */
 dur_rc_t dur_retention_run(dur_engine_t *e);
 

@@ -4,6 +4,7 @@
 #include "engine/dur_deadline.h"
 #include "engine/dur_defer.h"
 #include "engine/dur_event.h"
+#include "engine/dur_flow_batch.h"
 #include "engine/dur_flow_debounce.h"
 #include "engine/dur_flow_limit.h"
 #include "engine/dur_flow_lock.h"
@@ -440,7 +441,11 @@ dur_run_start(dur_engine_t *e, const dur_function_t *fn,
                       (int) fn->slug.len, (const char *) fn->slug.data);
     }
 
-    rc = dur_flow_limit(e, fn, event, start);
+    rc = dur_flow_batch(e, fn, event, run, start);
+
+    if (rc == DUR_OK && *start == DUR_START_RUN) {
+        rc = dur_flow_limit(e, fn, event, start);
+    }
 
     if (rc == DUR_OK && *start == DUR_START_LIMITED) {
         dur_metrics_refused(e, fn->id, DUR_REFUSED_LIMIT);
@@ -639,7 +644,9 @@ dur_run_end(dur_engine_t *e, dur_run_t *run, dur_run_status_t status,
         rc = dur_defer_ended(e, run);
     }
     if (rc == DUR_OK && (run->flags & DUR_RUN_F_INVOKED)) {
-        rc = dur_invoke_finished(e, run, output);
+        rc = (run->flags & DUR_RUN_F_BATCH)
+             ? dur_flow_batch_ended(e, run, output)
+             : dur_invoke_finished(e, run, output);
     }
 
     return rc;

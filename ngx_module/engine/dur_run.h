@@ -106,7 +106,6 @@ typedef struct {
     dur_ulid_t   parent;
     dur_hash_t   parent_step;
     uint8_t      depth;                 /* of invokes */
-    bool         unbatched;             /* no batch takes it (cron) */
 } dur_run_event_t;
 
 /* What became of it. */

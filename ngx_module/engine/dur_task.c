@@ -3,6 +3,7 @@
 #include "engine/dur_task.h"
 #include "engine/dur_cancellation_rule.h"
 #include "engine/dur_event.h"
+#include "engine/dur_flow_batch.h"
 #include "engine/dur_redelivery.h"
 #include "engine/dur_register.h"
 #include "engine/dur_rerun.h"
@@ -184,6 +185,12 @@ dur_task_piece(dur_engine_t *e, dur_task_t *task, bool *done)
 
     case DUR_TASK_REDELIVERY:
         return dur_redelivery_more(e, &task->subject, done);
+
+    case DUR_TASK_BATCH_DROP:
+        return dur_flow_batch_drop(e, &task->subject, done);
+
+    case DUR_TASK_BATCH_ANSWER:
+        return dur_flow_batch_answer(e, &task->subject, &task->cursor, done);
 
     default:
         return dur_cancellation_more(e, &task->subject, done);

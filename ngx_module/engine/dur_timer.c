@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 #include "engine/dur_timer.h"
+#include "engine/dur_flow_batch.h"
 #include "engine/dur_flow_debounce.h"
 #include "engine/dur_result.h"
 #include "engine/dur_run.h"
@@ -139,6 +140,10 @@ dur_timer_poison(dur_engine_t *e)
 
     if (rc == DUR_OK && item.kind == DUR_ITEM_CRON) {
         return dur_schedule_poison(e, &item);
+    }
+
+    if (rc == DUR_OK && item.kind == DUR_ITEM_BATCH) {
+        return dur_flow_batch_poison(e, &item);
     }
 
     if (rc == DUR_OK) {

@@ -102,7 +102,7 @@ test_full(void)
        "and its configuration as it was sent");
 
     is_str(app.functions[1].unenforced, "", "a plain function has no list");
-    is_str(app.functions[2].unenforced, "batchEvents,concurrency",
+    is_str(app.functions[2].unenforced, "concurrency",
            "a batch is on the list");
     is_int(app.functions[3].ntriggers, 0, "a function may have no trigger");
     is_int(app.functions[3].retries, 4, "the default is four retries");

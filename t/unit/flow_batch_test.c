@@ -1,0 +1,675 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+
+/* batchEvents: features 5.5, and what it has to do with 0.4, 1.7, 2.5. */
+
+#include "window_kit.h"
+
+#define FN(more)    KIT_FN("app-f", KIT_ON("f"), more)
+#define BATCH(size, timeout, more)                                           \
+    ",\"batchEvents\":{\"maxSize\":" size ",\"timeout\":\"" timeout "\""     \
+    more "}"
+#define KEY(expression)  ",\"key\":\"" expression "\""
+#define IF(expression)   ",\"if\":\"" expression "\""
+
+
+/* The data.n of the list of events in kit.body, as text: "1,2,3". */
+static const char *
+numbers(const json_t *list)
+{
+    size_t       i, n;
+    static char  text[4096];
+
+    text[0] = '\0';
+
+    for (i = 0, n = 0; i < json_array_size(list) && n < 4000; i++) {
+        n += (size_t) snprintf(text + n, sizeof(text) - n, "%s%d",
+                               i ? "," : "", (int) json_integer_value(
+                               json_object_get(json_object_get(
+                               json_array_get(list, i), "data"), "n")));
+    }
+
+    return text;
+}
+
+
+/* The numbers of the events of the next call of a function; "" for none. */
+static const char *
+called(const char *slug)
+{
+    (void) kit_take(slug);
+
+    return numbers(kit_get("events", NULL));
+}
+
+
+/* Sends {"n":from} to {"n":to}; the first one's id. */
+static dur_ulid_t
+series(int from, int to)
+{
+    char        data[32];
+    dur_ulid_t  id, first;
+
+    memset(&first, 0, sizeof(first));
+
+    for (int n = from; n <= to; n++) {
+        snprintf(data, sizeof(data), "{\"n\":%d}", n);
+        id = send(data);
+        first = n == from ? id : first;
+    }
+
+    return first;
+}
+
+
+static size_t
+runs_of(const dur_ulid_t *event)
+{
+    size_t      n;
+    json_t     *list;
+    dur_buf_t   b;
+
+    dur_buf_init(&b, 16 << 20);
+    (void) dur_query_event_runs(dur_engine_store(kit.engine), event, &b);
+    list = json_loadb((char *) b.data, b.len, 0, NULL);
+    n = json_array_size(list);
+    json_decref(list);
+    dur_buf_deinit(&b);
+
+    return n;
+}
+
+
+/* What a query says of a run; a new reference. */
+static json_t *
+asked(dur_rc_t (*query)(dur_store_t *, const dur_ulid_t *, dur_buf_t *),
+    const dur_ulid_t *run)
+{
+    json_t     *v;
+    dur_buf_t   b;
+
+    dur_buf_init(&b, 64 << 20);
+    (void) query(dur_engine_store(kit.engine), run, &b);
+    v = json_loadb((char *) b.data, b.len, 0, NULL);
+    dur_buf_deinit(&b);
+
+    return v;
+}
+
+
+static void
+test_size(void)
+{
+    json_t      *v;
+    dur_ulid_t   a, b, c, run;
+
+    kit_fresh();
+    kit_app("app", FN(BATCH("3", "10s", "")));
+
+    a = send("{\"n\":1}");
+    b = send("{\"n\":2}");
+    ok(runs_of(&a) == 0 && runs_of(&b) == 0,
+       "events are collected, and have no run");
+    c = send("{\"n\":3}");
+    is_text(kit_status(&a), "Scheduled", "a full batch starts at once");
+    run = kit_run_id(&a);
+    ok(runs_of(&b) == 1 && memcmp(kit_run_id(&c).b, run.b, 16) == 0,
+       "one run for all of its events");
+
+    is_text(called("app-f"), "1,2,3", "events are all events in order");
+    is_int(json_integer_value(json_object_get(
+               json_object_get(kit_get("event", NULL), "data"), "n")), 1,
+           "event is the first one");
+
+    v = asked(dur_query_batch, &run);
+    is_text(numbers(v), "1,2,3", "as is what an SDK fetches");
+    json_decref(v);
+    v = asked(dur_query_run, &run);
+    ok(json_object_get(v, "batch_id") != NULL, "the API names the batch");
+    json_decref(v);
+    v = asked(dur_query_run_v2, &run);
+    is_int(json_array_size(json_object_get(v, "eventIds")), 3,
+           "and all of its events");
+    json_decref(v);
+    v = asked(dur_query_tree, &run);
+    is_int(json_array_size(json_object_get(v, "event_ids")), 3,
+           "which the run shows");
+    json_decref(v);
+
+    pass(HOUR);
+    is_int(rows(DUR_T_RUN), 1, "its time-out starts nothing more");
+    series(4, 9);
+    is_text(called("app-f"), "4,5,6", "the next batch has the next events");
+    is_text(called("app-f"), "7,8,9", "and so on");
+}
+
+
+static void
+test_time(void)
+{
+    dur_ulid_t  a;
+
+    kit_fresh();
+    kit_app("app", FN(BATCH("100", "10s", "")));
+
+    a = series(1, 1);
+    pass(9 * SECOND);
+    series(2, 2);
+    pass(SECOND - 1);
+    is_int(runs_of(&a), 0, "a batch waits for its time-out,");
+    pass(1);
+    is_int(runs_of(&a), 1, "which counts from its first event");
+    is_text(called("app-f"), "1,2", "and has what came until then");
+    pass(HOUR);
+    is_int(rows(DUR_T_RUN), 1, "without an event there is no batch");
+}
+
+
+static void
+test_bytes(void)
+{
+    int              i;
+    char            *text;
+    size_t           n;
+    dur_op_t         op;
+    dur_op_event_t   event;
+
+    kit_fresh();
+    kit_app("app", FN(BATCH("100", "1h", "")));
+
+    n = 3 * 1024 * 1024;
+    text = malloc(n + 64);
+    memset(text, 'x', n + 64);
+    memcpy(text, "{\"data\":\"", 9);
+    memcpy(text + n - 14, "\",\"name\":\"f\"}", 14);
+
+    for (i = 0; i < 4; i++) {
+        is_int(rows(DUR_T_RUN), 0, "a batch of %d MiB waits", 3 * i);
+
+        memset(&event, 0, sizeof(event));
+        event.id = kit_ulid(kit.entropy + 1);
+        event.flags = DUR_EVENT_F_CANONICAL;
+        event.ts = kit.now;
+        event.name = dur_str("f");
+        event.json = dur_str_make(text, n - 1);
+
+        memset(&op, 0, sizeof(op));
+        op.type = DUR_OP_EVENTS;
+        op.nevents = 1;
+        op.events = &event;
+        kit_op(&op);
+        kit_gather();
+    }
+
+    is_int(rows(DUR_T_RUN), 1, "one of 10 MiB and more starts at once");
+    ok(kit_take("app-f").item != 0, "and is called");
+    is_int(json_array_size(kit_get("events", NULL)), 0,
+           "without its list of events, which is too large for a request");
+    ok(json_is_true(kit_get("use_api", NULL)), "and is to be fetched");
+    free(text);
+}
+
+
+static void
+test_keys(void)
+{
+    dur_ulid_t  a;
+
+    kit_fresh();
+    kit_app("app", FN(BATCH("2", "10s", KEY("event.data.k"))));
+
+    send("{\"k\":\"x\",\"n\":1}");
+    send("{\"k\":\"y\",\"n\":2}");
+    is_int(rows(DUR_T_RUN), 0, "each value has a batch of its own");
+    send("{\"k\":\"x\",\"n\":3}");
+    is_text(called("app-f"), "1,3", "that is full by itself");
+    send("{\"n\":4}");
+    send("{\"k\":false,\"n\":5}");
+    is_text(called("app-f"), "4,5", "what is missing is false");
+    send("{\"k\":true,\"n\":6}");
+    send("{\"k\":\"true\",\"n\":7}");
+    is_text(called("app-f"), "6,7", "a value is its text");
+
+    kit_fresh();
+    kit_app("app", FN(BATCH("2", "10s", KEY("event.data.a / event.data.b"))));
+    put((sent_t) { "f", "{\"a\":1,\"b\":0}", NULL, 0 });
+    kit.now++;
+    a = put((sent_t) { "f", "{\"a\":\"x\",\"b\":1}", NULL, 0 });
+    pass(10 * SECOND);
+    is_int(rows(DUR_T_RUN) + runs_of(&a), 0, "an event whose key has no value "
+           "starts nothing");
+}
+
+
+static void
+test_alone(void)
+{
+    dur_ulid_t  a, b;
+
+    kit_fresh();
+    kit_app("app", FN(BATCH("2", "10s", IF("event.data.ok"))
+                      ",\"rateLimit\":{\"limit\":1,\"period\":\"1h\"}"));
+
+    a = send("{\"n\":1,\"ok\":false}");
+    is_int(runs_of(&a), 1, "an event that `if` says no to runs alone");
+    is_text(called("app-f"), "1", "with itself in the list");
+    b = send("{\"n\":2,\"ok\":false}");
+    is_int(runs_of(&b), 0, "and may be over a rate limit");
+
+    send("{\"n\":3,\"ok\":true}");
+    send("{\"n\":4,\"ok\":true}");
+    send("{\"n\":5,\"ok\":true}");
+    send("{\"n\":6,\"ok\":true}");
+    is_text(called("app-f"), "3,4", "a batch never is,");
+    is_text(called("app-f"), "5,6", "however many there are");
+
+    kit_fresh();
+    kit_app("app", FN(BATCH("2", "10s", IF("event.data.a / event.data.b"))));
+    a = send("{\"a\":1,\"b\":0}");
+    is_int(runs_of(&a), 1, "one of which `if` has no value runs alone, too");
+    a = send("{\"a\":4,\"b\":2}");
+    is_int(runs_of(&a), 1, "and one of which it is not true");
+}
+
+
+static void
+test_once(void)
+{
+    dur_ulid_t  a, b, c;
+
+    kit_fresh();
+    kit_app("app", FN(BATCH("3", "1m", "")));
+    a = put((sent_t) { "f", "{\"n\":1}", "one", 0 });
+    b = put((sent_t) { "f", "{\"n\":2}", "one", 0 });
+    series(3, 4);
+    is_text(called("app-f"), "1,3,4", "a client's event id is in a batch "
+            "once");
+    is_int(runs_of(&a) + runs_of(&b), 1, "the second one has no run");
+
+    pass(30 * MINUTE - 1);
+    c = put((sent_t) { "f", "{\"n\":5}", "one", 0 });
+    pass(1);
+    put((sent_t) { "f", "{\"n\":6}", "one", 0 });
+    series(7, 8);
+    is_text(called("app-f"), "6,7,8", "it is taken again after 30 minutes");
+    is_int(runs_of(&c), 0, "and not before");
+}
+
+
+static void
+test_run(void)
+{
+    dur_ulid_t  a;
+
+    kit_fresh();
+    kit_app("app", FN(BATCH("2", "1m", "")
+                      ",\"timeouts\":{\"start\":\"5s\",\"finish\":\"10s\"}"));
+    a = put((sent_t) { "f", "{\"n\":1}", NULL, kit.now + HOUR });
+    series(2, 2);
+    is_text(kit_status(&a), "Scheduled", "an event of the future does not put "
+            "a batch off");
+    pass(HOUR);
+    is_text(kit_status(&a), "Scheduled", "a batch has no time to start in");
+    is_text(called("app-f"), "1,2", "it begins when it is called");
+    pass(10 * SECOND);
+    is_text(kit_status(&a), "Cancelled", "and has its time to finish");
+}
+
+
+static void
+test_functions(void)
+{
+    dur_ulid_t  a, b;
+
+    kit_fresh();
+    kit_app("app", FN(BATCH("3", "10s", "")));
+    a = series(1, 1);
+    pause_function("app-f", true);
+    b = series(2, 2);
+    pass(10 * SECOND);
+    is_text(kit_status(&a), "Skipped", "a batch that is due while its "
+            "function is paused is skipped");
+    is_text(kit_status(&b), "Skipped", "with all that it has");
+    pause_function("app-f", false);
+
+    a = series(1, 2);
+    kit_app("app", FN(BATCH("2", "20s", "")));
+    series(3, 3);
+    is_text(called("app-f"), "1,2,3", "a smaller size closes what is open "
+            "with the next event");
+
+    a = series(1, 1);
+    kit_app("app", FN(BATCH("2", "5s", "")));
+    pass(10 * SECOND);
+    is_int(runs_of(&a), 0, "a time-out is that of later batches");
+    pass(10 * SECOND);
+    is_text(called("app-f"), "1", "what is open ends when it was to end");
+
+    a = series(1, 1);
+    kit_app("app", FN(""));
+    b = series(2, 2);
+    is_text(called("app-f"), "2", "a function that lost the option starts "
+            "runs at once");
+    pass(5 * SECOND);
+    is_text(called("app-f"), "1", "and what was open when it is due");
+}
+
+
+static void
+test_removed(void)
+{
+    dur_ulid_t  a;
+
+    kit_fresh();
+    kit.conf.retention = MINUTE;
+    kit_configure();
+    kit_app("app", FN(BATCH("1000", "10s", "")));
+    a = series(1, 400);
+    kit_app("app", KIT_FN("app-g", KIT_ON("g"), ""));
+    pass(10 * SECOND);
+    is_int(rows(DUR_T_RUN), 0, "the batch of a function that is gone starts "
+           "nothing");
+    ok(stored(&a), "its events are kept like others that start nothing");
+    pass(2 * MINUTE);
+    is_int(rows(DUR_T_EVENT) + rows(DUR_T_EVENT_RUN) + rows(DUR_T_FLOW)
+           + rows(DUR_T_TIMER) + rows(DUR_T_ENDED) + rows(DUR_T_TASK), 0,
+           "and are deleted like them");
+    kit.conf.retention = 0;
+}
+
+
+static void
+test_retention(void)
+{
+    dur_ulid_t  a;
+
+    kit_fresh();
+    kit.conf.retention = MINUTE;
+    kit_configure();
+    kit_app("app", FN(BATCH("400", "1h", "")) ","
+            KIT_FN("app-g", KIT_ON("f"), ",\"rateLimit\":{\"limit\":1,"
+                   "\"period\":\"24h\"}"));
+
+    a = series(1, 399);
+    kit_answer("app-g", 200, "1");
+    pass(10 * MINUTE);
+    ok(stored(&a), "the events of an open batch are kept");
+    series(400, 400);
+    is_int(rows(DUR_T_RUN), 1, "when others have deleted their runs, too");
+    pass(10 * MINUTE);
+    ok(stored(&a), "and those of a run that lives");
+    kit_answer("app-f", 200, "1");
+    pass(3 * MINUTE);
+    is_int(rows(DUR_T_RUN) + rows(DUR_T_EVENT) + rows(DUR_T_EVENT_RUN)
+           + rows(DUR_T_PAYLOAD) + rows(DUR_T_ENDED), 0,
+           "all of it goes with the run");
+    pass(24 * HOUR);
+    is_int(rows(DUR_T_FLOW), 0, "and the members, too");
+    kit.conf.retention = 0;
+}
+
+
+static void
+test_crash(void)
+{
+    dur_ulid_t  a;
+
+    kit_fresh();
+    kit_app("app", FN(BATCH("4", "10s", "")));
+    a = series(1, 1);
+    kit_reopen();
+    series(2, 2);
+    kit_reopen();
+    series(3, 3);
+    kit_reopen();
+    is_int(runs_of(&a), 0, "an open batch outlives the leader");
+    series(4, 4);
+    kit_reopen();
+    is_text(called("app-f"), "1,2,3,4", "with its events,");
+
+    a = series(5, 6);
+    kit.now += 10 * SECOND;
+    kit_reopen();
+    settle();
+    is_text(called("app-f"), "5,6", "and its time-out");
+}
+
+
+/* -- callers -------------------------------------------------------------- */
+
+#define CALLS  "[" KIT_INVOKE(KIT_A, "a", "app-f", ",\"timeout\":\"1h\"") "]"
+
+
+static void
+test_answers(void)
+{
+    size_t         i, finished, correlated;
+    json_t        *v, *list, *data;
+    dur_ulid_t     callers[30];
+    kit_attempt_t  call;
+
+    kit_fresh();
+    kit_app("app", KIT_FN("app-f", KIT_ON("f"), BATCH("31", "10s", "")) ","
+            KIT_FN("app-p", KIT_ON("p"), "") ","
+            KIT_FN("app-l", KIT_IF("inngest/function.finished",
+                                   "event.data.function_id == 'app-f'"), ""));
+
+    send("{\"n\":1}");
+
+    for (i = 0; i < 30; i++) {
+        callers[i] = put((sent_t) { "p", "{}", NULL, 0 });
+        kit_answer("app-p", 206, CALLS);
+        kit_gather();
+    }
+
+    call = kit_take("app-f");
+    ok(call.item != 0, "a batch with invokes is full");
+    is_int(json_array_size(kit_get("events", NULL)), 31, "and has them all");
+
+    kit_result(call, 200, KIT_SDK, "\"done\"");
+    kit_gather();
+    kit_reopen();
+    settle();
+
+    for (i = 0; i < 30; i++) {
+        if (kit_take("app-p").item == 0
+            || !kit_is(kit_get("steps", KIT_A), "{\"data\":\"done\"}"))
+        {
+            break;
+        }
+    }
+
+    is_int(i, 30, "each caller is answered, also by the next leader");
+    is_text(kit_status(&callers[29]), "Running", "and goes on");
+
+    list = kit_events("inngest/function.finished");
+    finished = correlated = 0;
+
+    for (i = 0; i < json_array_size(list); i++) {
+        data = json_object_get(json_array_get(list, i), "data");
+
+        if (strcmp(json_string_value(json_object_get(data, "function_id")),
+                   "app-f") != 0)
+        {
+            continue;
+        }
+
+        finished++;
+        correlated += json_object_get(data, "correlation_id") != NULL;
+        ok(json_array_size(json_object_get(data, "events")) == 31,
+           "an event of the end has all events");
+    }
+
+    is_int(finished, 31, "one for the first event and one for each caller");
+    is_int(correlated, 30, "which has its correlation");
+    json_decref(list);
+
+    v = kit_run(&callers[0]);
+    ok(v != NULL, "callers have runs of their own");
+    json_decref(v);
+}
+
+
+static void
+test_direct(void)
+{
+    json_t    *v;
+    dur_op_t   op;
+    char       body[256], id[DUR_ULID_TEXT_LEN + 1];
+
+    kit_fresh();
+    kit_app("app", FN(BATCH("2", "10s", "")));
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_INVOKE;
+    op.id = kit_ulid(77);
+    op.url = dur_str("app-f");
+    dur_ulid_text(&op.id, id);
+    snprintf(body, sizeof(body), "{\"id\":\"%s\",\"ts\":%" PRId64 ","
+             "\"data\":{\"n\":1}}", id, kit.now);
+    op.body = dur_str_c(body);
+    kit_op(&op);
+
+    v = json_loadb((char *) kit.reply.body.data, kit.reply.body.len, 0, NULL);
+    is_int(kit.reply.status, 200, "a batched function is invoked by request");
+    ok(json_object_get(v, "run_id") != NULL, "and the run to come is named");
+    json_decref(v);
+
+    send("{\"n\":2}");
+    is_text(called("app-f"), "1,2", "which has the event");
+}
+
+
+/* -- again ---------------------------------------------------------------- */
+
+static dur_ulid_t
+rerun(const dur_ulid_t *run)
+{
+    json_t      *v;
+    dur_op_t     op;
+    dur_ulid_t   id;
+
+    memset(&id, 0, sizeof(id));
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_RERUN;
+    op.run = *run;
+    op.id = kit_ulid(kit.entropy + 1);
+    kit_op(&op);
+
+    v = json_loadb((char *) kit.reply.body.data, kit.reply.body.len, 0, NULL);
+    (void) dur_ulid_parse(dur_str_c(json_string_value(
+                              json_object_get(v, "run_id"))), &id);
+    json_decref(v);
+    kit_gather();
+    settle();
+
+    return id;
+}
+
+
+static void
+test_rerun(void)
+{
+    json_t      *v;
+    dur_ulid_t   a, run, again;
+
+    kit_fresh();
+    kit.conf.retention = HOUR;
+    kit_configure();
+    kit_app("app", FN(BATCH("300", "10s", "")));
+
+    a = series(1, 300);
+    run = kit_run_id(&a);
+    kit_answer("app-f", 200, "1");
+
+    pass(30 * MINUTE);
+    again = rerun(&run);
+    ok(kit_take("app-f").item != 0, "a batch is run again");
+    is_int(json_array_size(kit_get("events", NULL)), 300,
+           "with all of its events");
+
+    pass(HOUR);
+    ok(stored(&a), "which are kept when the first run is deleted");
+    v = asked(dur_query_batch, &again);
+    is_int(json_array_size(v), 300, "all of them");
+    json_decref(v);
+    is_int(runs_of(&a), 1, "and show the run that is left");
+    again = rerun(&again);
+    ok(kit_take("app-f").item != 0
+       && json_array_size(kit_get("events", NULL)) == 300,
+       "a rerun is run again");
+    kit.conf.retention = 0;
+}
+
+
+static void
+test_failed(void)
+{
+    json_t      *list, *data;
+    dur_ulid_t   a;
+
+    kit_fresh();
+    kit_app("app", FN(BATCH("3", "10s", "")) ","
+            KIT_FN("app-l", KIT_ON("inngest/function.failed"), ""));
+
+    a = series(1, 3);
+    kit_answer("app-f", 500, "{\"message\":\"no\"}");
+    is_text(kit_status(&a), "Failed", "a batch fails as a whole");
+
+    list = kit_events("inngest/function.failed");
+    data = json_object_get(json_array_get(list, 0), "data");
+    is_int(json_array_size(list), 1, "which is told once");
+    is_text(numbers(json_object_get(data, "events")), "1,2,3",
+            "with all events");
+    is_int(json_integer_value(json_object_get(json_object_get(
+               json_object_get(data, "event"), "data"), "n")), 1,
+           "and the first one as its event");
+    ok(json_object_get(data, "correlation_id") == NULL, "nobody waits for it");
+    json_decref(list);
+}
+
+
+static void
+test_waits(void)
+{
+    dur_ulid_t  a;
+
+    kit_fresh();
+    kit_app("app", FN(BATCH("2", "10s", "")));
+    a = series(7, 8);
+    kit_answer("app-f", 206, "[{\"op\":\"WaitForEvent\",\"id\":\"" KIT_A "\","
+               "\"name\":\"w\",\"displayName\":\"w\",\"opts\":{\"timeout\":"
+               "\"1h\",\"if\":\"event.data.n == async.data.n\"}}]");
+    put((sent_t) { "w", "{\"n\":8}", NULL, 0 });
+    ok(kit_take("app-f").item == 0, "a wait looks at the first event");
+    put((sent_t) { "w", "{\"n\":7}", NULL, 0 });
+    is_text(called("app-f"), "7,8", "which lets the batch go on");
+    is_text(kit_status(&a), "Running", "with its events");
+}
+
+
+int
+main(void)
+{
+    if (!kit_init()) {
+        return 2;
+    }
+
+    test_size();
+    test_time();
+    test_bytes();
+    test_keys();
+    test_alone();
+    test_once();
+    test_run();
+    test_functions();
+    test_removed();
+    test_retention();
+    test_crash();
+    test_answers();
+    test_direct();
+    test_rerun();
+    test_failed();
+    test_waits();
+
+    return kit_done();
+}
