@@ -209,7 +209,7 @@ sim: $(BUILD)/sim
 # --- deps, run, install
 
 PACKAGES := build-essential nginx nginx-dev libjansson-dev liblmdb-dev \
-	libssl-dev libpcre2-dev libcurl4-openssl-dev
+	libssl-dev libpcre2-dev libwslay-dev libcurl4-openssl-dev
 # Debian starts what it installs: nginx, on port 80.  Not so here.
 APT_INSTALL = policy=/usr/sbin/policy-rc.d; \
 	if [ ! -e $$policy ]; then \

@@ -23,6 +23,7 @@
 #include "engine/dur_call.h"
 #include "engine/dur_config.h"
 #include "engine/dur_op.h"
+#include "engine/dur_ring.h"
 #include "engine/dur_store.h"
 
 
@@ -69,6 +70,7 @@ typedef struct {
     size_t              event_max_size;
     size_t              request_max_size;
     ngx_uint_t          max_steps;
+    ngx_shm_zone_t     *realtime;           /* messages, of all workers */
     ngx_uint_t          enabled;            /* durable_store is there */
 } ngx_durable_conf_t;
 
@@ -120,6 +122,24 @@ dur_store_t *ngx_durable_store(void);
 /* Why the store cannot be used now, one sentence for logs and 503 bodies;
  * empty when all is well. */
 ngx_str_t *ngx_durable_reason(void);
+
+/*
+ * Realtime: the ring of messages that all workers share, valid until unlock;
+ * NULL without one.  Who put something into it tells.  Who wants to know of
+ * new ones hears, see ngx_durable_realtime.c.
+ */
+typedef void (*ngx_durable_realtime_pt)(void);
+
+ngx_int_t ngx_durable_realtime_init(ngx_shm_zone_t *zone, void *data);
+dur_ring_t *ngx_durable_realtime_lock(void);
+void ngx_durable_realtime_unlock(void);
+void ngx_durable_realtime_tell(void);
+void ngx_durable_realtime_hear(ngx_durable_realtime_pt hear,
+    ngx_durable_realtime_pt quit);
+void ngx_durable_realtime_want_feed(time_t until);
+
+/* No name that a client can give. */
+#define NGX_DURABLE_FEED_CHANNEL  dur_str("\0feed")
 
 /*
  * What durable_status shows: an op of type DUR_OP_STATUS is answered by the

@@ -92,9 +92,10 @@ ngx_durable_elect_handler(ngx_event_t *ev)
 
     if (ngx_exiting) {
 
-        /* never stands, and looks for a leader only with something to say */
+        /* never stands, and looks for a leader only with something to say or
+         * to hear */
 
-        if (!ngx_queue_empty(&dp->waiting)
+        if ((dp->hear || !ngx_queue_empty(&dp->waiting))
             && ngx_durable_follower_connect() != NGX_OK)
         {
             ngx_durable_elect_later(5 + ngx_random() % 5);

@@ -13,7 +13,6 @@
 #include "ngx_durable_process.h"
 
 
-static void ngx_durable_feed_set(void);
 static void ngx_durable_feed_drained(ngx_durable_link_t *l);
 
 
@@ -57,6 +56,8 @@ ngx_durable_feed_notify(dur_str_t text)
     dp = &ngx_durable_process;
 
     dp->notices++;
+
+    ngx_durable_changes_notice(text);
 
     for (q = ngx_queue_head(&dp->peers);
          q != ngx_queue_sentinel(&dp->peers);
@@ -109,7 +110,9 @@ ngx_durable_feed_drained(ngx_durable_link_t *l)
 }
 
 
-static void
+/* The engine makes notices while somebody is there to read them. */
+
+void
 ngx_durable_feed_set(void)
 {
     ngx_durable_commit_t  *c;
@@ -122,7 +125,8 @@ ngx_durable_feed_set(void)
 
     (void) pthread_mutex_lock(&c->mutex);
 
-    c->feed = (ngx_durable_process.nfeeds != 0);
+    c->feed = (ngx_durable_process.nfeeds != 0
+               || ngx_durable_process.changes != NULL);
 
     if (c->idle) {
         (void) pthread_cond_signal(&c->cond);

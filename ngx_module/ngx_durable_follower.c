@@ -203,6 +203,13 @@ ngx_durable_follower_frame(ngx_durable_link_t *l, dur_frame_t *f)
     case DUR_FRAME_DATA:
         return ngx_durable_follower_reply(l, f);
 
+    case DUR_FRAME_NOTIFY:
+        if (ngx_durable_process.hear) {
+            ngx_durable_process.hear();
+        }
+
+        return NGX_OK;
+
     default:
         return NGX_OK;
     }
@@ -268,6 +275,7 @@ ngx_durable_follower_welcome(ngx_durable_link_t *l, dur_frame_t *f)
     }
 
     ngx_durable_follower_send_all();
+    ngx_durable_realtime_welcome(l);
 
     return NGX_OK;
 }

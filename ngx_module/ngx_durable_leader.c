@@ -101,6 +101,10 @@ ngx_durable_leader_start(void)
     ngx_durable_sidecar_start();
     ngx_durable_sync_start();
 
+    /* what was published while nobody led */
+
+    ngx_durable_realtime_tell();
+
     return DUR_OK;
 }
 
@@ -121,6 +125,7 @@ ngx_durable_leader_stop(void)
 
     ngx_durable_sync_stop();
     ngx_durable_clock_close();
+    ngx_durable_changes_stop();
     ngx_durable_peer_pause_all();
 
     ngx_durable_list_init(&rest);
@@ -236,7 +241,7 @@ ngx_durable_leader_drained(void)
     ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
                   "durable: this worker leads no more");
 
-    if (ngx_exiting && dp->nops == 0) {
+    if (ngx_exiting && dp->nops == 0 && dp->hear == NULL) {
 
         if (dp->hold.timer_set) {
             ngx_del_timer(&dp->hold);

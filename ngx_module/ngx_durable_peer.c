@@ -298,8 +298,15 @@ ngx_durable_peer_frame(ngx_durable_link_t *l, dur_frame_t *f)
             && dur_str_eq(topic, dur_str("feed")))
         {
             ngx_durable_feed_subscribe(l);
+
+        } else {
+            l->realtime = 1;
         }
 
+        return NGX_OK;
+
+    case DUR_FRAME_NOTIFY:
+        ngx_durable_realtime_relay(l);
         return NGX_OK;
 
     case DUR_FRAME_YIELD:

@@ -132,6 +132,10 @@ ngx_durable_exit_process(ngx_cycle_t *cycle)
         ngx_delete_posted_event(&dp->kick);
     }
 
+    if (dp->tell.posted) {
+        ngx_delete_posted_event(&dp->tell);
+    }
+
     c = dp->wake;
 
     if (c) {
@@ -426,6 +430,10 @@ ngx_durable_quit(void)
     ngx_durable_process_t  *dp;
 
     dp = &ngx_durable_process;
+
+    if (dp->hear_quit) {
+        dp->hear_quit();
+    }
 
     if (dp->role == NGX_DURABLE_LEADER) {
         ngx_durable_leader_drain();

@@ -57,6 +57,7 @@ typedef struct ngx_durable_partial_s     ngx_durable_partial_t;
 typedef struct ngx_durable_commit_s      ngx_durable_commit_t;
 typedef struct ngx_durable_caller_s      ngx_durable_caller_t;
 typedef struct ngx_durable_calls_s       ngx_durable_calls_t;
+typedef struct ngx_durable_changes_s     ngx_durable_changes_t;
 typedef struct ngx_durable_stream_s      ngx_durable_stream_t;
 
 
@@ -265,6 +266,7 @@ struct ngx_durable_link_s {
     unsigned                   observer:1;
     unsigned                   feed:1;
     unsigned                   gap:1;
+    unsigned                   realtime:1;  /* the peer listens */
 };
 
 
@@ -349,6 +351,12 @@ typedef struct {
     uint64_t                   notified_at;     /* us */
     dur_histogram_t            lag;
 
+    /* realtime */
+    ngx_durable_realtime_pt    hear;
+    ngx_durable_realtime_pt    hear_quit;
+    ngx_event_t                tell;
+    ngx_durable_changes_t     *changes;     /* of a leader: the feed */
+
     /* election and follower */
     ngx_event_t                elect;
     ngx_uint_t                 tries;
@@ -431,6 +439,16 @@ void ngx_durable_follower_close(void);
 void ngx_durable_follower_wait(ngx_durable_entry_t *e);
 void ngx_durable_follower_send_all(void);
 
+/* ngx_durable_changes.c */
+void ngx_durable_changes_wanted(void);
+void ngx_durable_changes_stop(void);
+void ngx_durable_changes_notice(dur_str_t text);
+
+/* ngx_durable_realtime.c */
+void ngx_durable_realtime_relay(ngx_durable_link_t *from);
+void ngx_durable_realtime_welcome(ngx_durable_link_t *l);
+ngx_uint_t ngx_durable_realtime_feed_wanted(void);
+
 /* ngx_durable_leader.c */
 dur_rc_t ngx_durable_leader_start(void);
 void ngx_durable_leader_stop(void);
@@ -503,6 +521,7 @@ void ngx_durable_discovery_result(dur_op_result_t *result);
 void ngx_durable_feed_subscribe(ngx_durable_link_t *l);
 void ngx_durable_feed_forget(ngx_durable_link_t *l);
 void ngx_durable_feed_notify(dur_str_t text);
+void ngx_durable_feed_set(void);
 
 /* ngx_durable_zone.c */
 dur_rc_t ngx_durable_zone_read(void *data, dur_str_t name, dur_buf_t *bytes);

@@ -25,6 +25,7 @@
 #include "engine/dur_exposition.h"
 #include "engine/dur_json.h"
 #include "engine/dur_query.h"
+#include "engine/dur_realtime.h"
 #include "engine/dur_served.h"
 #include "engine/dur_served_app.h"
 #include "engine/dur_sign.h"
@@ -101,10 +102,9 @@ typedef struct {
     ngx_array_t                    functions;   /* of dur_served_route_t */
 
     ngx_str_t                      kind;    /* "dev" or "cloud" */
+    size_t                         realtime;    /* of the zone */
     ngx_http_durable_scratch_t     scratch;
     unsigned                       warned:1;
-    unsigned                       realtime:1;  /* said once that nobody
-                                                   listens */
 } ngx_http_durable_main_conf_t;
 
 
@@ -188,7 +188,8 @@ typedef struct {
 typedef enum {
     NGX_HTTP_DURABLE_OPEN = 0,
     NGX_HTTP_DURABLE_EVENT_KEY,             /* in the path */
-    NGX_HTTP_DURABLE_SIGNING_KEY            /* as a bearer token */
+    NGX_HTTP_DURABLE_SIGNING_KEY,           /* as a bearer token */
+    NGX_HTTP_DURABLE_PUBLISH                /* that, or a realtime token */
 } ngx_http_durable_auth_e;
 
 
@@ -233,6 +234,9 @@ struct ngx_http_durable_served_s {
 };
 
 
+typedef struct ngx_http_durable_stream_s  ngx_http_durable_stream_t;
+
+
 struct ngx_http_durable_ctx_s {
     ngx_durable_op_t               op;
     ngx_http_request_t            *request;
@@ -248,6 +252,9 @@ struct ngx_http_durable_ctx_s {
     ngx_http_durable_handler_pt    read;    /* the body is here */
     ngx_http_durable_reply_pt      reply;
     ngx_http_durable_upload_t     *upload;
+    ngx_http_durable_stream_t     *stream;
+    void                          *websocket;
+    void                          *sse;
 
     dur_ulid_t                    *ids;
     ngx_uint_t                     nids;
@@ -460,6 +467,43 @@ ngx_int_t ngx_http_durable_endpoint_handler(ngx_http_request_t *r,
 ngx_int_t ngx_http_durable_token_check(ngx_http_durable_ctx_t *ctx,
     ngx_str_t *token, dur_ulid_t *run);
 
+/* ngx_http_durable_token.c */
+ngx_int_t ngx_http_durable_token_sign(ngx_http_durable_ctx_t *ctx,
+    dur_str_t claims, dur_buf_t *out);
+ngx_int_t ngx_http_durable_token_verify(ngx_http_durable_ctx_t *ctx,
+    ngx_str_t *token, json_t **claims);
+
+/* ngx_http_durable_realtime.c */
+ngx_int_t ngx_http_durable_realtime_token_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_publish_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_tee_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_uint_t ngx_http_durable_realtime_token(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, json_t **claims,
+    dur_realtime_grant_t *grant);
+ngx_int_t ngx_http_durable_realtime_refuse(ngx_http_request_t *r,
+    ngx_uint_t status);
+ngx_int_t ngx_http_durable_realtime_publisher(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+
+/* ngx_http_durable_handshake.c */
+ngx_uint_t ngx_http_durable_handshake(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, ngx_str_t **key);
+ngx_int_t ngx_http_durable_handshake_answer(ngx_http_request_t *r,
+    ngx_str_t *key);
+
+/* ngx_http_durable_websocket.c */
+ngx_int_t ngx_http_durable_connect_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+
+/* ngx_http_durable_sse.c */
+ngx_int_t ngx_http_durable_sse_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_feed_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+
 /* ngx_http_durable_output.c */
 ngx_int_t ngx_http_durable_output_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
@@ -518,8 +562,6 @@ ngx_int_t ngx_http_durable_apps_handler(ngx_http_request_t *r,
 
 /* ngx_http_durable_accept.c */
 ngx_int_t ngx_http_durable_traces_handler(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx);
-ngx_int_t ngx_http_durable_publish_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 ngx_int_t ngx_http_durable_metadata_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);

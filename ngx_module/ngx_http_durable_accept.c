@@ -5,9 +5,9 @@
 
 
 /*
- * What SDKs send on the side and nobody here keeps: spans of their own,
- * messages for listeners, notes about a run (protocol 8.1, 8.3, 8.4).  They
- * are taken, so that an SDK which sends them works as elsewhere.
+ * What SDKs send on the side and nobody here keeps: spans of their own, and
+ * notes about a run (protocol 8.1, 8.4).  They are taken, so that an SDK which
+ * sends them works as elsewhere.
  */
 
 
@@ -15,7 +15,6 @@
 
 
 #define NGX_HTTP_DURABLE_TRACES_MAX    (8 * 1024 * 1024)
-#define NGX_HTTP_DURABLE_PUBLISH_MAX   (1024 * 1024)
 #define NGX_HTTP_DURABLE_METADATA_MAX  (64 * 1024)
 
 
@@ -36,46 +35,6 @@ ngx_http_durable_traces_handler(ngx_http_request_t *r,
     ngx_str_t  answer = ngx_string("{}");
 
     return ngx_http_durable_discard(r, NGX_HTTP_DURABLE_TRACES_MAX, &answer);
-}
-
-
-/* POST /v1/realtime/publish, POST /v1/realtime/publish/tee */
-
-ngx_int_t
-ngx_http_durable_publish_handler(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx)
-{
-    ngx_int_t  rc;
-    ngx_str_t  channel, answer;
-
-    if (ngx_http_durable_arg(r, "channel", &channel) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (channel.len == 0) {
-
-        rc = ngx_http_discard_request_body(r);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        return ngx_http_durable_error(r, NGX_HTTP_BAD_REQUEST,
-                                      "the argument \"channel\" is missing");
-    }
-
-    if (!ctx->conf->realtime) {
-        ctx->conf->realtime = 1;
-
-        ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
-                      "durable: an app publishes to the realtime channel "
-                      "\"%V\": this server delivers no realtime messages, "
-                      "they are dropped", &channel);
-    }
-
-    ngx_str_null(&answer);
-
-    return ngx_http_durable_discard(r, NGX_HTTP_DURABLE_PUBLISH_MAX, &answer);
 }
 
 

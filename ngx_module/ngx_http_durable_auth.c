@@ -26,6 +26,13 @@ ngx_http_durable_auth(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx)
     case NGX_HTTP_DURABLE_SIGNING_KEY:
         return ngx_http_durable_auth_signing_key(r, ctx);
 
+    case NGX_HTTP_DURABLE_PUBLISH:
+        if (ngx_http_durable_auth_signing_key(r, ctx) == NGX_OK) {
+            return NGX_OK;
+        }
+
+        return ngx_http_durable_realtime_publisher(r, ctx);
+
     case NGX_HTTP_DURABLE_OPEN:
         break;
     }

@@ -13,9 +13,15 @@ static ngx_int_t ngx_http_durable_check_keys(ngx_conf_t *cf,
     ngx_http_durable_main_conf_t *dmcf);
 static ngx_int_t ngx_http_durable_check_sizes(ngx_conf_t *cf,
     ngx_http_durable_main_conf_t *dmcf);
+static char *ngx_http_durable_zone(ngx_conf_t *cf,
+    ngx_http_durable_main_conf_t *dmcf);
 static void ngx_http_durable_complain(ngx_conf_t *cf, ngx_uint_t level,
     ngx_http_durable_place_t *place, const char *text);
 static void ngx_http_durable_cleanup(void *data);
+
+
+#define NGX_HTTP_DURABLE_ZONE_MIN  (1024 * 1024)
+#define NGX_HTTP_DURABLE_ZONE_MAX  (1024 * 1024 * 1024)
 
 
 static ngx_str_t  ngx_http_durable_kind_dev = ngx_string("dev");
@@ -83,6 +89,7 @@ ngx_http_durable_create_main_conf(ngx_conf_t *cf)
     conf->event_max_size = NGX_CONF_UNSET_SIZE;
     conf->request_max_size = NGX_CONF_UNSET_SIZE;
     conf->max_steps = NGX_CONF_UNSET_UINT;
+    dmcf->realtime = NGX_CONF_UNSET_SIZE;
 
     return dmcf;
 }
@@ -118,6 +125,7 @@ ngx_http_durable_init_main_conf(ngx_conf_t *cf, void *data)
     ngx_conf_init_size_value(conf->event_max_size, 3 * 1024 * 1024);
     ngx_conf_init_size_value(conf->request_max_size, 16 * 1024 * 1024);
     ngx_conf_init_uint_value(conf->max_steps, 1000);
+    ngx_conf_init_size_value(dmcf->realtime, 16 * 1024 * 1024);
 
     dmcf->kind = conf->dev ? ngx_http_durable_kind_dev
                            : ngx_http_durable_kind_cloud;
@@ -129,7 +137,7 @@ ngx_http_durable_init_main_conf(ngx_conf_t *cf, void *data)
         return NGX_CONF_ERROR;
     }
 
-    return NGX_CONF_OK;
+    return conf->enabled ? ngx_http_durable_zone(cf, dmcf) : NGX_CONF_OK;
 }
 
 
@@ -260,6 +268,37 @@ ngx_http_durable_check_sizes(ngx_conf_t *cf,
     }
 
     return NGX_OK;
+}
+
+
+static char *
+ngx_http_durable_zone(ngx_conf_t *cf, ngx_http_durable_main_conf_t *dmcf)
+{
+    ngx_shm_zone_t            *zone;
+    static ngx_str_t           name = ngx_string("durable_realtime");
+    ngx_http_durable_place_t   place;
+
+    ngx_http_durable_place(cf, &place);
+
+    if (dmcf->realtime < NGX_HTTP_DURABLE_ZONE_MIN
+        || dmcf->realtime > NGX_HTTP_DURABLE_ZONE_MAX)
+    {
+        ngx_http_durable_complain(cf, NGX_LOG_EMERG, &place,
+                                  "\"durable_realtime\" must be between 1m "
+                                  "and 1g");
+        return NGX_CONF_ERROR;
+    }
+
+    zone = ngx_shared_memory_add(cf, &name, dmcf->realtime,
+                                 &ngx_http_durable_module);
+    if (zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    zone->init = ngx_durable_realtime_init;
+    dmcf->durable.realtime = zone;
+
+    return NGX_CONF_OK;
 }
 
 

@@ -6,15 +6,12 @@
 
 /*
  * What durable endpoints report (protocol 6.3), and the tokens that let their
- * clients read the output: signed with the signing key, or, where there is
- * none, with a key of the store.
+ * clients read the output.
  */
 
 
 #include "ngx_http_durable.h"
 
-#include "engine/dur_endpoint_read.h"
-#include "engine/dur_jwt.h"
 
 
 #define NGX_HTTP_DURABLE_TOKEN_LIFE  3600
@@ -29,9 +26,8 @@ static void ngx_http_durable_endpoint_reply(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_rc_t rc, dur_reply_t *reply);
 static ngx_int_t ngx_http_durable_endpoint_answer(
     ngx_http_durable_ctx_t *ctx, dur_str_t ids, dur_buf_t *b);
-static ngx_int_t ngx_http_durable_token(ngx_http_durable_ctx_t *ctx,
+static ngx_int_t ngx_http_durable_endpoint_token(ngx_http_durable_ctx_t *ctx,
     const char *subject, dur_str_t run, dur_buf_t *b);
-static dur_str_t ngx_http_durable_token_key(ngx_str_t *key);
 
 
 /* POST /v1/checkpoint, POST /v1/checkpoint/{run}/steps */
@@ -176,11 +172,11 @@ ngx_http_durable_endpoint_answer(ngx_http_durable_ctx_t *ctx, dur_str_t ids,
         dur_buf_add(b, ids.data, ids.len - 1);
 
         dur_buf_addz(b, ",\"realtime_token\":\"");
-        rc = ngx_http_durable_token(ctx, "realtime-claim", run, b);
+        rc = ngx_http_durable_endpoint_token(ctx, "realtime-claim", run, b);
 
         if (rc == NGX_OK) {
             dur_buf_addz(b, "\",\"token\":\"");
-            rc = ngx_http_durable_token(ctx, "run-claim", run, b);
+            rc = ngx_http_durable_endpoint_token(ctx, "run-claim", run, b);
         }
     }
 
@@ -195,18 +191,13 @@ ngx_http_durable_endpoint_answer(ngx_http_durable_ctx_t *ctx, dur_str_t ids,
 }
 
 
-/* -- tokens --------------------------------------------------------------- */
-
 static ngx_int_t
-ngx_http_durable_token(ngx_http_durable_ctx_t *ctx, const char *subject,
-    dur_str_t run, dur_buf_t *b)
+ngx_http_durable_endpoint_token(ngx_http_durable_ctx_t *ctx,
+    const char *subject, dur_str_t run, dur_buf_t *b)
 {
-    u_char       claims[NGX_HTTP_DURABLE_TOKEN_MAX], *last;
-    time_t       now;
-    uint8_t      own[32];
-    dur_str_t    key;
-    ngx_str_t    id;
-    dur_store_t *store;
+    u_char     claims[NGX_HTTP_DURABLE_TOKEN_MAX], *last;
+    time_t     now;
+    ngx_str_t  id;
 
     now = ngx_time();
 
@@ -219,27 +210,9 @@ ngx_http_durable_token(ngx_http_durable_ctx_t *ctx, const char *subject,
                         "\"iss\":\"api.inngest.com\",\"sub\":\"%s\"}",
                         &id, now + NGX_HTTP_DURABLE_TOKEN_LIFE, now, subject);
 
-    key = ngx_http_durable_token_key(&ctx->conf->durable.signing_key);
-
-    if (key.len == 0) {
-        store = ngx_durable_store();
-
-        if (store == NULL || dur_endpoint_key(store, own) != DUR_OK) {
-            return NGX_ERROR;
-        }
-
-        key = dur_str_make(own, sizeof(own));
-    }
-
-    return dur_jwt_sign(key, dur_str_make(claims, last - claims), b) == DUR_OK
-           ? NGX_OK : NGX_ERROR;
-}
-
-
-static dur_str_t
-ngx_http_durable_token_key(ngx_str_t *key)
-{
-    return dur_signing_key_strip(dur_str_make(key->data, key->len));
+    return ngx_http_durable_token_sign(ctx,
+                                       dur_str_make(claims, last - claims),
+                                       b);
 }
 
 
@@ -249,39 +222,15 @@ ngx_int_t
 ngx_http_durable_token_check(ngx_http_durable_ctx_t *ctx, ngx_str_t *token,
     dur_ulid_t *run)
 {
-    json_t       *claims;
-    uint8_t       own[32];
-    dur_str_t     given, key[2], value;
-    ngx_int_t     rc;
-    ngx_uint_t    i, n;
-    dur_ulid_t    id;
-    dur_store_t  *store;
+    json_t      *claims;
+    dur_str_t    value;
+    ngx_int_t    rc;
+    dur_ulid_t   id;
 
-    given = dur_str_make(token->data, token->len);
-    n = 0;
+    rc = ngx_http_durable_token_verify(ctx, token, &claims);
 
-    key[n++] = ngx_http_durable_token_key(&ctx->conf->durable.signing_key);
-    key[n++] = ngx_http_durable_token_key(
-                                   &ctx->conf->durable.signing_key_fallback);
-
-    if (key[0].len == 0) {
-        store = ngx_durable_store();
-
-        if (store == NULL || dur_endpoint_key(store, own) != DUR_OK) {
-            return NGX_ERROR;
-        }
-
-        key[0] = dur_str_make(own, sizeof(own));
-    }
-
-    for (i = 0; i < n; i++) {
-        if (dur_jwt_verify(key[i], given, ngx_time(), &claims) == DUR_OK) {
-            break;
-        }
-    }
-
-    if (i == n) {
-        return NGX_DECLINED;
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     rc = NGX_DECLINED;

@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_http_durable.h"
+#include "ngx_http_durable_subscriber.h"
 
 
 static char *ngx_http_durable_server(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -122,6 +122,13 @@ static ngx_command_t  ngx_http_durable_commands[] = {
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_durable_main_conf_t, durable.max_steps),
       &ngx_http_durable_steps_bounds },
+
+    { ngx_string("durable_realtime"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_durable_main_conf_t, realtime),
+      NULL },
 
     { ngx_string("durable_server"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
@@ -408,4 +415,5 @@ ngx_http_durable_exit_process(ngx_cycle_t *cycle)
     }
 
     ngx_durable_exit_process(cycle);
+    ngx_http_durable_hear_stop();
 }

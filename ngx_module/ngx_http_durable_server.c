@@ -29,6 +29,8 @@ static ngx_int_t ngx_http_durable_later_handler(ngx_http_request_t *r,
      || (h) == ngx_http_durable_redeliver_many_handler                        \
      || (h) == ngx_http_durable_metadata_handler                              \
      || (h) == ngx_http_durable_publish_handler                               \
+     || (h) == ngx_http_durable_tee_handler                                   \
+     || (h) == ngx_http_durable_realtime_token_handler                        \
      || (h) == ngx_http_durable_traces_handler                                \
      || (h) == ngx_http_durable_v2_handler)
 
@@ -155,10 +157,22 @@ static const ngx_http_durable_route_t  ngx_http_durable_routes[] = {
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_functions_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/realtime/publish"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_publish_handler },
+      NGX_HTTP_DURABLE_PUBLISH, ngx_http_durable_publish_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/realtime/publish/tee"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_publish_handler },
+      NGX_HTTP_DURABLE_PUBLISH, ngx_http_durable_tee_handler },
+
+    { NGX_HTTP_POST, ngx_string("/v1/realtime/token"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_realtime_token_handler },
+
+    { NGX_HTTP_GET, ngx_string("/v1/realtime/connect"),
+      NGX_HTTP_DURABLE_OPEN, ngx_http_durable_connect_handler },
+
+    { NGX_HTTP_GET, ngx_string("/v1/realtime/sse"),
+      NGX_HTTP_DURABLE_OPEN, ngx_http_durable_sse_handler },
+
+    { NGX_HTTP_GET, ngx_string("/v1/feed"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_feed_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/traces/userland"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_traces_handler },
@@ -205,15 +219,6 @@ static const ngx_http_durable_route_t  ngx_http_durable_routes[] = {
 
     { NGX_HTTP_GET, ngx_string("/v1/http/runs/*/output"),
       NGX_HTTP_DURABLE_OPEN, ngx_http_durable_output_handler },
-
-    { NGX_HTTP_POST, ngx_string("/v1/realtime/token"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_later_handler },
-
-    { NGX_HTTP_GET, ngx_string("/v1/realtime/connect"),
-      NGX_HTTP_DURABLE_OPEN, ngx_http_durable_later_handler },
-
-    { NGX_HTTP_GET, ngx_string("/v1/realtime/sse"),
-      NGX_HTTP_DURABLE_OPEN, ngx_http_durable_later_handler },
 
     { 0, ngx_null_string, NGX_HTTP_DURABLE_OPEN, NULL }
 };
