@@ -176,11 +176,11 @@ main::filtered('lowercase(1) == \'a\'')
 === an option that is not enforced yet is named
 --- request eval
 "POST /fn/register\n"
-. main::optional('"concurrency":5,"timeouts":{"start":"10s"},'
+. main::optional('"debounce":{"period":"5s"},"timeouts":{"start":"10s"},'
                  . '"singleton":{"mode":"skip"},"idempotency":"event.data.id"')
 --- response_body_like eval: $::Ok
 --- error_log
-function "shop-one": concurrency is not enforced by this version
+function "shop-one": debounce is not enforced by this version
 --- no_error_log
 [error]
 

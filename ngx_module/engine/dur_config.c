@@ -27,6 +27,7 @@ typedef enum {
     DUR_CONFIG_MAX_OUTPUT,
     DUR_CONFIG_MAX_STATE,
     DUR_CONFIG_CALL_TIMEOUT,
+    DUR_CONFIG_MAX_CONCURRENCY,
     DUR_CONFIG_LAST
 } dur_config_tag_t;
 
@@ -41,6 +42,7 @@ dur_config_init(dur_config_t *conf)
     conf->retention = 30 * 86400 * (int64_t) 1000;
     conf->max_steps = 1000;
     conf->max_calls = 128;
+    conf->max_concurrency = 1000;
     conf->max_output = 4 * 1024 * 1024;
     conf->max_state = 32 * 1024 * 1024;
     conf->call_timeout = 2 * 3600 * (int64_t) 1000;
@@ -67,6 +69,8 @@ dur_config_get(const dur_config_t *conf, unsigned tag)
         return conf->max_state;
     case DUR_CONFIG_CALL_TIMEOUT:
         return (uint64_t) conf->call_timeout;
+    case DUR_CONFIG_MAX_CONCURRENCY:
+        return conf->max_concurrency;
     }
 
     return 0;
@@ -103,6 +107,9 @@ dur_config_set(dur_config_t *conf, unsigned tag, uint64_t v)
     case DUR_CONFIG_CALL_TIMEOUT:
         conf->call_timeout = (int64_t) v;
         return conf->call_timeout >= 0;
+    case DUR_CONFIG_MAX_CONCURRENCY:
+        conf->max_concurrency = (uint32_t) v;
+        return v > 0 && v <= UINT32_MAX;
     }
 
     return true;

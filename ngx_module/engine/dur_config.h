@@ -25,6 +25,7 @@ typedef struct {
     int64_t   retention;        /* ms a finished run is kept, 0: for ever */
     uint32_t  max_steps;        /* per run, default 1000 */
     uint32_t  max_calls;        /* leases per app, default 128 */
+    uint32_t  max_concurrency;  /* leases of all apps, default 1000 */
     uint32_t  napps;
     dur_config_app_t  apps[DUR_CONFIG_APPS];    /* by hash; others: above */
     uint64_t  max_output;       /* bytes of one step's output, 4 MiB */

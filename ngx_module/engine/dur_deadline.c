@@ -16,7 +16,7 @@ dur_deadline_put(dur_engine_t *e, dur_run_t *run, int64_t due)
     item.id = e->counters.item++;
     item.app = run->app;
     item.function = run->function;
-    item.score = run->created;
+    item.score = dur_run_score(run);
     item.due = due;
     item.run = run->id;
 

@@ -5,6 +5,7 @@
 #include "engine/dur_checkpoint.h"
 #include "engine/dur_endpoint.h"
 #include "engine/dur_event.h"
+#include "engine/dur_flow_concurrency.h"
 #include "engine/dur_idem.h"
 #include "engine/dur_inventory.h"
 #include "engine/dur_invoke.h"
@@ -24,6 +25,7 @@
 #include "engine/dur_upload.h"
 #include "engine/dur_wait.h"
 #include "engine/dur_workflow.h"
+#include "engine/dur_wake.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -144,6 +146,9 @@ dur_engine_load(dur_engine_t *e)
 
     if (rc == DUR_OK) {
         rc = dur_registry_load(&e->registry, e->txn);
+    }
+    if (rc == DUR_OK) {
+        rc = dur_flow_count(e);
     }
     if (rc == DUR_OK) {
         rc = dur_cancellation_load(e);
@@ -276,6 +281,7 @@ dur_engine_close(dur_engine_t *e)
     dur_cancellation_unload(e);
     dur_wait_cache_free(e->wait_cache);
     dur_workflow_cache_free(e->workflows);
+    dur_counters_free(&e->slots);
     dur_store_close(e->store);
     free(e);
 }
@@ -533,6 +539,8 @@ static void
 dur_engine_seed(dur_engine_t *e, const uint8_t entropy[16])
 {
     e->rows = DUR_OP_ROWS;
+    e->wakes = DUR_WAKE_MAX;
+    e->slots.ntouched = 0;
     e->random = dur_get64(entropy) ^ dur_get64(entropy + 8) * 31;
 }
 
@@ -584,6 +592,11 @@ dur_engine_apply(dur_engine_t *e, dur_str_t bytes, dur_reply_t *reply)
     dur_engine_seed(e, op.entropy);
 
     rc = dur_engine_decide(e, &op, reply);
+
+    if (rc == DUR_OK) {
+        rc = dur_wake_end(e);
+    }
+
     e->credits = 0;
 
     return dur_engine_outcome(e, rc);
@@ -623,6 +636,10 @@ dur_engine_poison(dur_engine_t *e, dur_str_t bytes, dur_reply_t *reply)
 
     default:
         rc = DUR_OK;
+    }
+
+    if (rc == DUR_OK) {
+        rc = dur_wake_end(e);
     }
 
     dur_state_log(e, 0, "an op of type %u broke an invariant of the engine "
@@ -742,6 +759,10 @@ dur_engine_has_ready(const dur_engine_t *e)
 {
     uint32_t               i;
     dur_registered_app_t  *app;
+
+    if (e->stat.leases >= e->conf.max_concurrency) {
+        return false;
+    }
 
     for (i = 0; i < e->registry.napps; i++) {
         app = e->registry.apps[i];

@@ -56,34 +56,36 @@ dur_flow_number(const dur_expr_result_t *result, char text[32])
 }
 
 
-static void
-dur_flow_result(const dur_expr_result_t *result, dur_flow_value_t *value)
+dur_str_t
+dur_flow_text(const dur_expr_result_t *result, char number[32])
 {
-    char       number[32];
-    uint8_t    digest[20];
-    dur_str_t  text;
-
     switch (result->type) {
 
     case DUR_EXPR_BOOL:
-        value->none = !result->boolean;
-        text = dur_str("true");
-        break;
+        return result->boolean ? dur_str("true") : dur_str("false");
 
     case DUR_EXPR_NULL:
-        text = dur_str("null");
-        break;
+        return dur_str("NULL_VALUE");
 
     case DUR_EXPR_INT:
     case DUR_EXPR_DOUBLE:
-        text = dur_flow_number(result, number);
-        break;
+        return dur_flow_number(result, number);
 
     default:
-        text = result->text;
+        return result->text;
     }
+}
 
-    dur_sha1(text, digest);
+
+static void
+dur_flow_result(const dur_expr_result_t *result, dur_flow_value_t *value)
+{
+    char     number[32];
+    uint8_t  digest[20];
+
+    value->none = result->type == DUR_EXPR_BOOL && !result->boolean;
+
+    dur_sha1(dur_flow_text(result, number), digest);
     memcpy(value->hash, digest, DUR_FLOW_HASH);
 }
 
@@ -182,7 +184,7 @@ dur_flow_is_hold(const dur_ulid_t *run)
 
 /* -- rows that go idle ---------------------------------------------------- */
 
-static dur_rc_t
+dur_rc_t
 dur_flow_index(dur_engine_t *e, dur_str_t key, int64_t ns)
 {
     int64_t   due;

@@ -30,8 +30,10 @@ typedef enum {
     DUR_FLOW_CRON = 'c',        /* of dur_schedule */
     DUR_FLOW_EVENT = 'e',       /* a client's event id was counted */
     DUR_FLOW_LIMIT = 'l',
+    DUR_FLOW_RUNS = 'r',        /* runs that hold a slot of concurrency.fn */
     DUR_FLOW_LOCK = 's',
     DUR_FLOW_MEMBER = 'm',      /* + run ULID + u32: dur_member.h */
+    DUR_FLOW_THROTTLE = 't',
     DUR_FLOW_INDEX = 'x'        /* + due ms u64 + the key of a row */
 } dur_flow_kind_t;
 
@@ -49,6 +51,13 @@ typedef struct {
  * none.  DUR_ENOMEM. */
 dur_rc_t dur_flow_value(dur_engine_t *e, const dur_run_event_t *event,
     const dur_expr_t *expr, dur_flow_value_t *value);
+
+/* A value as Go prints it; a number is printed to `number`.  What is missing
+ * is false. */
+dur_str_t dur_flow_text(const dur_expr_result_t *result, char number[32]);
+
+/* The row of this key must be looked at when it may be idle, at `ns`. */
+dur_rc_t dur_flow_index(dur_engine_t *e, dur_str_t key, int64_t ns);
 
 /* Rows that go idle: an instant in nanoseconds, until when they count. */
 dur_rc_t dur_flow_until_get(dur_engine_t *e, dur_str_t key, int64_t *ns);

@@ -11,6 +11,7 @@
 #define DUR_OPTION_H
 
 #include "engine/dur_base.h"
+#include "engine/dur_counter.h"
 #include "engine/dur_expr.h"
 
 #define DUR_OPTION_CANCELS  5
@@ -22,6 +23,24 @@ typedef struct {
     dur_expr_t  *expr;
     dur_str_t    timeout;       /* duration or RFC 3339; empty: 365 days */
 } dur_option_cancel_t;
+
+#define DUR_OPTION_LIMITS  2
+
+/* One limit of concurrency, see dur_counter.h for the scopes. */
+typedef struct {
+    uint8_t      scope;
+    uint32_t     limit;         /* 0: none */
+    uint32_t     hash;          /* of the key's text; 0: no key */
+    dur_expr_t  *key;
+} dur_option_limit_t;
+
+typedef struct {
+    uint32_t     limit;         /* 0: none */
+    uint32_t     burst;
+    int64_t      period;        /* ms, whole seconds */
+    uint32_t     hash;
+    dur_expr_t  *key;
+} dur_option_throttle_t;
 
 typedef enum {
     DUR_SINGLETON_NONE = 0,
@@ -54,6 +73,13 @@ typedef struct {
     dur_expr_t           *batch_key;
     dur_expr_t           *batch_if;
 
+    /* concurrency: of calls; of whole runs (concurrency.fn) */
+    unsigned              nlimits;
+    dur_option_limit_t    limits[DUR_OPTION_LIMITS];
+    dur_option_limit_t    runs;
+    dur_option_throttle_t throttle;
+    dur_expr_t           *priority;
+
     unsigned              rows;         /* that starting a run writes more
                                            than without options */
 } dur_option_t;
@@ -68,12 +94,13 @@ dur_rc_t dur_option_load(dur_str_t config, dur_arena_t *arena,
 void dur_option_free(dur_option_t *option);
 
 /* Whether starting a run looks into the event. */
+bool dur_option_reads(const dur_option_t *o);
+
+/* Whether calls of its runs may have to wait for a limit. */
 static inline bool
-dur_option_reads(const dur_option_t *o)
+dur_option_waits(const dur_option_t *o)
 {
-    return o->limit_key != NULL || o->singleton_key != NULL
-           || o->debounce_key != NULL || o->batch_key != NULL
-           || o->batch_if != NULL || o->ncancels > 0;
+    return o->nlimits > 0 || o->runs.limit > 0 || o->throttle.limit > 0;
 }
 
 #endif /* DUR_OPTION_H */

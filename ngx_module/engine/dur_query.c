@@ -214,7 +214,7 @@ dur_query_item(dur_query_t *q, const dur_run_t *run, const dur_step_t *step,
 
     item->app = step ? dur_step_app(run, step) : run->app;
     item->function = run->function;
-    item->score = run->created;
+    item->score = dur_run_score(run);
     item->due = step ? step->due : run->discovery_due;
 
     return dur_queue_find(q->txn, item);

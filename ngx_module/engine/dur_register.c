@@ -2,6 +2,7 @@
 
 #include "engine/dur_register.h"
 #include "engine/dur_app.h"
+#include "engine/dur_flow_concurrency.h"
 #include "engine/dur_json.h"
 #include "engine/dur_queue.h"
 #include "engine/dur_refusal.h"
@@ -9,6 +10,7 @@
 #include "engine/dur_state.h"
 #include "engine/dur_task.h"
 #include "engine/dur_ulid.h"
+#include "engine/dur_wake.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,6 +131,10 @@ dur_register_store_function(dur_engine_t *e, uint32_t app,
     }
 
     dur_buf_deinit(&config);
+
+    if (rc == DUR_OK && old != NULL && dur_option_waits(&old->option)) {
+        rc = dur_wake_function(e, old->id);
+    }
 
     if (rc == DUR_OK && sent->unenforced.len) {
         dur_state_log(e, 1, "function \"%.*s\": %.*s %s not enforced by this "
@@ -330,6 +336,9 @@ dur_register_reload(dur_engine_t *e)
     dur_rc_t  rc;
 
     rc = dur_registry_load(&e->registry, e->txn);
+    if (rc == DUR_OK) {
+        rc = dur_flow_count(e);
+    }
     if (rc != DUR_OK) {
         return rc;
     }
@@ -717,6 +726,9 @@ dur_register_pause(dur_engine_t *e, dur_str_t slug, bool pause,
     if (rc == DUR_OK && !pause) {
         dur_put32(id, fn->id);
         rc = dur_task_add(e, DUR_TASK_RESUME, &nothing, dur_str_make(id, 4));
+    }
+    if (rc == DUR_OK && !pause && dur_option_waits(&fn->option)) {
+        rc = dur_wake_function(e, fn->id);
     }
 
     return rc == DUR_OK ? dur_register_reload(e) : rc;

@@ -2,6 +2,7 @@
 
 #include "engine/dur_rerun.h"
 #include "engine/dur_event.h"
+#include "engine/dur_flow_concurrency.h"
 #include "engine/dur_json.h"
 #include "engine/dur_member.h"
 #include "engine/dur_run.h"
@@ -483,8 +484,11 @@ dur_rerun_begin(dur_engine_t *e, dur_rerun_t *x, const dur_function_t *fn,
 
     held = x->limit > 0 || (x->run.flags & DUR_RUN_F_BATCH);
 
-    rc = (x->run.flags & DUR_RUN_F_BATCH)
-         ? DUR_OK : dur_wait_cancel_on(e, fn, event, &x->run);
+    rc = dur_flow_keys(e, fn, event, &x->run);
+
+    if (rc == DUR_OK && (x->run.flags & DUR_RUN_F_BATCH) == 0) {
+        rc = dur_wait_cancel_on(e, fn, event, &x->run);
+    }
 
     if (rc == DUR_OK) {
         rc = dur_rerun_edit(e, x);

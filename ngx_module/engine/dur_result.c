@@ -5,6 +5,7 @@
 #include "engine/dur_deadline.h"
 #include "engine/dur_flow_batch.h"
 #include "engine/dur_flow_debounce.h"
+#include "engine/dur_flow_throttle.h"
 #include "engine/dur_frame.h"
 #include "engine/dur_gateway_answer.h"
 #include "engine/dur_history.h"
@@ -492,7 +493,6 @@ dur_result_live(dur_result_t *x, const dur_op_result_t *result)
     /* the slot of this result carries the next call of its run */
     e->credits = 1;
     rc = dur_result_decide(x);
-    e->credits = 0;
 
     return rc == DUR_OK ? dur_result_finish(x) : rc;
 }
@@ -695,6 +695,8 @@ dur_result_due(dur_engine_t *e, dur_item_t *item)
 
     case DUR_ITEM_BATCH:
         return dur_flow_batch_due(e, item);
+    case DUR_ITEM_THROTTLE:
+        return dur_flow_throttle_due(e, item);
 
     default:
         return item->kind == DUR_ITEM_DISCOVERY && dur_workflow_owns(e, item)

@@ -6,6 +6,7 @@
 #include "engine/dur_event.h"
 #include "engine/dur_flow_batch.h"
 #include "engine/dur_flow_debounce.h"
+#include "engine/dur_flow_concurrency.h"
 #include "engine/dur_flow_limit.h"
 #include "engine/dur_flow_lock.h"
 #include "engine/dur_idem.h"
@@ -25,6 +26,36 @@
 
 
 /* -- the row -------------------------------------------------------------- */
+
+static void
+dur_run_enc_keys(dur_enc_t *w, const dur_run_t *run)
+{
+    dur_enc_u8(w, run->nkeys);
+
+    for (unsigned i = 0; i < run->nkeys; i++) {
+        dur_enc_u32(w, run->keys[i].key);
+        dur_enc_u64(w, run->keys[i].value);
+    }
+}
+
+
+static void
+dur_run_dec_keys(dur_dec_t *r, dur_run_t *run)
+{
+    run->nkeys = dur_dec_u8(r);
+
+    if (run->nkeys > DUR_ITEM_KEYS) {
+        run->nkeys = 0;
+        r->failed = true;
+        return;
+    }
+
+    for (unsigned i = 0; i < run->nkeys; i++) {
+        run->keys[i].key = dur_dec_u32(r);
+        run->keys[i].value = dur_dec_u64(r);
+    }
+}
+
 
 dur_rc_t
 dur_run_put(dur_engine_t *e, const dur_run_t *run)
@@ -69,9 +100,15 @@ dur_run_put(dur_engine_t *e, const dur_run_t *run)
     dur_enc_u64(&w, run->deadline);
     dur_enc_u64(&w, (uint64_t) run->deadline_due);
     dur_enc_raw(&w, run->lock_hash, sizeof(run->lock_hash));
+    dur_enc_u32(&w, (uint32_t) run->priority);
+    dur_enc_u64(&w, run->slot);
     dur_enc_end(&w);
 
     dur_payload_enc(&w, &run->output);
+
+    if (run->nkeys > 0) {
+        dur_run_enc_keys(&w, run);
+    }
 
     if (w.failed) {
         return DUR_EINTERNAL;
@@ -134,9 +171,17 @@ dur_run_get(dur_txn_t *t, const dur_ulid_t *id, dur_run_t *run)
     run->deadline = dur_dec_u64(&r);
     run->deadline_due = (int64_t) dur_dec_u64(&r);
     dur_dec_raw(&r, run->lock_hash, sizeof(run->lock_hash));
+    run->priority = (int32_t) dur_dec_u32(&r);
+    run->slot = dur_dec_u64(&r);
     dur_dec_end(&r);
 
     dur_payload_dec(&r, &run->output);
+
+    run->nkeys = 0;
+
+    if (dur_dec_more(&r)) {
+        dur_run_dec_keys(&r, run);
+    }
 
     return (r.failed || run->status == 0) ? DUR_ECORRUPT : DUR_OK;
 }
@@ -172,8 +217,10 @@ dur_run_item(dur_engine_t *e, dur_run_t *run, dur_item_kind_t kind,
     item->id = e->counters.item++;
     item->app = run->app;
     item->function = run->function;
-    item->score = run->created;
+    item->score = dur_run_score(run);
     item->run = run->id;
+    item->nkeys = run->nkeys;
+    memcpy(item->keys, run->keys, sizeof(item->keys));
 
     if (step != NULL) {
         item->step = *step;
@@ -234,6 +281,7 @@ dur_run_begin(dur_engine_t *e, dur_run_t *run, int64_t due,
     if (!planned) {
         dur_run_item(e, run, DUR_ITEM_DISCOVERY, NULL, &item);
         run->discovery = item.id;
+        item.flags = DUR_ITEM_F_START;
     }
 
     if (due > e->now) {
@@ -243,6 +291,7 @@ dur_run_begin(dur_engine_t *e, dur_run_t *run, int64_t due,
 
     } else if (!planned) {
         rc = dur_queue_push(e, &item);
+        dur_flow_slot_hold(e, &item, run);
     }
 
     if (rc == DUR_OK) {
@@ -289,8 +338,12 @@ dur_run_release(dur_engine_t *e, dur_run_t *run)
     dur_run_item(e, run, DUR_ITEM_DISCOVERY, NULL, &item);
     run->discovery = item.id;
     run->discovery_due = 0;
+    item.flags = DUR_ITEM_F_START;
 
-    return dur_queue_push(e, &item);
+    rc = dur_queue_push(e, &item);
+    dur_flow_slot_hold(e, &item, run);
+
+    return rc;
 }
 
 
@@ -359,7 +412,11 @@ dur_run_admit(dur_engine_t *e, const dur_function_t *fn,
         }
     }
 
-    rc = dur_flow_lock(e, fn, event, run, skip);
+    rc = dur_flow_keys(e, fn, event, run);
+
+    if (rc == DUR_OK) {
+        rc = dur_flow_lock(e, fn, event, run, skip);
+    }
 
     if (rc == DUR_OK && skip->reason != NULL) {
         rc = dur_idem_forget(e, run);
@@ -543,8 +600,8 @@ dur_run_remove_items(dur_engine_t *e, dur_run_t *run)
     }
 
     if (run->discovery != 0) {
-        rc = dur_queue_remove(e, run->app, run->created, run->discovery,
-                              run->discovery_due);
+        rc = dur_queue_remove(e, run->app, dur_run_score(run),
+                              run->discovery, run->discovery_due);
         if (rc != DUR_OK && rc != DUR_ENOTFOUND) {
             return rc;
         }
@@ -616,6 +673,9 @@ dur_run_end(dur_engine_t *e, dur_run_t *run, dur_run_status_t status,
     }
     if (rc == DUR_OK && (run->flags & DUR_RUN_F_LOCKED)) {
         rc = dur_flow_unlock(e, run);
+    }
+    if (rc == DUR_OK) {
+        rc = dur_flow_slot_free(e, run);
     }
     if (rc == DUR_OK) {
         rc = dur_payload_put(e->txn, &run->id, &run->payload_sequence, output,

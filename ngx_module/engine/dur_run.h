@@ -41,6 +41,7 @@ typedef enum {
                                            INVOKED: some of them were invokes,
                                            parent and parent_step are zero */
 #define DUR_RUN_F_SCHEDULED   0x1000    /* by a cron trigger */
+#define DUR_RUN_F_SLOT        0x0200    /* holds one of concurrency.fn */
 #define DUR_RUN_F_UNDEFERRED  0x4000    /* the log knows that a defer of it is
                                            ignored */
 
@@ -81,8 +82,19 @@ typedef struct {
     uint8_t        lock_hash[16];
     uint32_t       idem_bucket;         /* 0: the event had no client id */
     uint8_t        idem_hash[16];
+    int32_t        priority;            /* seconds */
+    uint64_t       slot;                /* of which key's value SLOT is */
+    uint8_t        nkeys;               /* values of keys, see dur_queue.h */
+    dur_item_key_t keys[DUR_ITEM_KEYS];
     dur_payload_t  output;              /* result, or error object */
 } dur_run_t;
+
+/* By which the items of the run compete: its age, but for its priority. */
+static inline int64_t
+dur_run_score(const dur_run_t *run)
+{
+    return run->created - (int64_t) run->priority * 1000;
+}
 
 /* Borrowed from the transaction.  DUR_ENOTFOUND. */
 dur_rc_t dur_run_get(dur_txn_t *t, const dur_ulid_t *id, dur_run_t *run);

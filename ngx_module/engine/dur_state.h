@@ -16,6 +16,7 @@
 #include "engine/dur_cancellation_rule.h"
 #include "engine/dur_codec.h"
 #include "engine/dur_config.h"
+#include "engine/dur_counter.h"
 #include "engine/dur_engine.h"
 #include "engine/dur_metrics.h"
 #include "engine/dur_op.h"
@@ -50,6 +51,7 @@ struct dur_engine_s {
     dur_registry_t      registry;
     dur_counters_t      counters;
     dur_cancellations_t cancellations;
+    dur_counters_of_t   slots;          /* what leases count, see dur_flow */
 
     uint64_t            epoch;
     uint8_t             store_id[16];
@@ -58,8 +60,11 @@ struct dur_engine_s {
     /* rows that events the engine makes may still write in this op */
     unsigned            rows;
 
-    /* credits a RESULT passes on to the next call of its run */
+    /* credits a RESULT passes on: to the next call of its run, or else to one
+     * that waited for a limit */
     unsigned            credits;
+
+    unsigned            wakes;          /* see dur_wake.h */
 
     int64_t             next_due;       /* earliest timer */
     int64_t             next_expiry;    /* earliest retention, idem bucket */

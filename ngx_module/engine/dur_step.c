@@ -215,8 +215,8 @@ dur_step_done(dur_engine_t *e, dur_run_t *run,
         }
 
         if (step.item != 0) {
-            rc = dur_queue_remove(e, dur_step_app(run, &step), run->created,
-                                  step.item, step.due);
+            rc = dur_queue_remove(e, dur_step_app(run, &step),
+                                  dur_run_score(run), step.item, step.due);
             if (rc == DUR_OK) {
                 run->open--;
 
@@ -615,7 +615,7 @@ dur_step_remove_items(dur_engine_t *e, dur_run_t *run)
     }
 
     for (i = 0; i < n; i++) {
-        rc = dur_queue_remove(e, open[i].app, run->created, open[i].item,
+        rc = dur_queue_remove(e, open[i].app, dur_run_score(run), open[i].item,
                               open[i].due);
         if (rc != DUR_OK && rc != DUR_ENOTFOUND) {
             return rc;

@@ -45,6 +45,8 @@ typedef enum {
     DUR_T_REDELIVERY,   /* the same, of webhooks that are sent again */
     DUR_T_SERVED,       /* run ULID + hash of another server -> result */
     DUR_T_DEFINITION,   /* u32 function + u32 version -> a workflow */
+    DUR_T_BLOCKED,      /* counter + function + score + item -> item */
+    DUR_T_PLACE,        /* kind + item -> where it is blocked, or ready */
     DUR_T_MAX
 } dur_table_t;
 

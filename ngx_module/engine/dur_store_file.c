@@ -159,6 +159,8 @@ dur_store_table_name(dur_table_t table)
         [DUR_T_UPLOAD] = "upload",
         [DUR_T_CANCELLATION] = "cancellation",
         [DUR_T_REDELIVERY] = "redelivery",
+        [DUR_T_BLOCKED] = "blocked",
+        [DUR_T_PLACE] = "place",
         [DUR_T_SERVED] = "served",
         [DUR_T_DEFINITION] = "definition",
     };

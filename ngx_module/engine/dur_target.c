@@ -2,6 +2,7 @@
 
 #include "engine/dur_target.h"
 #include "engine/dur_answer.h"
+#include "engine/dur_flow_concurrency.h"
 #include "engine/dur_frame.h"
 #include "engine/dur_json.h"
 #include "engine/dur_state.h"
@@ -133,6 +134,7 @@ dur_target_feed(dur_engine_t *e, const dur_registered_app_t *app,
 static dur_rc_t
 dur_target_park(dur_engine_t *e, dur_registered_app_t *app)
 {
+    dur_rc_t       rc;
     dur_target_t  *t = &app->target;
 
     t->parked = e->now;
@@ -143,7 +145,11 @@ dur_target_park(dur_engine_t *e, dur_registered_app_t *app)
                   (int) app->name.len, (const char *) app->name.data,
                   t->error);
 
-    return dur_target_feed(e, app, "app.parked", dur_str_c(t->error));
+    rc = dur_flow_parked(e, app->id);
+
+    return rc == DUR_OK ? dur_target_feed(e, app, "app.parked",
+                                          dur_str_c(t->error))
+                        : rc;
 }
 
 

@@ -11,6 +11,7 @@
 #include "engine/dur_schedule.h"
 #include "engine/dur_state.h"
 #include "engine/dur_wait.h"
+#include "engine/dur_wake.h"
 #include "engine/dur_wait_queue.h"
 
 
@@ -191,6 +192,13 @@ dur_task_piece(dur_engine_t *e, dur_task_t *task, bool *done)
 
     case DUR_TASK_BATCH_ANSWER:
         return dur_flow_batch_answer(e, &task->subject, &task->cursor, done);
+
+    case DUR_TASK_WAKE:
+        *done = true;
+        return dur_wake_more(e, dur_buf_str(&task->cursor));
+
+    case DUR_TASK_LIMITS:
+        return dur_wake_function_more(e, &task->cursor, done);
 
     default:
         return dur_cancellation_more(e, &task->subject, done);

@@ -26,6 +26,8 @@ typedef enum {
     DUR_TASK_SCHEDULE,          /* nothing; cursor of dur_schedule */
     DUR_TASK_BATCH_DROP,        /* the run that a batch does not start */
     DUR_TASK_BATCH_ANSWER,      /* the batch's run; cursor: the next event */
+    DUR_TASK_WAKE,              /* nothing; cursor: counters, see dur_wake */
+    DUR_TASK_LIMITS,            /* nothing; cursor of dur_wake */
     DUR_TASK_MAX
 } dur_task_kind_t;
 

@@ -96,14 +96,14 @@ test_full(void)
     is_str(fn->triggers[0].event, "t/e", "one by an event");
     is_str(fn->triggers[0].expression, "event.data.x == 1", "with a filter");
     is_str(fn->triggers[1].cron, "TZ=Europe/Paris 0 12 * * 5", "one by cron");
-    is_str(fn->unenforced, "throttle,priority,concurrency",
-           "and a list of what is not enforced");
+    is_str(fn->unenforced, "",
+           "and nothing that is not enforced");
     ok(json_is_object(json_object_get(fn->config, "throttle")),
        "and its configuration as it was sent");
 
     is_str(app.functions[1].unenforced, "", "a plain function has no list");
-    is_str(app.functions[2].unenforced, "concurrency",
-           "a batch is on the list");
+    is_str(app.functions[2].unenforced, "",
+           "nor has one with a batch");
     is_int(app.functions[3].ntriggers, 0, "a function may have no trigger");
     is_int(app.functions[3].retries, 4, "the default is four retries");
 

@@ -11,7 +11,8 @@ config_eq(const dur_config_t *a, const dur_config_t *b)
            && a->retention == b->retention && a->max_steps == b->max_steps
            && a->max_calls == b->max_calls && a->max_output == b->max_output
            && a->max_state == b->max_state
-           && a->call_timeout == b->call_timeout;
+           && a->call_timeout == b->call_timeout
+           && a->max_concurrency == b->max_concurrency;
 }
 
 
@@ -56,8 +57,8 @@ test_apps(void)
 
     /* the two fields of the apps, exchanged */
 
-    memcpy(b.data + 80 + 2, a.data + 80 + 26 + 2, 24);
-    memcpy(b.data + 80 + 26 + 2, a.data + 80 + 2, 24);
+    memcpy(b.data + 90 + 2, a.data + 90 + 26 + 2, 24);
+    memcpy(b.data + 90 + 26 + 2, a.data + 90 + 2, 24);
     is_int(dur_config_decode(dur_buf_str(&b), &out), DUR_EINVAL,
            "apps that are not in order are refused");
 
@@ -118,7 +119,8 @@ main(void)
 
     dur_config_init(&conf);
     ok(!conf.dev && conf.retry_interval == -1 && conf.max_steps == 1000
-       && conf.max_calls == 128 && conf.max_output == 4194304
+       && conf.max_calls == 128 && conf.max_concurrency == 1000
+       && conf.max_output == 4194304
        && conf.max_state == 33554432 && conf.call_timeout == 7200000
        && conf.retention == 2592000000,
        "the defaults are the documented ones");
@@ -128,6 +130,7 @@ main(void)
     conf.retention = 0;
     conf.max_steps = 10000;
     conf.max_calls = UINT32_MAX;
+    conf.max_concurrency = 1;
     conf.max_output = UINT64_MAX;
     conf.max_state = 1;
     conf.call_timeout = INT64_MAX;
@@ -150,7 +153,7 @@ main(void)
         }
     }
 
-    is_int(good, 8, "a blob is only whole at the end of a field");
+    is_int(good, 9, "a blob is only whole at the end of a field");
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         is_int(dur_config_decode(dur_str_make(cases[i].bytes, cases[i].len),
