@@ -695,6 +695,7 @@ dur_result_due(dur_engine_t *e, dur_item_t *item)
 
     case DUR_ITEM_BATCH:
         return dur_flow_batch_due(e, item);
+
     case DUR_ITEM_THROTTLE:
         return dur_flow_throttle_due(e, item);
 
