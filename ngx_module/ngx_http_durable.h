@@ -102,7 +102,6 @@ typedef struct {
     ngx_array_t                    functions;   /* of dur_served_route_t */
 
     ngx_str_t                      kind;    /* "dev" or "cloud" */
-    size_t                         realtime;    /* of the zone */
     ngx_http_durable_scratch_t     scratch;
     unsigned                       warned:1;
 } ngx_http_durable_main_conf_t;

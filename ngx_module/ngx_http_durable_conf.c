@@ -89,7 +89,7 @@ ngx_http_durable_create_main_conf(ngx_conf_t *cf)
     conf->event_max_size = NGX_CONF_UNSET_SIZE;
     conf->request_max_size = NGX_CONF_UNSET_SIZE;
     conf->max_steps = NGX_CONF_UNSET_UINT;
-    dmcf->realtime = NGX_CONF_UNSET_SIZE;
+    conf->realtime_size = NGX_CONF_UNSET_SIZE;
 
     return dmcf;
 }
@@ -125,7 +125,7 @@ ngx_http_durable_init_main_conf(ngx_conf_t *cf, void *data)
     ngx_conf_init_size_value(conf->event_max_size, 3 * 1024 * 1024);
     ngx_conf_init_size_value(conf->request_max_size, 16 * 1024 * 1024);
     ngx_conf_init_uint_value(conf->max_steps, 1000);
-    ngx_conf_init_size_value(dmcf->realtime, 16 * 1024 * 1024);
+    ngx_conf_init_size_value(conf->realtime_size, 16 * 1024 * 1024);
 
     dmcf->kind = conf->dev ? ngx_http_durable_kind_dev
                            : ngx_http_durable_kind_cloud;
@@ -280,8 +280,8 @@ ngx_http_durable_zone(ngx_conf_t *cf, ngx_http_durable_main_conf_t *dmcf)
 
     ngx_http_durable_place(cf, &place);
 
-    if (dmcf->realtime < NGX_HTTP_DURABLE_ZONE_MIN
-        || dmcf->realtime > NGX_HTTP_DURABLE_ZONE_MAX)
+    if (dmcf->durable.realtime_size < NGX_HTTP_DURABLE_ZONE_MIN
+        || dmcf->durable.realtime_size > NGX_HTTP_DURABLE_ZONE_MAX)
     {
         ngx_http_durable_complain(cf, NGX_LOG_EMERG, &place,
                                   "\"durable_realtime\" must be between 1m "
@@ -289,7 +289,7 @@ ngx_http_durable_zone(ngx_conf_t *cf, ngx_http_durable_main_conf_t *dmcf)
         return NGX_CONF_ERROR;
     }
 
-    zone = ngx_shared_memory_add(cf, &name, dmcf->realtime,
+    zone = ngx_shared_memory_add(cf, &name, dmcf->durable.realtime_size,
                                  &ngx_http_durable_module);
     if (zone == NULL) {
         return NGX_CONF_ERROR;

@@ -127,7 +127,7 @@ static ngx_command_t  ngx_http_durable_commands[] = {
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_size_slot,
       NGX_HTTP_MAIN_CONF_OFFSET,
-      offsetof(ngx_http_durable_main_conf_t, realtime),
+      offsetof(ngx_http_durable_main_conf_t, durable.realtime_size),
       NULL },
 
     { ngx_string("durable_server"),
