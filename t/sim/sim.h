@@ -49,6 +49,7 @@
 #define SIM_RERUNS_MAX 16
 #define SIM_THROTTLES_MAX  64
 #define SIM_DEBOUNCES_MAX  64
+#define SIM_BATCHES_MAX    64
 #define SIM_IDS_MAX    64           /* function ids of the engine */
 #define SIM_BATCH_MAX  48           /* ops */
 #define SIM_TIME       ((int64_t) 1790000000000)
@@ -280,7 +281,8 @@ typedef struct {
     uint32_t    keys;           /* sim_key_t that it has values of, as bits */
     uint32_t    maybe_keys;     /* .. or may have */
     bool        begun;          /* its first call was leased */
-    bool        batched;        /* it has several events */
+    bool        batched;        /* it is of a batch .. */
+    unsigned    nevents;        /* .. of so many */
     int64_t     slot;           /* of the schedule that started it, or 0 */
     unsigned    cron;
     int         factor;         /* of its priority, s */
@@ -420,6 +422,8 @@ typedef struct {
     uint32_t    must;           /* functions that must have a run of it */
     uint32_t    may;            /* functions that may */
     uint32_t    later;          /* .. and those that wait for others first */
+    unsigned    order;          /* of acceptance */
+    dur_ulid_t  in[SIM_FNS_MAX];        /* the run of its batch */
 } sim_event_t;
 
 /* Starts that a throttle lets go: features 5.2, in microseconds. */
@@ -440,6 +444,17 @@ typedef struct {
     int64_t     began;
     int64_t     due;
 } sim_debounce_t;
+
+/* A batch that is open. */
+typedef struct {
+    unsigned    fn;
+    int         value;          /* of the key */
+    uint64_t    item;
+    dur_ulid_t  run;            /* to come */
+    unsigned    count;
+    int64_t     opened;
+    int64_t     due;
+} sim_batch_of_t;
 
 /* The slot that a function waits for. */
 typedef struct {
@@ -488,7 +503,7 @@ typedef struct {
     uint64_t  deliveries;       /* webhooks, see sim_route.c */
     uint64_t  reruns;
     uint64_t  debounced;        /* runs */
-    uint64_t  batches_full;     /* runs of several events */
+    uint64_t  batched;          /* events */
     uint64_t  slots;            /* of schedules, that came up */
     uint64_t  skipped;          /* runs */
     uint64_t  limited;          /* events that started nothing */
@@ -589,6 +604,8 @@ struct sim_s {
     sim_throttle_t        throttles[SIM_THROTTLES_MAX];
     unsigned              ndebounces;
     sim_debounce_t        debounces[SIM_DEBOUNCES_MAX];
+    unsigned              nbatches_of;
+    sim_batch_of_t        batches_of[SIM_BATCHES_MAX];
     unsigned              nslots_of;
     sim_slot_t            slots_of[SIM_FNS_MAX];
 
@@ -614,6 +631,8 @@ void sim_event_name(char text[24], unsigned name);
 void sim_event_json(const sim_t *s, unsigned event, char text[256]);
 /* A new one that a client will send; its number. */
 unsigned sim_event_new(sim_t *s, unsigned name, int client);
+/* The number of a client's event, or -1. */
+int sim_event_find(const sim_t *s, const dur_ulid_t *id);
 void sim_signal_new(sim_t *s, unsigned name);
 const char *sim_if_text(sim_if_t cond);
 bool sim_if_true(sim_if_t cond, const sim_data_t *event,

@@ -217,6 +217,7 @@ sim_check_commit(sim_t *s)
     sim_view_concurrency(&v);
     sim_view_throttle(&v);
     sim_view_debounce(&v);
+    sim_view_batch(&v);
     sim_view_cron(&v);
     sim_target_check(s, v.txn, v.targets);
     sim_view_figures(&v);

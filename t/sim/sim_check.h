@@ -72,7 +72,12 @@ void sim_view_debounce(sim_view_t *v);
 /* sim_check_cron.c: the slots of schedules. */
 void sim_view_cron(sim_view_t *v);
 
+/* sim_check_batch.c: which events are in which batch, and when it starts. */
+void sim_view_batch(sim_view_t *v);
+
 /* sim_check_event.c: what the events started that were accepted. */
 void sim_view_events(sim_view_t *v);
+/* What an event that is stored says. */
+void sim_event_data(sim_view_t *v, const dur_ulid_t *id, sim_data_t *data);
 
 #endif /* SIM_CHECK_H */

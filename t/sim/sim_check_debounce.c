@@ -6,9 +6,6 @@
  * then and not before.
  */
 
-#include "engine/dur_event.h"
-#include "engine/dur_payload.h"
-
 #include "sim_check.h"
 
 
@@ -32,41 +29,6 @@ sim_debounce_wrong(sim_t *s, unsigned fn, int value, const char *what)
 
 
 /* -- the rows ------------------------------------------------------------- */
-
-static int
-sim_debounce_event(const sim_t *s, const dur_ulid_t *id)
-{
-    unsigned  i;
-
-    for (i = s->nevents; i > 0; i--) {
-        if (memcmp(&s->events[i - 1].id, id, sizeof(*id)) == 0) {
-            return (int) i - 1;
-        }
-    }
-
-    return -1;
-}
-
-
-static void
-sim_debounce_data(sim_view_t *v, const dur_ulid_t *id, sim_data_t *data)
-{
-    json_t       *json;
-    dur_event_t   event;
-
-    dur_buf_reset(&v->s->buf);
-
-    if (dur_event_get(v->txn, id, &event) != DUR_OK
-        || dur_payload_get(v->txn, id, &event.json, &v->s->buf) != DUR_OK)
-    {
-        sim_fail(v->s, "an event that a debounce holds cannot be read");
-    }
-
-    json = json_loadb((char *) v->s->buf.data, v->s->buf.len, 0, NULL);
-    sim_data_read(json, data);
-    json_decref(json);
-}
-
 
 /* It fires by an item that stands where the row says. */
 static void
@@ -131,9 +93,9 @@ sim_debounce_row(sim_helds_t *h, dur_str_t key, dur_str_t value)
         sim_fail(s, "the row of a debounce cannot be read");
     }
 
-    sim_debounce_data(h->v, &d->event, &data);
+    sim_event_data(h->v, &d->event, &data);
     d->value = sim_key_value(s->fns[d->fn].held.debounce_key, &data);
-    held->client = sim_debounce_event(s, &d->event) >= 0;
+    held->client = sim_event_find(s, &d->event) >= 0;
     sim_debounce_timer(h->v, d);
 
     for (i = 0; i + 1 < h->n; i++) {
@@ -198,7 +160,7 @@ sim_debounce_is(const sim_t *s, const sim_debounce_t *d, const sim_run_t *r)
         return true;
     }
 
-    event = sim_debounce_event(s, &r->event);
+    event = sim_event_find(s, &r->event);
 
     return d->due <= s->now && s->fns[d->fn].held.debounce_timeout
            && (event == -1 || s->events[event].batch == s->nlog)
@@ -353,7 +315,7 @@ sim_debounce_ended(sim_t *s, const sim_debounce_t *d)
 {
     int  event;
 
-    event = sim_debounce_event(s, &d->event);
+    event = sim_event_find(s, &d->event);
 
     if (d->due > s->now && !s->clock_steps) {
         sim_debounce_wrong(s, d->fn, d->value, "ended too early");

@@ -4,6 +4,9 @@
  * What must, may and must not be started by an event that was accepted.
  */
 
+#include "engine/dur_event.h"
+#include "engine/dur_payload.h"
+
 #include "sim_check.h"
 
 
@@ -40,6 +43,10 @@ sim_event_runs(sim_t *s, dur_txn_t *txn, const dur_ulid_t *event,
             continue;
         }
 
+        if (s->runs[r].batched) {
+            continue;
+        }
+
         if (memcmp(&s->runs[r].event, event, sizeof(*event)) != 0) {
             sim_fail(s, "an event claims the run of another");
         }
@@ -53,6 +60,26 @@ sim_event_runs(sim_t *s, dur_txn_t *txn, const dur_ulid_t *event,
     }
 
     dur_cursor_close(c);
+}
+
+
+void
+sim_event_data(sim_view_t *v, const dur_ulid_t *id, sim_data_t *data)
+{
+    json_t       *json;
+    dur_event_t   event;
+
+    dur_buf_reset(&v->s->buf);
+
+    if (dur_event_get(v->txn, id, &event) != DUR_OK
+        || dur_payload_get(v->txn, id, &event.json, &v->s->buf) != DUR_OK)
+    {
+        sim_fail(v->s, "an event that is wanted cannot be read");
+    }
+
+    json = json_loadb((char *) v->s->buf.data, v->s->buf.len, 0, NULL);
+    sim_data_read(json, data);
+    json_decref(json);
 }
 
 
@@ -81,6 +108,7 @@ sim_check_event(sim_t *s, unsigned event)
     e->may = 0;
     e->later = 0;
     e->accepted = s->now;
+    e->order = s->naccepted;
     e->batch = s->nlog;
 
     for (i = 0; i < s->nfns; i++) {
@@ -94,7 +122,10 @@ sim_check_event(sim_t *s, unsigned event)
 
         e->may |= (uint32_t) 1 << i;
 
-        if (fn->held.debounce) {
+        if (fn->held.debounce
+            || (fn->held.batch
+                && sim_if_true(fn->held.batch_if, &e->data, &e->data)))
+        {
             e->later |= (uint32_t) 1 << i;
 
         } else if (e->client < 0) {

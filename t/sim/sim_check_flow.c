@@ -31,15 +31,11 @@ sim_flow_alike(const sim_run_t *a, const sim_run_t *b, bool key)
 static int
 sim_flow_client(const sim_t *s, const sim_run_t *m)
 {
-    unsigned  i;
+    int  event;
 
-    for (i = s->nevents; i > 0; i--) {
-        if (memcmp(&s->events[i - 1].id, &m->event, DUR_ULID_LEN) == 0) {
-            return s->events[i - 1].client;
-        }
-    }
+    event = sim_event_find(s, &m->event);
 
-    return -1;
+    return event >= 0 ? s->events[event].client : -1;
 }
 
 
@@ -167,8 +163,10 @@ sim_flow_deadline(sim_view_t *v, const sim_run_t *m, const dur_run_t *run)
 
     f = &v->s->fns[m->fn].flow;
 
+    /* a batch has waited long enough */
+
     if (run->started == 0) {
-        due = f->start ? sim_flow_from(m) + f->start : 0;
+        due = f->start && !m->batched ? sim_flow_from(m) + f->start : 0;
     } else {
         due = f->finish ? run->started + f->finish : 0;
     }
@@ -436,8 +434,10 @@ sim_flow_rows(sim_view_t *v)
             entries++;
             break;
 
+        case 'b':
         case 'c':
         case 'd':
+        case 'm':
             break;
 
         default:

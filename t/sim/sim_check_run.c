@@ -272,6 +272,7 @@ sim_view_run_born(sim_view_t *v, sim_run_t *m, const dur_run_t *run)
     m->batch = s->nlog;
     m->created = run->created;
     m->event = run->event;
+    m->batched = (run->flags & DUR_RUN_F_BATCH) != 0;
     m->locked = (run->flags & DUR_RUN_F_LOCKED) != 0;
 
     if (run->flags & DUR_RUN_F_INVOKED) {

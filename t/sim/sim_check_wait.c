@@ -121,6 +121,10 @@ sim_wait_child(sim_t *s, dur_txn_t *txn, const sim_wait_t *w,
         sim_wait_wrong(s, w, "the run that it invoked is gone");
     }
 
+    if (child->flags & DUR_RUN_F_BATCH) {
+        return;                 /* of which others may be the first event */
+    }
+
     if (!(child->flags & DUR_RUN_F_INVOKED)
         || memcmp(&child->parent, &s->runs[w->run].id, DUR_ULID_LEN) != 0
         || memcmp(&child->parent_step, &st->key, DUR_HASH_LEN) != 0)
@@ -269,6 +273,23 @@ sim_wait_linked(sim_t *s, dur_txn_t *txn, const sim_wait_t *w, uint8_t kind)
 }
 
 
+/* The run is that of a batch which is open. */
+static bool
+sim_wait_collected(const sim_t *s, dur_txn_t *txn, const dur_step_t *row)
+{
+    unsigned   i;
+    dur_run_t  run;
+
+    for (i = 0; i < s->nbatches_of; i++) {
+        if (memcmp(&s->batches_of[i].run, &row->child, DUR_ULID_LEN) == 0) {
+            return dur_run_get(txn, &row->child, &run) == DUR_ENOTFOUND;
+        }
+    }
+
+    return false;
+}
+
+
 static void
 sim_wait_open_invoke(sim_t *s, dur_txn_t *txn, const sim_wait_t *w,
     const dur_step_t *row)
@@ -290,9 +311,16 @@ sim_wait_open_invoke(sim_t *s, dur_txn_t *txn, const sim_wait_t *w,
         sim_wait_wrong(s, w, "waits for a run that was never started");
     }
 
+    if (sim_wait_collected(s, txn, row)) {
+        return;
+    }
+
     sim_wait_child(s, txn, w, row, &child);
 
-    if (child.status != DUR_RUN_LIVE) {
+    if (child.status != DUR_RUN_LIVE
+        && (!(child.flags & DUR_RUN_F_BATCH)
+            || !dur_engine_has_tasks(s->engine)))
+    {
         sim_wait_wrong(s, w, "waits for a run that has ended");
     }
 }

@@ -75,6 +75,21 @@ sim_event_new(sim_t *s, unsigned name, int client)
 }
 
 
+int
+sim_event_find(const sim_t *s, const dur_ulid_t *id)
+{
+    unsigned  i;
+
+    for (i = s->nevents; i > 0; i--) {
+        if (memcmp(&s->events[i - 1].id, id, sizeof(*id)) == 0) {
+            return (int) i - 1;
+        }
+    }
+
+    return -1;
+}
+
+
 void
 sim_signal_new(sim_t *s, unsigned name)
 {

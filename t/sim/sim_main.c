@@ -125,7 +125,7 @@ sim_add_figures(sim_figures_t *to, const sim_figures_t *from)
     to->invoked += from->invoked;
     to->reruns += from->reruns;
     to->debounced += from->debounced;
-    to->batches_full += from->batches_full;
+    to->batched += from->batched;
     to->slots += from->slots;
     to->skipped += from->skipped;
     to->limited += from->limited;
@@ -235,6 +235,7 @@ sim_tell(bool passed, const sim_options_t *opt, const sim_figures_t *f)
         { f->deferred, "deferred" },
         { f->reruns, "run again" },
         { f->debounced, "debounced" },
+        { f->batched, "in batches" },
         { f->slots, "slots of schedules" },
         { f->skipped, "skipped or replaced" },
         { f->limited, "refused by a limit" },

@@ -293,7 +293,7 @@ static const struct {
     { "throttle", offsetof(sim_flow_t, throttle), false },
     { "priority", offsetof(sim_flow_t, priority), false },
     { "debounce", offsetof(sim_flow_t, debounce), true },
-    { "batch", offsetof(sim_flow_t, batch), false },
+    { "batch", offsetof(sim_flow_t, batch), true },
     { "cron", offsetof(sim_flow_t, cron), true },
 };
 
