@@ -19,6 +19,7 @@
 
 #include "engine/dur_base.h"
 #include "engine/dur_call.h"
+#include "engine/dur_counter.h"
 #include "engine/dur_engine.h"
 #include "engine/dur_frame.h"
 #include "engine/dur_op.h"
@@ -50,6 +51,7 @@
 #define SIM_THROTTLES_MAX  64
 #define SIM_DEBOUNCES_MAX  64
 #define SIM_BATCHES_MAX    64
+#define SIM_BLOCKED_MAX    1024
 #define SIM_IDS_MAX    64           /* function ids of the engine */
 #define SIM_BATCH_MAX  48           /* ops */
 #define SIM_TIME       ((int64_t) 1790000000000)
@@ -281,6 +283,8 @@ typedef struct {
     uint32_t    keys;           /* sim_key_t that it has values of, as bits */
     uint32_t    maybe_keys;     /* .. or may have */
     bool        begun;          /* its first call was leased */
+    unsigned    begun_in;       /* .. in this batch */
+    bool        slot_of;        /* .. and it counts as a run at a time */
     bool        batched;        /* it is of a batch .. */
     unsigned    nevents;        /* .. of so many */
     int64_t     slot;           /* of the schedule that started it, or 0 */
@@ -434,6 +438,14 @@ typedef struct {
     bool        unsure;         /* others may have gone as well */
 } sim_throttle_t;
 
+/* An item that waits for a limit. */
+typedef struct {
+    uint64_t    item;
+    int64_t     score;
+    uint32_t    function;
+    dur_counter_t  counter;
+} sim_waiter_t;
+
 /* An event that waits for others, as the last commit left it. */
 typedef struct {
     unsigned    fn;
@@ -502,6 +514,7 @@ typedef struct {
     uint64_t  invoked;
     uint64_t  deliveries;       /* webhooks, see sim_route.c */
     uint64_t  reruns;
+    uint64_t  waiters;          /* for limits, by commits */
     uint64_t  debounced;        /* runs */
     uint64_t  batched;          /* events */
     uint64_t  slots;            /* of schedules, that came up */
@@ -600,6 +613,8 @@ struct sim_s {
 
     unsigned              nleased;      /* items, by the last commit */
     uint64_t              leased[SIM_CALLS_MAX];
+    unsigned              nblocked;     /* items that waited for a limit */
+    sim_waiter_t          blocked[SIM_BLOCKED_MAX];
     unsigned              nthrottles;
     sim_throttle_t        throttles[SIM_THROTTLES_MAX];
     unsigned              ndebounces;

@@ -12,6 +12,7 @@ static const char  *sim_tables[] = {
     [DUR_T_READY] = "ready",
     [DUR_T_LEASE] = "lease",
     [DUR_T_TIMER] = "timer",
+    [DUR_T_BLOCKED] = "blocked",
 };
 
 
@@ -86,6 +87,10 @@ sim_view_items(sim_view_t *v, dur_table_t table)
             sim_view_partition(v, it);
         }
 
+        if (table == DUR_T_BLOCKED) {
+            dur_counter_get(key.data, &it->counter);
+        }
+
         for (i = 0; i < v->nitems; i++) {
             if (v->items[i].id == it->id) {
                 sim_fail(v->s, "item %" PRIu64 " is in %s and in %s", it->id,
@@ -126,7 +131,7 @@ sim_view_figures(sim_view_t *v)
                      sim_tables[it->table]);
         }
 
-        if (it->table == DUR_T_TIMER) {
+        if (it->table == DUR_T_TIMER || it->table == DUR_T_BLOCKED) {
             continue;
         }
 
@@ -211,15 +216,16 @@ sim_check_commit(sim_t *s)
     sim_view_open(s, &v.txn);
 
     sim_view_items(&v, DUR_T_READY);
+    sim_view_items(&v, DUR_T_BLOCKED);
     sim_view_items(&v, DUR_T_LEASE);
     sim_view_items(&v, DUR_T_TIMER);
     sim_view_runs(&v);
-    sim_view_concurrency(&v);
-    sim_view_throttle(&v);
     sim_view_debounce(&v);
     sim_view_batch(&v);
     sim_view_cron(&v);
     sim_target_check(s, v.txn, v.targets);
+    sim_view_throttle(&v);
+    sim_view_concurrency(&v);
     sim_view_figures(&v);
     sim_view_events(&v);
     sim_wait_check(s, v.txn);
@@ -261,6 +267,7 @@ sim_check_empty(sim_t *s)
 
     sim_view_open(s, &txn);
     empty = dur_txn_count(txn, DUR_T_READY) == 0
+            && dur_txn_count(txn, DUR_T_BLOCKED) == 0
             && dur_txn_count(txn, DUR_T_LEASE) == 0
             && dur_txn_count(txn, DUR_T_TIMER) == 0
             && dur_txn_count(txn, DUR_T_TASK) == 0;

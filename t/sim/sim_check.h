@@ -9,6 +9,7 @@
 #ifndef SIM_CHECK_H
 #define SIM_CHECK_H
 
+#include "engine/dur_counter.h"
 #include "engine/dur_queue.h"
 #include "engine/dur_run.h"
 #include "engine/dur_step.h"
@@ -27,6 +28,7 @@ typedef struct {
     bool         fresh;         /* leased since the last commit */
     int          run;
     uint64_t     partition;
+    dur_counter_t  counter;     /* blocked: what it waits for */
 } sim_item_t;
 
 typedef struct {

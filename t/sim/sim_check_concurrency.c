@@ -14,7 +14,6 @@
 
 /* What is counted together. */
 typedef struct {
-    bool         runs;          /* whole runs, of concurrency.fn */
     sim_scope_t  scope;
     unsigned     fn;            /* of scope fn */
     sim_key_t    key;           /* .. which of its limits, nearly */
@@ -25,7 +24,8 @@ typedef struct {
     sim_counter_id_t  id;
     unsigned          least;    /* calls out, or runs, that surely count */
     unsigned          most;
-    unsigned          ready;    /* items that have a turn */
+    unsigned          woken;    /* items that have a turn */
+    unsigned          elsewhere;        /* .. or stand in for all of it */
     unsigned          allowed;  /* by the limits of what went out now */
     const char       *slug;
 } sim_counter_t;
@@ -115,6 +115,24 @@ sim_limit_applies(const sim_limit_t *l, const sim_run_t *m, bool *surely)
 }
 
 
+/* What an item waits for is the limit; the value of the key is not compared:
+ * a function has one limit of a scope, with a key or without. */
+static bool
+sim_counter_is(const dur_counter_t *c, const sim_limit_t *l,
+    uint32_t function)
+{
+    static const uint8_t  scopes[] = {
+        [SIM_SCOPE_FN] = DUR_SCOPE_FN,
+        [SIM_SCOPE_ENV] = DUR_SCOPE_ENV,
+        [SIM_SCOPE_ACCOUNT] = DUR_SCOPE_ACCOUNT,
+    };
+
+    return c->scope == scopes[l->scope]
+           && c->function == (l->scope == SIM_SCOPE_FN ? function : 0)
+           && (c->value != 0) == (l->key != SIM_KEY_NONE);
+}
+
+
 static void
 sim_counter_add(sim_counters_t *t, const sim_item_t *it, const sim_limit_t *l)
 {
@@ -150,7 +168,12 @@ sim_counter_add(sim_counters_t *t, const sim_item_t *it, const sim_limit_t *l)
         }
 
     } else if (it->table == DUR_T_READY && it->partition == 0) {
-        c->ready++;
+        c->woken += (it->item.flags & DUR_ITEM_F_WOKEN) != 0;
+
+    } else if (it->table == DUR_T_BLOCKED
+               && !sim_counter_is(&it->counter, l, it->item.function))
+    {
+        c->elsewhere++;
     }
 }
 
@@ -232,6 +255,315 @@ sim_counters_check(sim_counters_t *t)
 }
 
 
+/* -- those who wait ------------------------------------------------------- */
+
+/* Nobody could call it now. */
+static bool
+sim_waiter_rests(sim_view_t *v, const sim_item_t *it)
+{
+    sim_t     *s;
+    unsigned   fn;
+
+    s = v->s;
+    fn = s->runs[it->run].fn;
+
+    return s->fns[fn].paused
+           || dur_target_waits(&v->targets[it->item.app - 1], s->now);
+}
+
+
+static unsigned
+sim_runs_at_a_time(const sim_view_t *v, const sim_run_t *m)
+{
+    unsigned           i, n;
+    const sim_t       *s;
+    const sim_run_t   *r;
+    const sim_item_t  *it;
+    const sim_limit_t *l;
+
+    s = v->s;
+    l = &s->fns[m->fn].held.runs;
+
+    for (i = 0, n = 0; i < s->nruns; i++) {
+        r = &s->runs[i];
+        n += r->slot_of && !r->ended && r->fn == m->fn
+             && sim_key_value(l->key, &r->data)
+                == sim_key_value(l->key, &m->data);
+    }
+
+    for (i = 0; i < v->nitems; i++) {
+        it = &v->items[i];
+        n += it->table == DUR_T_READY && it->run >= 0
+             && (it->item.flags & DUR_ITEM_F_WOKEN)
+             && (it->item.flags & DUR_ITEM_F_START)
+             && s->runs[it->run].fn == m->fn;
+    }
+
+    return n;
+}
+
+
+/* It waits for something that limits it, and that has no room. */
+static void
+sim_waiter_check(sim_counters_t *t, const sim_item_t *it)
+{
+    sim_t               *s;
+    unsigned             i, n;
+    sim_limit_t          limits[SIM_LIMITS_MAX];
+    sim_counter_t       *c;
+    const sim_fn_t      *fn;
+    const sim_run_t     *m;
+    sim_counter_id_t     id;
+
+    s = t->v->s;
+    m = &s->runs[it->run];
+    fn = &s->fns[m->fn];
+
+    if (it->counter.scope == DUR_SCOPE_THROTTLE) {
+        return;
+    }
+
+    if (it->counter.scope == DUR_SCOPE_RUNS) {
+        if (fn->held.runs.limit == 0 || m->begun) {
+            sim_fail(s, "item %" PRIu64 " of %s waits for other runs, and "
+                     "needs not", it->id, fn->slug);
+        }
+        if (sim_runs_at_a_time(t->v, m) < fn->held.runs.limit) {
+            sim_fail(s, "item %" PRIu64 " of %s waits, and not so many runs "
+                     "are there", it->id, fn->slug);
+        }
+        return;
+    }
+
+    n = sim_limits_of(&fn->held, m->fn, m, limits);
+
+    for (i = 0; i < n; i++) {
+        if (!sim_counter_is(&it->counter, &limits[i], it->item.function)) {
+            continue;
+        }
+
+        sim_counter_id(&id, &limits[i], m->fn, m);
+        c = sim_counter(t, &id);
+
+        if (c->most + c->woken < limits[i].limit && c->elsewhere == 0) {
+            sim_fail(s, "item %" PRIu64 " of %s waits, and %u calls of %u "
+                     "are out", it->id, fn->slug, c->most, limits[i].limit);
+        }
+
+        return;
+    }
+
+    if (m->keys == m->maybe_keys) {
+        sim_fail(s, "item %" PRIu64 " of %s waits for what does not limit "
+                 "it", it->id, fn->slug);
+    }
+}
+
+
+static const sim_item_t *
+sim_waiter_now(const sim_view_t *v, uint64_t id)
+{
+    unsigned  i;
+
+    for (i = 0; i < v->nitems; i++) {
+        if (v->items[i].id == id) {
+            return &v->items[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+/* Of those that wait for the same in one function the older has its turn
+ * first. */
+static void
+sim_waiters_order(sim_view_t *v, const sim_waiter_t *w)
+{
+    sim_t               *s;
+    unsigned             i;
+    const sim_item_t    *it, *other;
+    const sim_waiter_t  *o;
+
+    s = v->s;
+    it = sim_waiter_now(v, w->item);
+
+    if (it == NULL || it->table != DUR_T_LEASE) {
+        return;
+    }
+
+    for (i = 0; i < s->nblocked; i++) {
+        o = &s->blocked[i];
+
+        if (o->function != w->function || o->score >= w->score
+            || memcmp(&o->counter, &w->counter, sizeof(o->counter)) != 0)
+        {
+            continue;
+        }
+
+        other = sim_waiter_now(v, o->item);
+
+        if (other != NULL && other->table == DUR_T_BLOCKED
+            && memcmp(&other->counter, &w->counter, sizeof(o->counter)) == 0
+            && s->fns[s->runs[other->run].fn].paused_in != s->nlog
+            && !sim_waiter_rests(v, other))
+        {
+            sim_fail(s, "item %" PRIu64 " has its turn before %" PRIu64
+                     ", which is older", w->item, o->item);
+        }
+    }
+}
+
+
+static void
+sim_waiters_check(sim_counters_t *t)
+{
+    sim_t             *s;
+    unsigned           i;
+    sim_waiter_t      *w;
+    const sim_item_t  *it;
+
+    s = t->v->s;
+
+    for (i = 0; i < s->nblocked && !dur_engine_has_tasks(s->engine)
+                && !s->had_tasks; i++)
+    {
+        sim_waiters_order(t->v, &s->blocked[i]);
+    }
+
+    for (i = 0, s->nblocked = 0; i < t->v->nitems; i++) {
+        it = &t->v->items[i];
+
+        if (it->table != DUR_T_BLOCKED || it->run < 0) {
+            continue;
+        }
+
+        if (!dur_engine_has_tasks(s->engine) && !sim_waiter_rests(t->v, it))
+        {
+            sim_waiter_check(t, it);
+        }
+
+        if (s->nblocked == SIM_BLOCKED_MAX) {
+            sim_fail(s, "the simulation is too small for those who wait");
+        }
+
+        w = &s->blocked[s->nblocked++];
+        memset(w, 0, sizeof(*w));
+        w->item = it->id;
+        w->function = it->item.function;
+        w->score = it->item.score;
+        memcpy(&w->counter, &it->counter, sizeof(w->counter));
+    }
+
+    s->figures.waiters += s->nblocked;
+}
+
+
+/* -- tables --------------------------------------------------------------- */
+
+/* Each of them is found by its number. */
+static void
+sim_places_check(sim_view_t *v)
+{
+    uint64_t           blocked, woken;
+    unsigned           i;
+    const sim_item_t  *it;
+
+    for (i = 0, blocked = 0, woken = 0; i < v->nitems; i++) {
+        it = &v->items[i];
+        blocked += it->table == DUR_T_BLOCKED;
+        woken += it->table == DUR_T_READY
+                 && (it->item.flags & DUR_ITEM_F_WOKEN);
+    }
+
+    if (dur_txn_count(v->txn, DUR_T_PLACE) != blocked + woken) {
+        sim_fail(v->s, "%u items wait for limits or did, and %u have a place",
+                 (unsigned) (blocked + woken),
+                 (unsigned) dur_txn_count(v->txn, DUR_T_PLACE));
+    }
+}
+
+
+/* Runs at a time, as they are counted and as they are. */
+static void
+sim_slots_check(sim_view_t *v)
+{
+    dur_rc_t       rc;
+    unsigned       i;
+    uint64_t       rows, runs;
+    dur_dec_t      r;
+    dur_str_t      key, value;
+    dur_cursor_t  *c;
+
+    if (dur_cursor_open(v->txn, DUR_T_FLOW, &c) != DUR_OK) {
+        sim_fail(v->s, "the state of the flow cannot be read");
+    }
+
+    rows = 0;
+
+    for (rc = dur_cursor_seek(c, dur_str("r"), &key, &value);
+         rc == DUR_OK && key.data[0] == 'r';
+         rc = dur_cursor_next(c, &key, &value))
+    {
+        dur_dec_init(&r, value);
+        dur_dec_begin(&r);
+        rows += dur_dec_u32(&r);
+        dur_dec_end(&r);
+    }
+
+    dur_cursor_close(c);
+
+    for (i = 0, runs = 0; i < v->s->nruns; i++) {
+        runs += v->s->runs[i].slot_of && !v->s->runs[i].ended;
+    }
+
+    if (rows != runs) {
+        sim_fail(v->s, "%u runs at a time are counted, there are %u",
+                 (unsigned) rows, (unsigned) runs);
+    }
+}
+
+
+/* A run that began just now is not one too many. */
+static void
+sim_runs_check(sim_view_t *v)
+{
+    unsigned           i, j, n;
+    sim_t             *s;
+    const sim_fn_t    *fn;
+    const sim_run_t   *m, *r;
+
+    s = v->s;
+
+    for (i = 0; i < s->nruns; i++) {
+        m = &s->runs[i];
+        fn = &s->fns[m->fn];
+
+        if (!m->begun || m->begun_in != s->nlog || m->ended
+            || fn->held.runs.limit == 0 || fn->held_in == s->nlog)
+        {
+            continue;
+        }
+
+        if (!m->slot_of) {
+            sim_fail(s, "a run of %s began and is not counted", fn->slug);
+        }
+
+        for (j = 0, n = 0; j < s->nruns; j++) {
+            r = &s->runs[j];
+            n += r->slot_of && !r->ended && r->fn == m->fn
+                 && sim_key_value(fn->held.runs.key, &r->data)
+                    == sim_key_value(fn->held.runs.key, &m->data);
+        }
+
+        if (n > fn->held.runs.limit) {
+            sim_fail(s, "%u runs of %s are there at a time, of %u", n,
+                     fn->slug, fn->held.runs.limit);
+        }
+    }
+}
+
+
 /* What was not out before. */
 static void
 sim_concurrency_fresh(sim_view_t *v)
@@ -271,4 +603,8 @@ sim_view_concurrency(sim_view_t *v)
     sim_concurrency_fresh(v);
     sim_counters_fill(&t);
     sim_counters_check(&t);
+    sim_waiters_check(&t);
+    sim_places_check(v);
+    sim_slots_check(v);
+    sim_runs_check(v);
 }

@@ -438,6 +438,7 @@ sim_flow_rows(sim_view_t *v)
         case 'c':
         case 'd':
         case 'm':
+        case 'r':
             break;
 
         default:

@@ -229,6 +229,8 @@ sim_check_retired(sim_t *s)
         { DUR_T_TIMER, "timer" },
         { DUR_T_READY, "ready" },
         { DUR_T_LEASE, "lease" },
+        { DUR_T_BLOCKED, "blocked" },
+        { DUR_T_PLACE, "place" },
         { DUR_T_WAIT, "wait" },
         { DUR_T_FLOW, "flow" },
     };

@@ -430,6 +430,7 @@ sim_view_run_known(sim_view_t *v, const dur_run_t *run)
 
     m->fn = fn;
     m->waits = run->waits;
+    m->slot_of = (run->flags & DUR_RUN_F_SLOT) != 0;
     sim_view_run_born(v, m, run);
 }
 

@@ -133,22 +133,110 @@ sim_throttle_begun(sim_t *s, const sim_item_t *it)
     }
 
     m->begun = true;
+    m->begun_in = s->nlog;
     sim_throttle_take(s, m);
+}
+
+
+/* What waits for its throttle is let go by a timer when the next one may, or
+ * others are on their way. */
+static void
+sim_throttle_waiter(sim_view_t *v, const sim_item_t *it)
+{
+    sim_t             *s;
+    int64_t            due;
+    unsigned           i;
+    const sim_fn_t    *fn;
+    sim_throttle_t    *t;
+    const sim_run_t   *m;
+    const sim_item_t  *o;
+
+    s = v->s;
+    m = &s->runs[it->run];
+    fn = &s->fns[m->fn];
+
+    if (fn->held.throttle == 0 || m->begun) {
+        sim_fail(s, "item %" PRIu64 " of %s waits for a throttle, and needs "
+                 "not", it->id, fn->slug);
+    }
+
+    t = sim_throttle(s, m->fn, sim_key_value(fn->held.throttle_key,
+                                             &m->data));
+    due = sim_throttle_next(&fn->held, t) / 1000 + 1;
+    due = due > s->now + 1 ? due : s->now + 1;
+
+    for (i = 0; i < v->nitems; i++) {
+        o = &v->items[i];
+
+        if (o->item.function != it->item.function) {
+            continue;
+        }
+
+        if (o->item.kind == DUR_ITEM_THROTTLE
+            && dur_get64(o->item.step.b) == it->counter.value
+            && (o->item.due <= due || t->unsure))
+        {
+            return;
+        }
+
+        if (o->table == DUR_T_READY && (o->item.flags & DUR_ITEM_F_WOKEN)) {
+            return;
+        }
+    }
+
+    sim_fail(s, "item %" PRIu64 " of %s waits for a throttle that lets it go "
+             "at %" PRId64 ", and nobody looks then", it->id, fn->slug, due);
+}
+
+
+/* A run that ended in the batch that made it may have begun in between. */
+static void
+sim_throttle_ended(sim_t *s)
+{
+    unsigned          i;
+    const sim_fn_t   *fn;
+    const sim_run_t  *m;
+
+    for (i = 0; i < s->nruns; i++) {
+        m = &s->runs[i];
+        fn = &s->fns[m->fn];
+
+        if (m->ended && m->ended_in == s->nlog && !m->begun
+            && fn->held.throttle)
+        {
+            sim_throttle(s, m->fn, sim_key_value(fn->held.throttle_key,
+                                                 &m->data))->unsure = true;
+        }
+    }
 }
 
 
 void
 sim_view_throttle(sim_view_t *v)
 {
-    unsigned           i;
-    const sim_item_t  *it;
+    unsigned     i;
+    sim_item_t  *it;
+
+    sim_throttle_ended(v->s);
 
     for (i = 0; i < v->nitems; i++) {
         it = &v->items[i];
+        it->counted |= it->item.kind == DUR_ITEM_THROTTLE;
 
         if (it->run >= 0) {
             sim_priority_item(v->s, it);
             sim_throttle_begun(v->s, it);
+        }
+    }
+
+    for (i = 0; i < v->nitems; i++) {
+        it = &v->items[i];
+
+        if (it->run >= 0 && it->table == DUR_T_BLOCKED
+            && it->counter.scope == DUR_SCOPE_THROTTLE && !v->s->clock_steps
+            && !dur_engine_has_tasks(v->s->engine))
+        {
+            sim_throttle_waiter(v, it);
         }
     }
 }

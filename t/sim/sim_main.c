@@ -124,6 +124,7 @@ sim_add_figures(sim_figures_t *to, const sim_figures_t *from)
     to->timed_out += from->timed_out;
     to->invoked += from->invoked;
     to->reruns += from->reruns;
+    to->waiters += from->waiters;
     to->debounced += from->debounced;
     to->batched += from->batched;
     to->slots += from->slots;
@@ -234,6 +235,7 @@ sim_tell(bool passed, const sim_options_t *opt, const sim_figures_t *f)
         { f->invoked, "functions invoked" },
         { f->deferred, "deferred" },
         { f->reruns, "run again" },
+        { f->waiters, "waited for limits" },
         { f->debounced, "debounced" },
         { f->batched, "in batches" },
         { f->slots, "slots of schedules" },

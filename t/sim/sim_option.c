@@ -228,6 +228,8 @@ sim_priority_value(unsigned priority, const sim_data_t *data)
         return data->k >= 0 ? 60 * data->k - 60 : 0;
     case 3:
         return data->j > 1 ? 43200 : -43200;
+    case 4:
+        return data->k >= 0 ? data->k : 0;
     default:
         return 0;
     }
@@ -289,9 +291,9 @@ static const struct {
     bool         built;         /* the engine enforces it */
 } sim_features[] = {
     { "concurrency", offsetof(sim_flow_t, nlimits), false },
-    { "runs", offsetof(sim_flow_t, runs.limit), false },
+    { "runs", offsetof(sim_flow_t, runs.limit), true },
     { "throttle", offsetof(sim_flow_t, throttle), false },
-    { "priority", offsetof(sim_flow_t, priority), false },
+    { "priority", offsetof(sim_flow_t, priority), true },
     { "debounce", offsetof(sim_flow_t, debounce), true },
     { "batch", offsetof(sim_flow_t, batch), true },
     { "cron", offsetof(sim_flow_t, cron), true },
