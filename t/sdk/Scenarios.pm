@@ -434,6 +434,16 @@ sub options_and_ends {
               is($second->{output}, 2, 'as the second');
           } },
 
+        { name => 'batch',
+          title => 'events that are collected start one run',
+          events => [map { ['sdk/batch', { n => $_ }] } 1, 2],
+          output => { first => 1, all => [1, 2] }, steps => ['told'],
+          check => sub {
+              my ($t, $run, $s) = @_;
+              is($t->ended($s->{events}[1])->{run_id}, $run->{run_id},
+                 'it is that of the second one, too');
+          } },
+
         { name => 'rerun', title => 'a run can be run again',
           output => 'ran', steps => ['count'],
           over => sub {

@@ -58,6 +58,19 @@ func ended(a app) {
 }
 
 func limited(a app) {
+	batch := id("batch")
+	batch.BatchEvents = &inngestgo.ConfigBatchEvents{MaxSize: 2,
+		Timeout: time.Minute}
+	a.define(batch, func(ctx context.Context, in input) (any, error) {
+		return run(ctx, in, "told", func() (object, error) {
+			all := []any{}
+			for _, event := range in.Events {
+				all = append(all, event.Data["n"])
+			}
+			return object{"first": in.Event.Data["n"], "all": all}, nil
+		})
+	})
+
 	key := inngestgo.StrPtr("event.data.key")
 	only := func(ctx context.Context, in input) (any, error) {
 		return named(ctx, in, "only")

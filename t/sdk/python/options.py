@@ -44,6 +44,15 @@ def ended(app) -> None:
 
 
 def limited(app) -> None:
+    @app.define("batch", batch_events=inngest.Batch(max_size=2,
+                                                    timeout=60 * SECOND))
+    async def batch(ctx, run):
+        def told():
+            return {"first": ctx.event.data["n"],
+                    "all": [event.data["n"] for event in ctx.events]}
+
+        return await run("told", told)
+
     def only(fn_id, **config):
         @app.define(fn_id, **config)
         async def handler(ctx, run):
