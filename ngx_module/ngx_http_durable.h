@@ -179,6 +179,7 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t                     surface;
+    ngx_http_handler_pt            handler;     /* of that surface */
     ngx_http_durable_hook_t        hook;
     ngx_http_durable_serve_t      *serve;
 } ngx_http_durable_loc_conf_t;

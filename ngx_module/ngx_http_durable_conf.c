@@ -345,10 +345,22 @@ ngx_http_durable_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     if (conf->surface == NGX_CONF_UNSET_UINT) {
 
-        /* like the handler: "if" has it from its location, others have not */
+        /* "if" and "limit_except" are their location, others inside are not */
 
-        conf->surface = clcf->noname ? prev->surface : NGX_HTTP_DURABLE_NONE;
-        conf->serve = clcf->noname ? prev->serve : NULL;
+        conf->surface = NGX_HTTP_DURABLE_NONE;
+        conf->serve = NULL;
+
+        if (clcf->noname && clcf->handler == NULL) {
+            conf->surface = prev->surface;
+            conf->handler = prev->handler;
+            conf->serve = prev->serve;
+        }
+
+        /* nginx does not do that for "limit_except" */
+
+        if (clcf->lmt_excpt && clcf->handler == NULL) {
+            clcf->handler = conf->handler;
+        }
     }
 
     rv = ngx_http_durable_route_merge(cf, prev, conf);

@@ -293,7 +293,8 @@ ngx_http_durable_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                            "all", &clcf->name);
     }
 
-    clcf->handler = ngx_http_durable_server_handler;
+    dlcf->handler = ngx_http_durable_server_handler;
+    clcf->handler = dlcf->handler;
     dlcf->surface = NGX_HTTP_DURABLE_SERVER;
 
     dmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_durable_module);
@@ -320,7 +321,8 @@ ngx_http_durable_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    clcf->handler = ngx_http_durable_status_handler;
+    dlcf->handler = ngx_http_durable_status_handler;
+    clcf->handler = dlcf->handler;
     dlcf->surface = NGX_HTTP_DURABLE_STATUS;
 
     dmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_durable_module);
@@ -347,7 +349,8 @@ ngx_http_durable_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    clcf->handler = ngx_http_durable_metrics_handler;
+    dlcf->handler = ngx_http_durable_metrics_handler;
+    clcf->handler = dlcf->handler;
     dlcf->surface = NGX_HTTP_DURABLE_METRICS;
 
     dmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_durable_module);

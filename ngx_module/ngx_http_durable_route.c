@@ -151,7 +151,11 @@ ngx_http_durable_route_not_allowed(ngx_http_request_t *r, ngx_uint_t methods)
     }
 
     return ngx_http_durable_error(r, NGX_HTTP_NOT_ALLOWED,
-                                  "%V is not allowed here, %V are",
+                                  r->internal && r->method == NGX_HTTP_GET
+                                  ? "%V is not allowed here, %V are; an "
+                                    "internal redirect to a path asks with "
+                                    "GET, one to a named location does not"
+                                  : "%V is not allowed here, %V are",
                                   &r->method_name, &list);
 }
 
@@ -308,9 +312,7 @@ ngx_http_durable_route_runs(ngx_http_request_t *r,
 
     d->runs.len = p - d->runs.data;
 
-    if (d->runs.len == 0 && d->id.len && d->hook->forward.len
-        && d->hook->also.len == 0)
-    {
+    if (d->runs.len == 0 && d->id.len && d->hook->forward.len) {
         ngx_str_set(&d->outcome, "duplicate");
     }
 

@@ -87,7 +87,8 @@ ngx_http_durable_set_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-    clcf->handler = ngx_http_durable_route_handler;
+    dlcf->handler = ngx_http_durable_route_handler;
+    clcf->handler = dlcf->handler;
 
     dlcf->surface = NGX_HTTP_DURABLE_ROUTE;
     ngx_http_durable_place(cf, &dlcf->hook.place);

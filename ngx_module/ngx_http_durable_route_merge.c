@@ -54,8 +54,6 @@ ngx_http_durable_route_merge(ngx_conf_t *cf,
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    /* "if" and "limit_except" are their location, others inside are not */
-
     inner = clcf->noname && conf->surface == NGX_HTTP_DURABLE_ROUTE;
 
     if (inner && hook->place.line == 0) {
@@ -65,10 +63,6 @@ ngx_http_durable_route_merge(ngx_conf_t *cf,
         hook->base = above->base;
         hook->place = above->place;
         hook->methods = above->methods;
-
-        if (clcf->lmt_excpt && clcf->handler == NULL) {
-            clcf->handler = ngx_http_durable_route_handler;
-        }
     }
 
     if (inner && hook->forward.data == NULL) {

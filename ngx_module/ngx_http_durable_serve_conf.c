@@ -105,7 +105,8 @@ ngx_http_durable_set_serve(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     *place = serve;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-    clcf->handler = ngx_http_durable_serve_handler;
+    dlcf->handler = ngx_http_durable_serve_handler;
+    clcf->handler = dlcf->handler;
 
     dlcf->surface = NGX_HTTP_DURABLE_SERVE;
     dlcf->serve = serve;

@@ -38,6 +38,7 @@ HTTP
         location = /signed   { durable_route signed;
                                durable_verify github $secret; }
         location = /forward  { durable_route forward;
+                               add_header X-Event \$durable_event_id;
                                durable_forward $url/echo/forward; }
 SERVER
 $d->start;
@@ -188,9 +189,7 @@ sub stalled {
         $d->status->{engine}{leases} > 0;
     });
 
-    my $event = $d->http('GET', '/v1/events?limit=1&name='
-                         . 'event/api.webhooks.forward.action');
-    return $event->{json}{data}[0]{internal_id};
+    return $r->{headers}{'x-event'};
 }
 
 

@@ -201,7 +201,7 @@ sub configurations {
 sub the_page_serves {
     my ($location, $http) = configurations();
 
-    is(@$location, 4, 'four locations');
+    is(@$location, 5, 'five blocks of locations');
     is(@$http, 2, 'two servers');
 
     $_ eq 'null' or decode_json($_) for blocks($page, 'json');
@@ -220,6 +220,7 @@ sub the_page_serves {
     linear();
     stripe();
     github();
+    fallback();
     others();
 
     is($d->alerts, '', 'the logs are clean');
@@ -446,6 +447,26 @@ sub github {
     is("$r->{status} $r->{body}", "200 ok\n",
        'GitHub: the answer of the handler is relayed');
     is(scalar handled('/deploy'), 1, 'which has the request');
+
+    return;
+}
+
+
+# A handler that answers by itself while it is there.
+sub fallback {
+    is(post('/shop/webhook', 'one')->{body}, "ok\n", 'the handler answers');
+    is(post('/audit/webhook', 'two')->{body}, "ok\n", 'one that is copied, too');
+    is(scalar runs_of('shop'), 0, 'what it took is not kept');
+
+    $handler->stop;
+    is(post('/shop/webhook', 'three')->{status}, 200,
+       'a handler that is down takes nothing, its webhook is kept');
+    $handler->start;
+
+    wait_for(20, 'it is sent on', sub { handled('/shop/webhook') == 2 });
+
+    my $r = $d->http('GET', '/v1/events?name=event/api.webhooks.audit.action');
+    is($r->{json}{data}[0]{data}{body}, 'two', 'the copy is an event');
 
     return;
 }

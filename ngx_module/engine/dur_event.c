@@ -498,6 +498,27 @@ dur_event_find_uploads(dur_engine_t *e, const dur_op_t *op)
 }
 
 
+/* Those of the first event that has any; a webhook is one, or two. */
+static dur_rc_t
+dur_event_first_runs(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
+{
+    size_t    i;
+    dur_rc_t  rc;
+
+    rc = DUR_OK;
+
+    if (op->nevents > 2) {
+        return rc;
+    }
+
+    for (i = 0; i < op->nevents && rc == DUR_OK && reply->body.len == 0; i++) {
+        rc = dur_event_runs(e, &op->events[i].id, reply);
+    }
+
+    return rc;
+}
+
+
 dur_rc_t
 dur_event_ingest(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
 {
@@ -516,8 +537,7 @@ dur_event_ingest(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
 
     if (rc == DUR_OK) {
         reply->flags |= DUR_REPLY_F_DUPLICATE;
-        return op->nevents == 1 ? dur_event_runs(e, &op->events[0].id, reply)
-                                : DUR_OK;
+        return dur_event_first_runs(e, op, reply);
     }
 
     if (rc == DUR_ECONFLICT) {
@@ -562,8 +582,8 @@ dur_event_ingest(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
 
     e->stat.events += op->nevents;
 
-    return (op->nevents == 1 && e->stat.runs_started != started)
-           ? dur_event_runs(e, &op->events[0].id, reply) : DUR_OK;
+    return e->stat.runs_started != started
+           ? dur_event_first_runs(e, op, reply) : DUR_OK;
 }
 
 
