@@ -207,9 +207,15 @@ dur_blocked_put(dur_engine_t *e, const dur_counter_t *c, dur_item_t *item)
 
     rc = dur_txn_put(e->txn, DUR_T_BLOCKED, k, dur_item_encode(item, row));
 
-    return rc == DUR_OK ? dur_txn_put(e->txn, DUR_T_PLACE,
-                                      dur_place_key(place, 'b', item->id), k)
-                        : rc;
+    if (rc == DUR_OK) {
+        rc = dur_txn_put(e->txn, DUR_T_PLACE,
+                         dur_place_key(place, 'b', item->id), k);
+    }
+
+    /* nobody gives a throttle back: the clock must be asked to look */
+
+    return (rc == DUR_OK && c->scope == DUR_SCOPE_THROTTLE)
+           ? dur_counters_touch(&e->slots, c) : rc;
 }
 
 

@@ -697,6 +697,33 @@ test_crash(void)
 }
 
 
+/* One that comes when a throttle is used up already has a timer of its own
+ * key, though nobody ever gives a throttle back. */
+static void
+test_throttled_later(void)
+{
+    flow_fresh();
+    kit_app("app", APP("f", "\"throttle\":{\"limit\":1,\"period\":"
+                       "\"10s\"}"));
+
+    flow_send("f", "a", 1);
+    flow_settle(10);
+    is_int((long) flow.started, 1, "one starts at once");
+
+    kit.now += 1000;
+    flow_send("f", "a", 2);
+    flow_settle(10);
+    is_int((long) flow_rows(DUR_T_BLOCKED), 1, "the next one waits");
+    is_int((long) (dur_engine_next_due(kit.engine) - kit.now), 9000,
+           "for its time");
+
+    kit.now += 9000;
+    flow_op(DUR_OP_TIMERS, 0);
+    flow_settle(10);
+    is_int((long) flow.started, 2, "and starts then");
+}
+
+
 int
 main(void)
 {
@@ -720,6 +747,7 @@ main(void)
     test_fair();
     test_bounded();
     test_priority();
+    test_throttled_later();
     test_crash();
 
     return kit_done();
