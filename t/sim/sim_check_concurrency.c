@@ -7,6 +7,8 @@
  * whatever is out already, and nothing waits while all its limits have room.
  */
 
+#include "engine/dur_sign.h"
+
 #include "sim_check.h"
 
 #define SIM_COUNTERS_MAX  128
@@ -115,11 +117,24 @@ sim_limit_applies(const sim_limit_t *l, const sim_run_t *m, bool *surely)
 }
 
 
-/* What an item waits for is the limit; the value of the key is not compared:
- * a function has one limit of a scope, with a key or without. */
+/* What the values of keys are stored as. */
+static uint64_t
+sim_counter_hash(int value)
+{
+    char     text[16];
+    uint8_t  digest[20];
+
+    snprintf(text, sizeof(text), "%d", value);
+    dur_sha1(dur_str_c(value >= 0 ? text : "false"), digest);
+
+    return dur_get64(digest);
+}
+
+
+/* What an item of the run waits for is that limit. */
 static bool
 sim_counter_is(const dur_counter_t *c, const sim_limit_t *l,
-    uint32_t function)
+    uint32_t function, const sim_run_t *m)
 {
     static const uint8_t  scopes[] = {
         [SIM_SCOPE_FN] = DUR_SCOPE_FN,
@@ -129,7 +144,9 @@ sim_counter_is(const dur_counter_t *c, const sim_limit_t *l,
 
     return c->scope == scopes[l->scope]
            && c->function == (l->scope == SIM_SCOPE_FN ? function : 0)
-           && (c->value != 0) == (l->key != SIM_KEY_NONE);
+           && c->value == (l->key == SIM_KEY_NONE ? 0
+                           : sim_counter_hash(sim_key_value(l->key,
+                                                            &m->data)));
 }
 
 
@@ -171,7 +188,7 @@ sim_counter_add(sim_counters_t *t, const sim_item_t *it, const sim_limit_t *l)
         c->woken += (it->item.flags & DUR_ITEM_F_WOKEN) != 0;
 
     } else if (it->table == DUR_T_BLOCKED
-               && !sim_counter_is(&it->counter, l, it->item.function))
+               && !sim_counter_is(&it->counter, l, it->item.function, m))
     {
         c->elsewhere++;
     }
@@ -338,7 +355,8 @@ sim_waiter_check(sim_counters_t *t, const sim_item_t *it)
     n = sim_limits_of(&fn->held, m->fn, m, limits);
 
     for (i = 0; i < n; i++) {
-        if (!sim_counter_is(&it->counter, &limits[i], it->item.function)) {
+        if (!sim_counter_is(&it->counter, &limits[i], it->item.function, m))
+        {
             continue;
         }
 

@@ -292,7 +292,7 @@ static const struct {
 } sim_features[] = {
     { "concurrency", offsetof(sim_flow_t, nlimits), false },
     { "runs", offsetof(sim_flow_t, runs.limit), true },
-    { "throttle", offsetof(sim_flow_t, throttle), false },
+    { "throttle", offsetof(sim_flow_t, throttle), true },
     { "priority", offsetof(sim_flow_t, priority), true },
     { "debounce", offsetof(sim_flow_t, debounce), true },
     { "batch", offsetof(sim_flow_t, batch), true },
