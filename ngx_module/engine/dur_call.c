@@ -249,10 +249,30 @@ dur_call_ctx(const dur_call_state_t *s, dur_call_t *call)
 }
 
 
+/* An SDK that fetches nothing, and takes requests of 100 MiB. */
+static bool
+dur_call_is_go(const dur_call_state_t *s)
+{
+    uint8_t               key[4];
+    dur_str_t             row, k;
+    dur_registered_app_t  app;
+
+    static const dur_str_t  go = dur_str("go:");
+
+    dur_put32(key, s->item.app);
+    k = dur_str_make(key, 4);
+
+    return dur_txn_get(s->txn, DUR_T_APP, k, &row) == DUR_OK
+           && dur_registry_app_decode(k, row, &app) == DUR_OK
+           && app.sdk.len > go.len
+           && memcmp(app.sdk.data, go.data, go.len) == 0;
+}
+
+
 /*
  * What goes into the body of a call and what the SDK has to fetch (protocol
  * 4.7).  The (first) event stands in the body twice: the list of events goes
- * first, for Go can do without it, but never fetches its memos.
+ * before the memos.
  */
 static void
 dur_call_fit(dur_call_state_t *s, uint64_t event, uint64_t events)
@@ -264,6 +284,12 @@ dur_call_fit(dur_call_state_t *s, uint64_t event, uint64_t events)
     s->memos = state <= DUR_CALL_REQUEST - 1024
                && event + state <= DUR_CALL_REQUEST;
     s->events = event + events + (s->memos ? state : 0) <= DUR_CALL_REQUEST;
+
+    if ((!s->memos || !s->events) && dur_call_is_go(s)) {
+        s->memos = true;
+        s->events = true;
+    }
+
     s->use_api = !s->memos || !s->events;
 }
 

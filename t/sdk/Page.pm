@@ -106,8 +106,8 @@ which fails when it says anything else than what was seen.
 a `kill -9` of nginx and the sidecar in the middle of all scenarios, after
 which every run ends right and no step that was remembered runs again.
 Otherwise the modes are named in which it passed. *-*: the SDK has no word for
-it, or its own gap is in the way (Go does not fetch memos, so its calls may
-not outgrow 4 MiB).
+it, or its own gap is in the way (Go does not fetch memos, so its calls have
+all of them).
 
 TEXT
 }

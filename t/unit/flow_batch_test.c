@@ -164,40 +164,49 @@ test_time(void)
 }
 
 
+/* An event of so many bytes, "f", of which the text is `text`. */
+static void
+send_large(char *text, size_t n)
+{
+    dur_op_t         op;
+    dur_op_event_t   event;
+
+    memset(text, 'x', n);
+    memcpy(text, "{\"data\":\"", 9);
+    memcpy(text + n - 13, "\",\"name\":\"f\"}", 13);
+
+    memset(&event, 0, sizeof(event));
+    event.id = kit_ulid(kit.entropy + 1);
+    event.flags = DUR_EVENT_F_CANONICAL;
+    event.ts = kit.now;
+    event.name = dur_str("f");
+    event.json = dur_str_make(text, n);
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_EVENTS;
+    op.nevents = 1;
+    op.events = &event;
+    kit_op(&op);
+    kit_gather();
+}
+
+
 static void
 test_bytes(void)
 {
-    int              i;
-    char            *text;
-    size_t           n;
-    dur_op_t         op;
-    dur_op_event_t   event;
+    int     i;
+    char   *text;
+    size_t  n;
 
     kit_fresh();
     kit_app("app", FN(BATCH("100", "1h", "")));
 
     n = 3 * 1024 * 1024;
-    text = malloc(n + 64);
-    memset(text, 'x', n + 64);
-    memcpy(text, "{\"data\":\"", 9);
-    memcpy(text + n - 14, "\",\"name\":\"f\"}", 14);
+    text = malloc(n);
 
     for (i = 0; i < 4; i++) {
         is_int(rows(DUR_T_RUN), 0, "a batch of %d MiB waits", 3 * i);
-
-        memset(&event, 0, sizeof(event));
-        event.id = kit_ulid(kit.entropy + 1);
-        event.flags = DUR_EVENT_F_CANONICAL;
-        event.ts = kit.now;
-        event.name = dur_str("f");
-        event.json = dur_str_make(text, n - 1);
-
-        memset(&op, 0, sizeof(op));
-        op.type = DUR_OP_EVENTS;
-        op.nevents = 1;
-        op.events = &event;
-        kit_op(&op);
-        kit_gather();
+        send_large(text, n);
     }
 
     is_int(rows(DUR_T_RUN), 1, "one of 10 MiB and more starts at once");
@@ -206,6 +215,83 @@ test_bytes(void)
            "without its list of events, which is too large for a request");
     ok(json_is_true(kit_get("use_api", NULL)), "and is to be fetched");
     free(text);
+}
+
+
+/* Go fetches nothing, but takes requests of 100 MiB. */
+static void
+test_bytes_of_go(void)
+{
+    char      *text;
+    size_t     n;
+    dur_op_t   op;
+
+    static const char  app[] =
+        "{\"url\":\"http://127.0.0.1/app\",\"deployType\":\"ping\","
+        "\"framework\":\"\",\"appName\":\"app\",\"sdk\":\"go:v0.13.1\","
+        "\"v\":\"0.1\",\"functions\":[" FN(BATCH("2", "1h", "")) "]}";
+
+    kit_fresh();
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_REGISTER;
+    op.body = dur_str_c(app);
+    kit_op(&op);
+    is_int(kit.reply.status, 200, "an app of the Go SDK");
+
+    n = 3 * 1024 * 1024;
+    text = malloc(n);
+    send_large(text, n);
+    send_large(text, n);
+
+    ok(kit_take("app-f").item != 0, "is called with a batch of 6 MiB");
+    is_int(json_array_size(kit_get("events", NULL)), 2,
+           "that has all of its events");
+    ok(json_is_false(kit_get("use_api", NULL)), "and nothing to be fetched");
+    free(text);
+}
+
+
+/* Its text is in the store, and nobody reads it. */
+static void
+test_upload(void)
+{
+    char             text[2000], id[DUR_ULID_TEXT_LEN + 1];
+    dur_op_t         op;
+    dur_ulid_t       last;
+    dur_op_event_t   event;
+
+    kit_fresh();
+    kit_app("app", FN(BATCH("2", "1h", "")));
+
+    memset(&event, 0, sizeof(event));
+    event.id = kit_ulid(9999);
+    dur_ulid_text(&event.id, id);
+    snprintf(text, sizeof(text), "{\"data\":{\"n\":1},\"id\":\"%s\","
+             "\"name\":\"f\",\"ts\":1,\"user\":{}}", id);
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_UPLOAD;
+    op.id = event.id;
+    op.body = dur_str_c(text);
+    kit_op(&op);
+
+    event.flags = DUR_EVENT_F_UPLOADED;
+    event.length = (uint32_t) strlen(text);
+    event.ts = kit.now;
+    event.name = dur_str("f");
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_EVENTS;
+    op.nevents = 1;
+    op.events = &event;
+    kit_op(&op);
+    kit_gather();
+    is_int(kit.reply.status, 200, "an event that came in pieces");
+
+    last = send("{\"n\":2}");
+    is_text(called("app-f"), "1,2", "is one of a batch");
+    is_int(runs_of(&last), 1, "with others");
 }
 
 
@@ -509,6 +595,107 @@ test_answers(void)
 }
 
 
+/* The end of a run that callers wait for, by a cancellation. */
+static void
+test_cancelled(void)
+{
+    dur_op_t    op;
+    dur_ulid_t  caller, other;
+
+    kit_fresh();
+    kit_app("app", KIT_FN("app-f", KIT_ON("f"), BATCH("2", "10s", "")) ","
+            KIT_FN("app-p", KIT_ON("p"), ""));
+
+    caller = put((sent_t) { "p", "{}", NULL, 0 });
+    kit_answer("app-p", 206, CALLS);
+    kit_gather();
+    other = send("{\"n\":1}");
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_CANCEL;
+    op.run = kit_run_id(&other);
+    kit_op(&op);
+    kit_gather();
+    settle();
+    is_text(kit_status(&other), "Cancelled", "a batch is cancelled");
+    ok(kit_take("app-p").item != 0, "who invoked it goes on");
+    ok(json_object_get(kit_get("steps", KIT_A), "error") != NULL,
+       "with an error");
+    is_text(kit_status(&caller), "Running", "that it may catch");
+}
+
+
+static void
+test_refused(void)
+{
+    kit_fresh();
+    kit_app("app", KIT_FN("app-f", KIT_ON("f"),
+                          BATCH("2", "10s", KEY("event.data.q - "
+                                "event.data._inngest.fn_id"))) ","
+            KIT_FN("app-p", KIT_ON("p"), ""));
+
+    put((sent_t) { "p", "{}", NULL, 0 });
+    kit_answer("app-p", 206, CALLS);
+    kit_gather();
+    settle();
+    ok(kit_take("app-p").item != 0, "an invoke whose key has no value");
+    ok(json_object_get(kit_get("steps", KIT_A), "error") != NULL,
+       "is an error of its step");
+}
+
+
+/* What is done with an op that broke an invariant. */
+static bool
+poison(uint8_t type)
+{
+    dur_rc_t       rc;
+    dur_op_t       op;
+    dur_effect_t  *f;
+
+    memset(&op, 0, sizeof(op));
+    op.type = type;
+    dur_buf_reset(&kit.buf);
+    dur_op_encode(&op, &kit.buf);
+    dur_arena_reset(&kit.arena);
+
+    rc = dur_engine_begin(kit.engine, kit.now, &kit.arena);
+    if (rc == DUR_OK) {
+        rc = dur_engine_poison(kit.engine, dur_buf_str(&kit.buf), &kit.reply);
+    }
+
+    return rc == DUR_OK && dur_engine_commit(kit.engine, &f) == DUR_OK;
+}
+
+
+static void
+test_poison(void)
+{
+    dur_ulid_t  a, b;
+
+    kit_fresh();
+    kit_app("app", FN(BATCH("3", "10s", "")) "," KIT_FN("app-g", KIT_ON("g"),
+            ",\"debounce\":{\"period\":\"10s\"}"));
+
+    a = series(1, 2);
+    kit.now += 10 * SECOND;
+    ok(poison(DUR_OP_TIMERS), "the timer of a batch that cannot be started");
+    settle();
+    is_int(runs_of(&a) + rows(DUR_T_EVENT_RUN) + rows(DUR_T_TIMER)
+           + rows(DUR_T_FLOW), 0, "lets go of its events");
+    series(3, 5);
+    is_text(called("app-f"), "3,4,5", "the next one is another");
+
+    b = put((sent_t) { "g", "{}", NULL, 0 });
+    kit.now += 10 * SECOND;
+    ok(poison(DUR_OP_TIMERS), "so does that of a debounce");
+    settle();
+    is_int(runs_of(&b) + rows(DUR_T_TIMER), 0, "of its event");
+    b = put((sent_t) { "g", "{}", NULL, 0 });
+    pass(10 * SECOND);
+    is_int(runs_of(&b), 1, "and holds the next one");
+}
+
+
 static void
 test_direct(void)
 {
@@ -657,6 +844,8 @@ main(void)
     test_size();
     test_time();
     test_bytes();
+    test_bytes_of_go();
+    test_upload();
     test_keys();
     test_alone();
     test_once();
@@ -666,6 +855,9 @@ main(void)
     test_retention();
     test_crash();
     test_answers();
+    test_cancelled();
+    test_refused();
+    test_poison();
     test_direct();
     test_rerun();
     test_failed();
