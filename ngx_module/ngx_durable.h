@@ -48,6 +48,20 @@ typedef struct {
 } ngx_durable_route_t;
 
 
+/* A durable_function: its definition, JSON (dur_plan.h). */
+typedef struct {
+    ngx_str_t           name;
+    ngx_str_t           text;
+} ngx_durable_workflow_t;
+
+
+/* What a header of a step refers to. */
+typedef struct {
+    ngx_str_t           name;               /* "file:/path", "env:NAME" */
+    ngx_str_t           value;
+} ngx_durable_secret_t;
+
+
 /* What the directives say; filled by the HTTP half at configuration time. */
 typedef struct {
     ngx_str_t           path;               /* durable_store, terminated */
@@ -62,6 +76,8 @@ typedef struct {
     ngx_array_t         apps;               /* of ngx_durable_app_t */
     ngx_array_t         routes;             /* of ngx_durable_route_t, sorted
                                                by connector */
+    ngx_array_t         workflows;          /* of ngx_durable_workflow_t */
+    ngx_array_t         secrets;            /* of ngx_durable_secret_t */
     ngx_array_t         served;             /* of dur_call_key_t, one for each
                                                app of durable_serve */
     ngx_msec_t          poll_interval;      /* 0: only apps in error */
@@ -123,6 +139,9 @@ dur_store_t *ngx_durable_store(void);
 /* Why the store cannot be used now, one sentence for logs and 503 bodies;
  * empty when all is well. */
 ngx_str_t *ngx_durable_reason(void);
+
+/* The file of a time zone (dur_engine.h). */
+dur_rc_t ngx_durable_zone_read(void *data, dur_str_t name, dur_buf_t *bytes);
 
 /*
  * Realtime: the ring of messages that all workers share, valid until unlock;

@@ -48,6 +48,8 @@ static void ngx_durable_caller_build(ngx_durable_caller_t *t,
 static dur_rc_t ngx_durable_caller_frame(ngx_durable_caller_t *t,
     ngx_durable_calls_t *calls, ngx_durable_lease_t *lease,
     dur_call_t *call);
+static bool ngx_durable_caller_secret(void *data, dur_str_t reference,
+    dur_str_t *value);
 static ngx_int_t ngx_durable_caller_grow(ngx_durable_caller_t *t);
 
 
@@ -462,6 +464,8 @@ ngx_durable_caller_build(ngx_durable_caller_t *t, ngx_durable_calls_t *calls,
     options.now_ms = ngx_durable_clock_now();
     options.served = t->served.elts;
     options.nserved = t->served.nelts;
+    options.secrets.get = ngx_durable_caller_secret;
+    options.secrets.data = &t->secrets;
 
     rc = dur_call_build(t->store, lease->item, lease->generation, &options,
                         call);
@@ -485,9 +489,39 @@ ngx_durable_caller_build(ngx_durable_caller_t *t, ngx_durable_calls_t *calls,
         calls->frames.failed = false;
 
         lease->rc = rc;
+        (void) ngx_cpystrn(calls->errors[calls->nfailed],
+                           (u_char *) call->error,
+                           sizeof(calls->errors[0]));
         calls->failed[calls->nfailed++] = *lease;
         calls->unused++;
     }
+}
+
+
+/* By the call thread: what nginx.conf said when it was read. */
+
+static bool
+ngx_durable_caller_secret(void *data, dur_str_t reference, dur_str_t *value)
+{
+    ngx_array_t *secrets = data;
+
+    ngx_uint_t             i;
+    ngx_durable_secret_t  *secret;
+
+    secret = secrets->elts;
+
+    for (i = 0; i < secrets->nelts; i++) {
+
+        if (secret[i].name.len == reference.len
+            && ngx_memcmp(secret[i].name.data, reference.data, reference.len)
+               == 0)
+        {
+            *value = dur_str_make(secret[i].value.data, secret[i].value.len);
+            return true;
+        }
+    }
+
+    return false;
 }
 
 

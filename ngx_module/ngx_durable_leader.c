@@ -23,6 +23,7 @@ static dur_rc_t ngx_durable_leader_configure(char *err, size_t size);
 static dur_rc_t ngx_durable_leader_first(dur_op_type_t type, dur_buf_t *body,
     dur_str_t *text);
 static void ngx_durable_leader_routes(dur_buf_t *out);
+static void ngx_durable_leader_workflows(dur_buf_t *out);
 static void ngx_durable_leader_config(dur_config_t *config);
 static void ngx_durable_leader_limit(dur_config_t *config,
     ngx_durable_app_t *app);
@@ -73,6 +74,7 @@ ngx_durable_leader_start(void)
                              : dur_str_make(dp->conf->signing_key.data,
                                             dp->conf->signing_key.len);
     dp->caller.served = dp->conf->served;
+    dp->caller.secrets = dp->conf->secrets;
 
     if (ngx_durable_caller_start(&dp->caller) != NGX_OK
         || ngx_durable_commit_start(&dp->commit) != NGX_OK
@@ -421,8 +423,8 @@ ngx_durable_leader_open(char *err, size_t size)
 
 
 /*
- * CONFIG and ROUTES are the first ops of every leader, committed before
- * anything else.
+ * CONFIG, ROUTES and WORKFLOWS are the first ops of every leader, committed
+ * before anything else.
  */
 
 static dur_rc_t
@@ -457,6 +459,12 @@ ngx_durable_leader_configure(char *err, size_t size)
             dur_buf_reset(&blob);
             ngx_durable_leader_routes(&blob);
             rc = ngx_durable_leader_first(DUR_OP_ROUTES, &blob, &text);
+        }
+
+        if (rc == DUR_OK) {
+            dur_buf_reset(&blob);
+            ngx_durable_leader_workflows(&blob);
+            rc = ngx_durable_leader_first(DUR_OP_WORKFLOWS, &blob, &text);
         }
 
         if (rc == DUR_OK) {
@@ -547,6 +555,29 @@ ngx_durable_leader_routes(dur_buf_t *out)
                             (unsigned long) route[i].retries,
                             route[i].ordered ? "true" : "false",
                             (unsigned long) route[i].timeout);
+    }
+
+    (void) dur_buf_addc(out, ']');
+}
+
+
+/* The definitions of all workflows. */
+
+static void
+ngx_durable_leader_workflows(dur_buf_t *out)
+{
+    ngx_uint_t               i;
+    ngx_durable_conf_t      *conf;
+    ngx_durable_workflow_t  *workflow;
+
+    conf = ngx_durable_process.conf;
+    workflow = conf->workflows.elts;
+
+    (void) dur_buf_addc(out, '[');
+
+    for (i = 0; i < conf->workflows.nelts; i++) {
+        (void) dur_buf_addz(out, i ? "," : "");
+        (void) dur_buf_add(out, workflow[i].text.data, workflow[i].text.len);
     }
 
     (void) dur_buf_addc(out, ']');

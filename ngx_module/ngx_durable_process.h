@@ -193,6 +193,7 @@ struct ngx_durable_calls_s {
     ngx_uint_t                 unused;      /* credits of what was not sent */
     ngx_uint_t                 nfailed;
     ngx_durable_lease_t        failed[16];
+    u_char                     errors[16][512];     /* what is known of why */
 };
 
 
@@ -225,6 +226,7 @@ struct ngx_durable_caller_s {
     dur_str_t                  signing_key;
     bool                       dev;
     ngx_array_t                served;      /* of dur_call_key_t */
+    ngx_array_t                secrets;     /* of ngx_durable_secret_t */
 };
 
 
@@ -523,8 +525,6 @@ void ngx_durable_feed_forget(ngx_durable_link_t *l);
 void ngx_durable_feed_notify(dur_str_t text);
 void ngx_durable_feed_set(void);
 
-/* ngx_durable_zone.c */
-dur_rc_t ngx_durable_zone_read(void *data, dur_str_t name, dur_buf_t *bytes);
 
 /* ngx_durable_clock.c */
 ngx_int_t ngx_durable_clock_open(void);

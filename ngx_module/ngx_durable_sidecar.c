@@ -43,7 +43,8 @@ static ngx_int_t ngx_durable_sidecar_result(ngx_durable_link_t *l,
     dur_frame_t *f);
 static void ngx_durable_sidecar_verify(dur_op_result_t *r);
 static void ngx_durable_sidecar_log(dur_frame_t *f);
-static void ngx_durable_sidecar_failed(ngx_durable_lease_t *lease);
+static void ngx_durable_sidecar_failed(ngx_durable_lease_t *lease,
+    u_char *text);
 
 
 void
@@ -217,7 +218,7 @@ ngx_durable_sidecar_calls(ngx_durable_calls_t *calls)
     }
 
     for (i = 0; i < calls->nfailed; i++) {
-        ngx_durable_sidecar_failed(&calls->failed[i]);
+        ngx_durable_sidecar_failed(&calls->failed[i], calls->errors[i]);
     }
 
     ngx_durable_caller_sent(&ngx_durable_process.caller,
@@ -750,7 +751,7 @@ ngx_durable_sidecar_log(dur_frame_t *f)
  */
 
 static void
-ngx_durable_sidecar_failed(ngx_durable_lease_t *lease)
+ngx_durable_sidecar_failed(ngx_durable_lease_t *lease, u_char *text)
 {
     dur_op_t  op;
 
@@ -760,9 +761,12 @@ ngx_durable_sidecar_failed(ngx_durable_lease_t *lease)
     op.result.item = lease->item;
     op.result.generation = lease->generation;
     op.result.error_kind = lease->rc == DUR_ECORRUPT ? DUR_CALL_EGONE
+                           : lease->rc == DUR_EINVAL ? DUR_CALL_EREQUEST
                                                      : DUR_CALL_EOTHER;
     op.result.started = ngx_durable_clock_now();
-    op.result.error = lease->rc == DUR_ETOOBIG
+    op.result.error = text[0] != '\0'
+                      ? dur_str_c((char *) text)
+                      : lease->rc == DUR_ETOOBIG
                       ? dur_str("the request of this call is too large")
                       : dur_str("the request of this call could not be "
                                 "made");

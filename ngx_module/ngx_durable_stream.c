@@ -133,6 +133,7 @@ ngx_durable_stream_failed(ngx_durable_caller_t *t, ngx_durable_calls_t *calls,
 
     if (rc != DUR_ENOTFOUND) {
         lease->rc = rc;
+        calls->errors[calls->nfailed][0] = '\0';
         calls->failed[calls->nfailed++] = *lease;
     }
 

@@ -43,6 +43,11 @@
 #define NGX_HTTP_DURABLE_ERROR_LEN     512
 
 
+/* The context of the directives in "durable_function"; a bit that no module
+ * of nginx has. */
+#define NGX_HTTP_DURABLE_FUNCTION_CONF  0x00200000
+
+
 typedef struct ngx_http_durable_ctx_s    ngx_http_durable_ctx_t;
 typedef struct ngx_http_durable_route_s  ngx_http_durable_route_t;
 typedef struct ngx_http_durable_serve_s  ngx_http_durable_serve_t;
@@ -82,6 +87,23 @@ typedef struct {
 } ngx_http_durable_scratch_t;
 
 
+/* A durable_function while its block is read. */
+typedef struct {
+    ngx_str_t                      name;
+    ngx_http_durable_place_t       place;
+    dur_buf_t                      text;    /* its definition so far */
+    ngx_uint_t                     depth;   /* of blocks */
+    unsigned                       failure:1;   /* on_failure was there */
+} ngx_http_durable_function_t;
+
+
+/* Where a step is sent to. */
+typedef struct {
+    ngx_str_t                      url;
+    ngx_http_durable_place_t       place;
+} ngx_http_durable_target_t;
+
+
 typedef struct {
     ngx_durable_conf_t             durable;
     ngx_path_t                    *path;
@@ -94,6 +116,11 @@ typedef struct {
     ngx_http_durable_place_t       metrics;
     ngx_http_durable_place_t       route;
     ngx_http_durable_place_t       serve;
+    ngx_http_durable_place_t       function;
+
+    ngx_http_durable_function_t   *current;     /* whose block is read */
+    ngx_array_t                    function_places;
+    ngx_array_t                    targets;     /* of steps */
 
     ngx_array_t                    forwards;    /* of pointers to
                                                    ngx_http_durable_hook_t */
@@ -287,6 +314,16 @@ char *ngx_http_durable_taken(ngx_http_durable_loc_conf_t *dlcf,
     ngx_uint_t surface);
 
 /* ngx_http_durable_set.c */
+char *ngx_http_durable_set_function(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_durable_set_word(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_durable_set_block(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_durable_function_init(ngx_conf_t *cf);
+/* The upstream block that the host of a URL names, NULL. */
+ngx_http_upstream_srv_conf_t *ngx_http_durable_upstream(ngx_conf_t *cf,
+    ngx_str_t *url);
 void ngx_http_durable_place(ngx_conf_t *cf, ngx_http_durable_place_t *place);
 ngx_int_t ngx_http_durable_check_url(ngx_str_t *url);
 ngx_int_t ngx_http_durable_check_signing_key(ngx_str_t *key);

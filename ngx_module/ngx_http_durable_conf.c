@@ -64,6 +64,18 @@ ngx_http_durable_create_main_conf(ngx_conf_t *cf)
         || ngx_array_init(&conf->routes, cf->pool, 2,
                           sizeof(ngx_durable_route_t))
         != NGX_OK
+        || ngx_array_init(&conf->workflows, cf->pool, 4,
+                          sizeof(ngx_durable_workflow_t))
+        != NGX_OK
+        || ngx_array_init(&conf->secrets, cf->pool, 2,
+                          sizeof(ngx_durable_secret_t))
+        != NGX_OK
+        || ngx_array_init(&dmcf->function_places, cf->pool, 4,
+                          sizeof(ngx_http_durable_place_t))
+        != NGX_OK
+        || ngx_array_init(&dmcf->targets, cf->pool, 4,
+                          sizeof(ngx_http_durable_target_t))
+        != NGX_OK
         || ngx_array_init(&conf->served, cf->pool, 1, sizeof(dur_call_key_t))
         != NGX_OK
         || ngx_array_init(&dmcf->forwards, cf->pool, 2,
@@ -178,6 +190,13 @@ ngx_http_durable_check_store(ngx_conf_t *cf,
         if (dmcf->serve.line) {
             ngx_http_durable_complain(cf, NGX_LOG_EMERG, &dmcf->serve,
                                       "\"durable_serve\" needs "
+                                      "\"durable_store\" in the http block");
+            return NGX_ERROR;
+        }
+
+        if (dmcf->function.line) {
+            ngx_http_durable_complain(cf, NGX_LOG_EMERG, &dmcf->function,
+                                      "\"durable_function\" needs "
                                       "\"durable_store\" in the http block");
             return NGX_ERROR;
         }

@@ -37,6 +37,18 @@ static ngx_conf_num_bounds_t  ngx_http_durable_retries_bounds = {
 
 /* Each of them is documented in docs/directives.md; a test compares. */
 
+/* A directive inside of "durable_function"; what it may say is decided when
+ * the whole of it was read. */
+#define NGX_HTTP_DURABLE_WORD(name)                                          \
+    { ngx_string(name), NGX_HTTP_DURABLE_FUNCTION_CONF|NGX_CONF_ANY,         \
+      ngx_http_durable_set_word, NGX_HTTP_MAIN_CONF_OFFSET, 0, NULL }
+
+#define NGX_HTTP_DURABLE_BLOCK(name)                                         \
+    { ngx_string(name),                                                      \
+      NGX_HTTP_DURABLE_FUNCTION_CONF|NGX_CONF_BLOCK|NGX_CONF_ANY,            \
+      ngx_http_durable_set_block, NGX_HTTP_MAIN_CONF_OFFSET, 0, NULL }
+
+
 static ngx_command_t  ngx_http_durable_commands[] = {
 
     { ngx_string("durable_store"),
@@ -148,6 +160,47 @@ static ngx_command_t  ngx_http_durable_commands[] = {
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
       ngx_http_durable_metrics,
       NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("durable_function"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
+      ngx_http_durable_set_function,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    NGX_HTTP_DURABLE_WORD("step"),
+    NGX_HTTP_DURABLE_WORD("sleep"),
+    NGX_HTTP_DURABLE_WORD("sleep_until"),
+    NGX_HTTP_DURABLE_WORD("wait_for_event"),
+    NGX_HTTP_DURABLE_WORD("wait_for_signal"),
+    NGX_HTTP_DURABLE_WORD("send_event"),
+    NGX_HTTP_DURABLE_WORD("invoke"),
+    NGX_HTTP_DURABLE_WORD("fail"),
+    NGX_HTTP_DURABLE_WORD("return"),
+    NGX_HTTP_DURABLE_WORD("trigger"),
+    NGX_HTTP_DURABLE_WORD("retries"),
+    NGX_HTTP_DURABLE_WORD("concurrency"),
+    NGX_HTTP_DURABLE_WORD("throttle"),
+    NGX_HTTP_DURABLE_WORD("rate_limit"),
+    NGX_HTTP_DURABLE_WORD("debounce"),
+    NGX_HTTP_DURABLE_WORD("batch"),
+    NGX_HTTP_DURABLE_WORD("priority"),
+    NGX_HTTP_DURABLE_WORD("singleton"),
+    NGX_HTTP_DURABLE_WORD("idempotency"),
+    NGX_HTTP_DURABLE_WORD("timeouts"),
+    NGX_HTTP_DURABLE_WORD("cancel_on"),
+    NGX_HTTP_DURABLE_BLOCK("branch"),
+    NGX_HTTP_DURABLE_BLOCK("parallel"),
+    NGX_HTTP_DURABLE_BLOCK("foreach"),
+    NGX_HTTP_DURABLE_BLOCK("until"),
+    NGX_HTTP_DURABLE_BLOCK("on_failure"),
+
+    { ngx_string("include"),
+      NGX_HTTP_DURABLE_FUNCTION_CONF|NGX_CONF_TAKE1,
+      ngx_conf_include,
+      0,
       0,
       NULL },
 
@@ -369,6 +422,10 @@ ngx_http_durable_init(ngx_conf_t *cf)
     ngx_http_durable_main_conf_t  *dmcf;
 
     dmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_durable_module);
+
+    if (ngx_http_durable_function_init(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     if (dmcf->server.line == 0 && dmcf->status.line == 0
         && dmcf->metrics.line == 0 && dmcf->route.line == 0

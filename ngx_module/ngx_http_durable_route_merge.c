@@ -317,6 +317,28 @@ ngx_http_durable_route_declare(ngx_conf_t *cf,
 static ngx_int_t
 ngx_http_durable_route_upstream(ngx_conf_t *cf, ngx_http_durable_hook_t *hook)
 {
+    ngx_http_upstream_srv_conf_t  *uscf;
+
+    uscf = ngx_http_durable_upstream(cf, &hook->forward);
+
+    if (uscf == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "\"durable_forward\" cannot use the upstream block "
+                  "\"%V\": the sidecar sends, not nginx; name a "
+                  "server, or a location of this nginx that has "
+                  "\"proxy_pass\", in %V:%ui", &uscf->host,
+                  &hook->forward_place.file, hook->forward_place.line);
+
+    return NGX_ERROR;
+}
+
+
+ngx_http_upstream_srv_conf_t *
+ngx_http_durable_upstream(ngx_conf_t *cf, ngx_str_t *url)
+{
     u_char                          *host, *last, *end;
     ngx_uint_t                       i;
     ngx_http_upstream_srv_conf_t   **uscf;
@@ -324,8 +346,8 @@ ngx_http_durable_route_upstream(ngx_conf_t *cf, ngx_http_durable_hook_t *hook)
 
     umcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_upstream_module);
 
-    last = hook->forward.data + hook->forward.len;
-    host = ngx_strlchr(hook->forward.data, last, '/') + 2;
+    last = url->data + url->len;
+    host = ngx_strlchr(url->data, last, '/') + 2;
 
     for (end = host; end < last; end++) {
         if (*end == '/' || *end == ':' || *end == '?' || *end == '#') {
@@ -341,18 +363,11 @@ ngx_http_durable_route_upstream(ngx_conf_t *cf, ngx_http_durable_hook_t *hook)
             && uscf[i]->host.len == (size_t) (end - host)
             && ngx_strncasecmp(uscf[i]->host.data, host, end - host) == 0)
         {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "\"durable_forward\" cannot use the upstream block "
-                          "\"%V\": the sidecar sends, not nginx; name a "
-                          "server, or a location of this nginx that has "
-                          "\"proxy_pass\", in %V:%ui", &uscf[i]->host,
-                          &hook->forward_place.file,
-                          hook->forward_place.line);
-            return NGX_ERROR;
+            return uscf[i];
         }
     }
 
-    return NGX_OK;
+    return NULL;
 }
 
 

@@ -149,8 +149,10 @@ typedef enum {
     DUR_CALL_EPOLICY,       /* the address or scheme is not allowed */
     DUR_CALL_ECANCELLED,
     DUR_CALL_EOTHER,
-    DUR_CALL_EGONE          /* what the request is made of is not stored any
+    DUR_CALL_EGONE,         /* what the request is made of is not stored any
                                more: never sent, and final; of the leader */
+    DUR_CALL_EREQUEST       /* a workflow's step asks for what is no request:
+                               likewise */
 } dur_call_error_t;
 
 

@@ -346,6 +346,13 @@ dur_plan_answer_none(const dur_op_result_t *result, uint64_t most,
     char      *text;
     dur_rc_t   rc;
 
+    if (result->error_kind == DUR_CALL_EREQUEST) {
+        answer->no_retry = true;
+        return dur_plan_answer_error(arena, answer,
+                   dur_arena_printf(arena, "%.*s", (int) result->error.len,
+                                    (const char *) result->error.data));
+    }
+
     text = result->error_kind == DUR_CALL_ETOOBIG
            ? dur_arena_printf(arena, "the answer is larger than %llu bytes",
                               (unsigned long long) most)

@@ -23,7 +23,6 @@ dur_workflow_request(dur_txn_t *txn, const dur_run_t *run,
 {
     char                  err[256];
     dur_rc_t              rc;
-    dur_str_t             text;
     dur_plan_memo_t       view;
     dur_workflow_memo_t   memo;
     dur_gateway_call_t    request = { &call->method, &call->url,
@@ -41,9 +40,7 @@ dur_workflow_request(dur_txn_t *txn, const dur_run_t *run,
                           &call->arena, err);
 
     if (rc == DUR_EINVAL || rc == DUR_EACCES || rc == DUR_ETOOBIG) {
-        text = dur_plan_message(w->at.node, &call->arena, err);
-        snprintf(call->error, sizeof(call->error), "%.*s", (int) text.len,
-                 text.len ? (const char *) text.data : "");
+        snprintf(call->error, sizeof(call->error), "%s", err);
         rc = rc == DUR_ETOOBIG ? DUR_EINVAL : rc;
     }
 
