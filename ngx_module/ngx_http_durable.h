@@ -28,6 +28,7 @@
 #include "engine/dur_realtime.h"
 #include "engine/dur_served.h"
 #include "engine/dur_served_app.h"
+#include "engine/dur_served_call.h"
 #include "engine/dur_sign.h"
 #include "engine/dur_time.h"
 #include "engine/dur_ulid.h"
@@ -127,6 +128,8 @@ typedef struct {
     ngx_array_t                    serves;      /* the same, of
                                                    ngx_http_durable_serve_t */
     ngx_array_t                    functions;   /* of dur_served_route_t */
+    ngx_array_t                    workflows;   /* of dur_plan_def_t *, those
+                                                   that are served */
 
     ngx_str_t                      kind;    /* "dev" or "cloud" */
     ngx_http_durable_scratch_t     scratch;
@@ -262,6 +265,13 @@ struct ngx_http_durable_served_s {
 
 
 typedef struct ngx_http_durable_stream_s  ngx_http_durable_stream_t;
+
+
+/* A step that is executed for it. */
+typedef struct {
+    ngx_str_t                      name;
+    ngx_uint_t                     last;        /* its last attempt */
+} ngx_http_durable_step_t;
 
 
 struct ngx_http_durable_ctx_s {
@@ -420,6 +430,18 @@ ngx_int_t ngx_http_durable_serve_sync(ngx_http_request_t *r,
 /* ngx_http_durable_serve_call.c */
 ngx_int_t ngx_http_durable_serve_call(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_str_t body);
+ngx_int_t ngx_http_durable_serve_step(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, const dur_served_call_t *call,
+    ngx_http_durable_step_t *step, dur_served_request_t *request);
+ngx_int_t ngx_http_durable_serve_missing(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, ngx_str_t *id);
+ngx_int_t ngx_http_durable_serve_final(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_str_t error);
+
+/* ngx_http_durable_serve_flow.c */
+ngx_int_t ngx_http_durable_serve_flow(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, const dur_plan_def_t *def,
+    const dur_served_call_t *call);
 
 /* ngx_http_durable_relay.c */
 ngx_int_t ngx_http_durable_relay_headers(ngx_http_request_t *r,

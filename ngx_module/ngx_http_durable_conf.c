@@ -86,6 +86,9 @@ ngx_http_durable_create_main_conf(ngx_conf_t *cf)
         != NGX_OK
         || ngx_array_init(&dmcf->functions, cf->pool, 2,
                           sizeof(dur_served_route_t))
+        != NGX_OK
+        || ngx_array_init(&dmcf->workflows, cf->pool, 2,
+                          sizeof(dur_plan_def_t *))
         != NGX_OK)
     {
         return NULL;

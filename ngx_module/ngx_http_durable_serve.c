@@ -349,6 +349,8 @@ ngx_http_durable_serve_app(ngx_http_request_t *r,
     app->dev = (serve->key.len == 0);
     app->routes = ctx->conf->functions.elts;
     app->nroutes = ctx->conf->functions.nelts;
+    app->defs = ctx->conf->workflows.elts;
+    app->ndefs = ctx->conf->workflows.nelts;
 
     return ngx_http_durable_serve_url(r, serve, &app->url);
 }

@@ -12,45 +12,34 @@
 
 #include "ngx_http_durable.h"
 #include "engine/dur_forward.h"
-#include "engine/dur_served_call.h"
 
 
 /* As long as a step may take: the server that calls gives up earlier. */
 #define NGX_HTTP_DURABLE_CALL_TIME   (2 * 60 * 60 * 1000)
 
 
-/* A call of a route's function. */
-typedef struct {
-    const dur_served_route_t    *route;
-    ngx_str_t                    name;      /* of its step */
-    ngx_uint_t                   last;      /* attempt */
-} ngx_http_durable_call_t;
-
-
 static ngx_int_t ngx_http_durable_call_probe(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, ngx_uint_t *probe);
-static const dur_served_route_t *ngx_http_durable_call_find(
-    ngx_http_durable_ctx_t *ctx, ngx_str_t *id);
+static ngx_int_t ngx_http_durable_call_function(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_str_t id, const dur_served_call_t *call);
 static ngx_int_t ngx_http_durable_call_route(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, const dur_served_route_t *route,
-    dur_served_call_t *call);
-static ngx_int_t ngx_http_durable_call_step(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx, ngx_http_durable_call_t *step);
-static ngx_int_t ngx_http_durable_call_wanted(ngx_http_durable_ctx_t *ctx,
-    ngx_str_t *id);
+    const dur_served_call_t *call);
+static ngx_int_t ngx_http_durable_call_name(ngx_http_durable_ctx_t *ctx,
+    const dur_served_route_t *route, dur_str_t *name);
+static ngx_int_t ngx_http_durable_call_plan(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_str_t name);
 static ngx_int_t ngx_http_durable_call_memo(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, const json_t *memo);
-static ngx_int_t ngx_http_durable_call_error(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx, const json_t *error);
-static ngx_int_t ngx_http_durable_call_execute(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx, ngx_http_durable_call_t *step,
-    dur_served_call_t *call);
+static ngx_int_t ngx_http_durable_call_ended(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+static ngx_int_t ngx_http_durable_call_forward(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, const dur_served_route_t *route,
+    const dur_served_call_t *call, dur_str_t name);
 static ngx_int_t ngx_http_durable_call_done(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 static ngx_int_t ngx_http_durable_call_verdict(ngx_http_request_t *r,
     ngx_http_durable_served_t *served);
-static ngx_int_t ngx_http_durable_call_ended(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx);
 static ngx_int_t ngx_http_durable_call_retry(ngx_http_request_t *r,
     ngx_uint_t again);
 
@@ -59,12 +48,11 @@ ngx_int_t
 ngx_http_durable_serve_call(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_str_t body)
 {
-    ngx_int_t                  rc;
-    ngx_str_t                  id;
-    ngx_uint_t                 probe;
-    const char                *wrong;
-    dur_served_call_t          call;
-    const dur_served_route_t  *route;
+    ngx_int_t           rc;
+    ngx_str_t           id;
+    ngx_uint_t          probe;
+    const char         *wrong;
+    dur_served_call_t   call;
 
     rc = ngx_http_durable_call_probe(r, ctx, &probe);
 
@@ -76,23 +64,19 @@ ngx_http_durable_serve_call(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    route = ngx_http_durable_call_find(ctx, &id);
-
-    if (route == NULL) {
-        return ngx_http_durable_serve_error(r, ctx,
-                                            NGX_HTTP_INTERNAL_SERVER_ERROR,
-                                            "function_not_found",
-                                            "this nginx has no function "
-                                            "\"%V\" in the app \"%V\": sync "
-                                            "the app again (PUT)",
-                                            &id, &ctx->served->serve->app);
-    }
-
     wrong = dur_served_call_read(body, &call);
 
-    rc = wrong ? ngx_http_durable_serve_error(r, ctx, NGX_HTTP_BAD_REQUEST,
-                                              "invalid_request", "%s", wrong)
-               : ngx_http_durable_call_route(r, ctx, route, &call);
+    if (wrong) {
+        rc = ngx_http_durable_serve_error(r, ctx, NGX_HTTP_BAD_REQUEST,
+                                          "invalid_request", "%s", wrong);
+    } else {
+        ctx->served->run = call.run;
+        ctx->served->call = call.id;
+
+        rc = ngx_http_durable_call_function(r, ctx,
+                                            dur_str_make(id.data, id.len),
+                                            &call);
+    }
 
     dur_served_call_free(&call);
 
@@ -124,13 +108,16 @@ ngx_http_durable_call_probe(ngx_http_request_t *r,
 }
 
 
-static const dur_served_route_t *
-ngx_http_durable_call_find(ngx_http_durable_ctx_t *ctx, ngx_str_t *id)
+static ngx_int_t
+ngx_http_durable_call_function(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_str_t id, const dur_served_call_t *call)
 {
-    dur_buf_t           *b;
-    dur_str_t            app;
-    ngx_uint_t           i;
-    dur_served_route_t  *route;
+    dur_buf_t            *b;
+    dur_str_t             app;
+    ngx_str_t             name;
+    ngx_uint_t            i;
+    dur_plan_def_t      **def;
+    dur_served_route_t   *route;
 
     app = dur_str_make(ctx->served->serve->app.data,
                        ctx->served->serve->app.len);
@@ -142,13 +129,34 @@ ngx_http_durable_call_find(ngx_http_durable_ctx_t *ctx, ngx_str_t *id)
         dur_buf_reset(b);
 
         if (dur_served_slug(app, route[i].connector, b) == DUR_OK
-            && dur_str_eq(dur_buf_str(b), dur_str_make(id->data, id->len)))
+            && dur_str_eq(dur_buf_str(b), id))
         {
-            return &route[i];
+            return ngx_http_durable_call_route(r, ctx, &route[i], call);
         }
     }
 
-    return NULL;
+    def = ctx->conf->workflows.elts;
+
+    for (i = 0; i < ctx->conf->workflows.nelts; i++) {
+        dur_buf_reset(b);
+
+        if (dur_served_slug_of(app, def[i], b) == DUR_OK
+            && dur_str_eq(dur_buf_str(b), id))
+        {
+            return ngx_http_durable_serve_flow(r, ctx, def[i], call);
+        }
+    }
+
+    name.len = id.len;
+    name.data = (u_char *) id.data;
+
+    return ngx_http_durable_serve_error(r, ctx,
+                                        NGX_HTTP_INTERNAL_SERVER_ERROR,
+                                        "function_not_found",
+                                        "this nginx has no function \"%V\" in "
+                                        "the app \"%V\": sync the app again "
+                                        "(PUT)", &name,
+                                        &ctx->served->serve->app);
 }
 
 
@@ -159,22 +167,15 @@ ngx_http_durable_call_find(ngx_http_durable_ctx_t *ctx, ngx_str_t *id)
 static ngx_int_t
 ngx_http_durable_call_route(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, const dur_served_route_t *route,
-    dur_served_call_t *call)
+    const dur_served_call_t *call)
 {
-    json_t                   *memo;
-    dur_buf_t                *b;
-    ngx_str_t                 id;
-    ngx_uint_t                targeted;
-    ngx_http_durable_call_t  *step;
+    json_t      *memo;
+    dur_str_t    name;
+    ngx_str_t    id;
+    dur_hash_t   asked;
+    ngx_uint_t   targeted;
 
-    step = ngx_pcalloc(r->pool, sizeof(ngx_http_durable_call_t));
-    if (step == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    step->route = route;
-
-    if (ngx_http_durable_call_step(r, ctx, step) != NGX_OK
+    if (ngx_http_durable_call_name(ctx, route, &name) != NGX_OK
         || ngx_http_durable_arg(r, "stepId", &id) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -183,13 +184,11 @@ ngx_http_durable_call_route(ngx_http_request_t *r,
     targeted = id.len && (id.len != 4
                           || ngx_strncmp(id.data, "step", 4) != 0);
 
-    if (targeted && ngx_http_durable_call_wanted(ctx, &id) != NGX_OK) {
-        return ngx_http_durable_serve_error(r, ctx,
-                                            NGX_HTTP_INTERNAL_SERVER_ERROR,
-                                            "step_not_found",
-                                            "Could not find step \"%V\": the "
-                                            "only one is \"%V\"", &id,
-                                            &step->name);
+    if (targeted
+        && (dur_hash_parse(dur_str_make(id.data, id.len), &asked) != DUR_OK
+            || ngx_memcmp(asked.b, ctx->served->step.b, DUR_HASH_LEN) != 0))
+    {
+        return ngx_http_durable_serve_missing(r, ctx, &id);
     }
 
     memo = dur_served_call_memo(call, &ctx->served->step);
@@ -199,64 +198,48 @@ ngx_http_durable_call_route(ngx_http_request_t *r,
     }
 
     if (dur_served_call_done(call, &ctx->served->step)) {
-        ctx->served->run = call->run;
         return ngx_http_durable_call_ended(r, ctx);
     }
 
-    step->last = dur_served_call_last(call);
-
     if (call->plan && !targeted) {
-
-        b = &ctx->conf->scratch.text;
-        dur_buf_reset(b);
-
-        if (dur_served_write_plan(b, &ctx->served->step,
-                                  dur_str_make(step->name.data,
-                                               step->name.len))
-            != DUR_OK)
-        {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        return ngx_http_durable_serve_send(r, ctx, NGX_HTTP_PARTIAL_CONTENT,
-                                           dur_buf_str(b));
+        return ngx_http_durable_call_plan(r, ctx, name);
     }
 
-    return ngx_http_durable_call_execute(r, ctx, step, call);
+    return ngx_http_durable_call_forward(r, ctx, route, call, name);
 }
 
 
+/* The name of the step, from the arena, and its hash. */
+
 static ngx_int_t
-ngx_http_durable_call_step(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx, ngx_http_durable_call_t *step)
+ngx_http_durable_call_name(ngx_http_durable_ctx_t *ctx,
+    const dur_served_route_t *route, dur_str_t *name)
 {
-    dur_rc_t      rc;
-    dur_str_t     name;
     dur_arena_t  *arena;
 
     arena = &ctx->conf->scratch.arena;
     dur_arena_reset(arena);
 
-    rc = dur_served_step(step->route->target, arena, &name,
-                         &ctx->served->step);
-
-    return rc == DUR_OK ? ngx_http_durable_relay_copy(r, name, &step->name)
-                        : NGX_ERROR;
+    return dur_served_step(route->target, arena, name, &ctx->served->step)
+           == DUR_OK ? NGX_OK : NGX_ERROR;
 }
 
 
-/* The step that the call names, if it names one, must be the one there is. */
-
 static ngx_int_t
-ngx_http_durable_call_wanted(ngx_http_durable_ctx_t *ctx, ngx_str_t *id)
+ngx_http_durable_call_plan(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_str_t name)
 {
-    char  text[DUR_HASH_TEXT_LEN + 1];
+    dur_buf_t  *b;
 
-    dur_hash_text(&ctx->served->step, text);
+    b = &ctx->conf->scratch.text;
+    dur_buf_reset(b);
 
-    return (id->len == DUR_HASH_TEXT_LEN
-            && ngx_strncmp(id->data, text, DUR_HASH_TEXT_LEN) == 0)
-           ? NGX_OK : NGX_DECLINED;
+    if (dur_served_write_plan(b, &ctx->served->step, name) != DUR_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_durable_serve_send(r, ctx, NGX_HTTP_PARTIAL_CONTENT,
+                                       dur_buf_str(b));
 }
 
 
@@ -266,70 +249,89 @@ static ngx_int_t
 ngx_http_durable_call_memo(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, const json_t *memo)
 {
-    json_t       *data, *error;
-    dur_buf_t    *b;
-
-    error = json_object_get(memo, "error");
-
-    if (json_object_size(memo) == 1 && error) {
-        return ngx_http_durable_call_error(r, ctx, error);
-    }
-
-    data = json_object_get(memo, "data");
-
-    b = &ctx->conf->scratch.text;
-    dur_buf_reset(b);
-
-    if (dur_json_write(b, (json_object_size(memo) == 1 && data) ? data : memo)
-        != DUR_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_durable_serve_send(r, ctx, NGX_HTTP_OK, dur_buf_str(b));
-}
-
-
-/* As an SDK whose function does not catch the error of its step. */
-
-static ngx_int_t
-ngx_http_durable_call_error(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx, const json_t *error)
-{
+    json_t     *data, *error;
     dur_buf_t  *b;
 
+    data = json_object_get(memo, "data");
+    error = json_object_get(memo, "error");
+
+    if (json_object_size(memo) != 1) {
+        data = NULL;
+        error = NULL;
+    }
+
     b = &ctx->conf->scratch.text;
     dur_buf_reset(b);
 
-    if (dur_json_write(b, error) != DUR_OK
-        || ngx_http_durable_call_retry(r, 0) != NGX_OK)
+    if (dur_json_write(b, error ? error : data ? data : memo) != DUR_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return error ? ngx_http_durable_serve_final(r, ctx, dur_buf_str(b))
+                 : ngx_http_durable_serve_send(r, ctx, NGX_HTTP_OK,
+                                               dur_buf_str(b));
+}
+
+
+/* The step is done, says the server, but its memo did not fit into the call:
+ * most often it is still here. */
+
+static ngx_int_t
+ngx_http_durable_call_ended(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx)
+{
+    dur_rc_t                    rc;
+    dur_buf_t                  *b;
+    dur_store_t                *store;
+    ngx_http_durable_served_t  *served;
+
+    served = ctx->served;
+
+    store = ngx_durable_store();
+
+    if (store == NULL) {
+        return ngx_http_durable_unavailable(r);
+    }
+
+    b = &ctx->conf->scratch.text;
+    dur_buf_reset(b);
+
+    rc = dur_served_find(store, &served->run, &served->step, &served->result,
+                         b);
+
+    if (rc == DUR_OK && (served->result.state == DUR_SERVED_FAILED
+                         || served->result.state == DUR_SERVED_FINAL))
+    {
+        return ngx_http_durable_serve_final(r, ctx, dur_buf_str(b));
+    }
+
+    return ngx_http_durable_serve_send(r, ctx, NGX_HTTP_OK,
+                                       rc == DUR_OK && b->len
+                                       ? dur_buf_str(b) : dur_str("null"));
+}
+
+
+static ngx_int_t
+ngx_http_durable_call_forward(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, const dur_served_route_t *route,
+    const dur_served_call_t *call, dur_str_t name)
+{
+    dur_rc_t                  rc;
+    dur_buf_t                 method, url, headers, *body;
+    ngx_int_t                 n;
+    dur_gateway_call_t        to;
+    dur_served_request_t      request;
+    ngx_http_durable_step_t  *step;
+
+    step = ngx_pcalloc(r->pool, sizeof(ngx_http_durable_step_t));
+
+    if (step == NULL
+        || ngx_http_durable_relay_copy(r, name, &step->name) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_durable_serve_send(r, ctx, NGX_HTTP_BAD_REQUEST,
-                                       dur_buf_str(b));
-}
-
-
-/* -- the step ------------------------------------------------------------- */
-
-static ngx_int_t
-ngx_http_durable_call_execute(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx, ngx_http_durable_call_t *step,
-    dur_served_call_t *call)
-{
-    dur_rc_t                     rc;
-    dur_buf_t                    method, url, headers, *body;
-    ngx_int_t                    n;
-    dur_gateway_call_t           request;
-    dur_served_request_t         served;
-
-    ctx->served->run = call->run;
-    ctx->served->call = call->id;
-    ctx->served->timeout = NGX_HTTP_DURABLE_CALL_TIME;
-    ctx->served->data = step;
-    ctx->served->done = ngx_http_durable_call_done;
+    step->last = dur_served_call_last(call);
 
     body = &ctx->conf->scratch.text;
     dur_buf_reset(body);
@@ -338,24 +340,23 @@ ngx_http_durable_call_execute(ngx_http_request_t *r,
     dur_buf_init(&url, 2 * DUR_GATEWAY_URL);
     dur_buf_init(&headers, 2 * DUR_GATEWAY_HEADERS);
 
-    request.method = &method;
-    request.url = &url;
-    request.headers = &headers;
-    request.body = body;
+    to.method = &method;
+    to.url = &url;
+    to.headers = &headers;
+    to.body = body;
 
-    rc = dur_forward_build(call->event, step->route->target, &request);
+    rc = dur_forward_build(call->event, route->target, &to);
 
     if (rc == DUR_OK) {
-        served.auth = DUR_SERVED_NO_KEY;
-        served.timeout = step->route->timeout;
-        served.app = dur_str_make(ctx->served->serve->app.data,
-                                  ctx->served->serve->app.len);
-        served.method = dur_buf_str(&method);
-        served.url = dur_buf_str(&url);
-        served.headers = dur_buf_str(&headers);
-        served.body = dur_buf_str(body);
+        ngx_memzero(&request, sizeof(dur_served_request_t));
 
-        n = ngx_http_durable_serve_execute(r, ctx, &served);
+        request.timeout = route->timeout;
+        request.method = dur_buf_str(&method);
+        request.url = dur_buf_str(&url);
+        request.headers = dur_buf_str(&headers);
+        request.body = dur_buf_str(body);
+
+        n = ngx_http_durable_serve_step(r, ctx, call, step, &request);
 
     } else if (ngx_http_durable_call_retry(r, 0) != NGX_OK) {
         n = NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -375,6 +376,32 @@ ngx_http_durable_call_execute(ngx_http_request_t *r,
 }
 
 
+/* -- steps ---------------------------------------------------------------- */
+
+/* Executes the request as served->step, and answers with what it brought. */
+
+ngx_int_t
+ngx_http_durable_serve_step(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, const dur_served_call_t *call,
+    ngx_http_durable_step_t *step, dur_served_request_t *request)
+{
+    ngx_http_durable_served_t  *served;
+
+    served = ctx->served;
+
+    served->run = call->run;
+    served->call = call->id;
+    served->timeout = NGX_HTTP_DURABLE_CALL_TIME;
+    served->data = step;
+    served->done = ngx_http_durable_call_done;
+
+    request->app = dur_str_make(served->serve->app.data,
+                                served->serve->app.len);
+
+    return ngx_http_durable_serve_execute(r, ctx, request);
+}
+
+
 /* The result of the step, durable by now, in scratch.text. */
 
 static ngx_int_t
@@ -382,7 +409,7 @@ ngx_http_durable_call_done(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx)
 {
     dur_buf_t                  *b;
-    ngx_http_durable_call_t    *step;
+    ngx_http_durable_step_t    *step;
     ngx_http_durable_served_t  *served;
 
     served = ctx->served;
@@ -449,49 +476,6 @@ ngx_http_durable_call_verdict(ngx_http_request_t *r,
 }
 
 
-/* The step is done, says the server, but its memo did not fit into the call:
- * most often it is still here. */
-
-static ngx_int_t
-ngx_http_durable_call_ended(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx)
-{
-    dur_rc_t                    rc;
-    dur_buf_t                  *b;
-    dur_store_t                *store;
-    ngx_http_durable_served_t  *served;
-
-    served = ctx->served;
-
-    store = ngx_durable_store();
-
-    if (store == NULL) {
-        return ngx_http_durable_unavailable(r);
-    }
-
-    b = &ctx->conf->scratch.text;
-    dur_buf_reset(b);
-
-    rc = dur_served_find(store, &served->run, &served->step, &served->result,
-                         b);
-
-    if (rc == DUR_OK && (served->result.state == DUR_SERVED_FAILED
-                         || served->result.state == DUR_SERVED_FINAL))
-    {
-        if (ngx_http_durable_call_retry(r, 0) != NGX_OK) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        return ngx_http_durable_serve_send(r, ctx, NGX_HTTP_BAD_REQUEST,
-                                           dur_buf_str(b));
-    }
-
-    return ngx_http_durable_serve_send(r, ctx, NGX_HTTP_OK,
-                                       rc == DUR_OK && b->len
-                                       ? dur_buf_str(b) : dur_str("null"));
-}
-
-
 static ngx_int_t
 ngx_http_durable_call_retry(ngx_http_request_t *r, ngx_uint_t again)
 {
@@ -504,4 +488,31 @@ ngx_http_durable_call_retry(ngx_http_request_t *r, ngx_uint_t again)
     }
 
     return ngx_http_durable_header(r, "X-Inngest-No-Retry", &value);
+}
+
+
+ngx_int_t
+ngx_http_durable_serve_missing(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, ngx_str_t *id)
+{
+    return ngx_http_durable_serve_error(r, ctx,
+                                        NGX_HTTP_INTERNAL_SERVER_ERROR,
+                                        "step_not_found",
+                                        "Could not find step \"%V\": the "
+                                        "function has no such step, or not "
+                                        "now", id);
+}
+
+
+/* As an SDK whose function does not catch an error. */
+
+ngx_int_t
+ngx_http_durable_serve_final(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_str_t error)
+{
+    if (ngx_http_durable_call_retry(r, 0) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_durable_serve_send(r, ctx, NGX_HTTP_BAD_REQUEST, error);
 }

@@ -332,12 +332,13 @@ ngx_http_durable_serve_add(ngx_conf_t *cf, ngx_http_durable_main_conf_t *dmcf,
     ngx_http_durable_serve_t *serve)
 {
     ngx_uint_t       i;
-    dur_str_t        app, name, fallback;
+    dur_str_t        app, name, fallback, event;
     dur_call_key_t  *key;
 
     app = dur_str_make(serve->app.data, serve->app.len);
     name = dur_str_make(serve->key.data, serve->key.len);
     fallback = dur_str_make(serve->fallback.data, serve->fallback.len);
+    event = dur_str_make(serve->event_key.data, serve->event_key.len);
 
     key = dmcf->durable.served.elts;
 
@@ -348,7 +349,8 @@ ngx_http_durable_serve_add(ngx_conf_t *cf, ngx_http_durable_main_conf_t *dmcf,
         }
 
         if (dur_str_eq(key[i].key, name)
-            && dur_str_eq(key[i].fallback, fallback))
+            && dur_str_eq(key[i].fallback, fallback)
+            && dur_str_eq(key[i].event, event))
         {
             return NGX_OK;
         }
@@ -368,6 +370,7 @@ ngx_http_durable_serve_add(ngx_conf_t *cf, ngx_http_durable_main_conf_t *dmcf,
     key->app = app;
     key->key = name;
     key->fallback = fallback;
+    key->event = event;
 
     return NGX_OK;
 }

@@ -22,6 +22,7 @@ typedef struct {
     dur_str_t   app;
     dur_str_t   key;                /* signing keys, or empty */
     dur_str_t   fallback;
+    dur_str_t   event;              /* event key */
 } dur_call_key_t;
 
 typedef struct {

@@ -4,21 +4,14 @@
 #include "engine/dur_answer.h"
 #include "engine/dur_forward.h"
 #include "engine/dur_frame.h"
-#include "engine/dur_gateway.h"
-#include "engine/dur_json.h"
-#include "engine/dur_sign.h"
+#include "engine/dur_plan_call.h"
 #include "engine/dur_state.h"
 
-
-#define DUR_SERVED_VERSION  1
 
 /* Rows: "k" run step -> served; "x" when ms, run, step: to look whether it is
  * still used. */
 #define DUR_SERVED_KEY_LEN  (1 + DUR_ULID_LEN + DUR_HASH_LEN)
 #define DUR_SERVED_AT_LEN   (1 + 8 + DUR_ULID_LEN + DUR_HASH_LEN)
-
-/* Around a request's parts. */
-#define DUR_SERVED_AROUND   64
 
 
 /* -- rows ----------------------------------------------------------------- */
@@ -122,67 +115,6 @@ dur_served_keep(dur_engine_t *e, dur_payload_t *payload)
     payload->bytes = dur_arena_copy(e->arena, payload->bytes);
 
     return payload->bytes.data ? DUR_OK : DUR_ENOMEM;
-}
-
-
-/* -- requests ------------------------------------------------------------- */
-
-dur_rc_t
-dur_served_encode(const dur_served_request_t *request, dur_buf_t *out)
-{
-    size_t     n;
-    dur_rc_t   rc;
-    dur_enc_t  w;
-
-    n = DUR_SERVED_AROUND + request->app.len + request->method.len
-        + request->url.len + request->headers.len + request->body.len;
-
-    rc = dur_buf_reserve(out, n);
-    if (rc != DUR_OK) {
-        return rc;
-    }
-
-    dur_enc_init(&w, out->data + out->len, n);
-
-    dur_enc_u8(&w, DUR_SERVED_VERSION);
-    dur_enc_u8(&w, request->auth);
-    dur_enc_u32(&w, request->timeout);
-    dur_enc_str(&w, request->app);
-    dur_enc_str(&w, request->method);
-    dur_enc_str(&w, request->url);
-    dur_enc_str(&w, request->headers);
-    dur_enc_str(&w, request->body);
-
-    out->len += dur_enc_done(&w).len;
-
-    return DUR_OK;
-}
-
-
-dur_rc_t
-dur_served_decode(dur_str_t in, dur_served_request_t *request)
-{
-    uint8_t    version;
-    dur_dec_t  r;
-
-    memset(request, 0, sizeof(*request));
-    dur_dec_init(&r, in);
-
-    version = dur_dec_u8(&r);
-    request->auth = dur_dec_u8(&r);
-    request->timeout = dur_dec_u32(&r);
-    request->app = dur_dec_str(&r);
-    request->method = dur_dec_str(&r);
-    request->url = dur_dec_str(&r);
-    request->headers = dur_dec_str(&r);
-    request->body = dur_dec_str(&r);
-
-    return (r.failed || dur_dec_more(&r) || version != DUR_SERVED_VERSION
-            || request->auth > DUR_SERVED_FALLBACK_KEY
-            || request->timeout == 0
-            || !dur_gateway_is_token(request->method)
-            || !dur_gateway_is_url(request->url))
-           ? DUR_EINVAL : DUR_OK;
 }
 
 
@@ -411,41 +343,6 @@ dur_served_find(dur_store_t *store, const dur_ulid_t *run,
 
 /* -- the call ------------------------------------------------------------- */
 
-/* The key is of this instant: it may be another one than when it was asked
- * for, or gone. */
-static dur_rc_t
-dur_served_authorize(const dur_served_request_t *request,
-    const dur_call_options_t *options, dur_buf_t *headers)
-{
-    size_t     i, start;
-    dur_str_t  key;
-
-    if (request->auth == DUR_SERVED_NO_KEY) {
-        return DUR_OK;
-    }
-
-    for (i = 0; i < options->nserved; i++) {
-        if (!dur_str_eq(options->served[i].app, request->app)) {
-            continue;
-        }
-
-        key = request->auth == DUR_SERVED_KEY ? options->served[i].key
-                                              : options->served[i].fallback;
-        start = headers->len;
-        dur_buf_addz(headers, "Authorization: Bearer ");
-
-        if (dur_signing_key_hash(key, headers) != DUR_OK) {
-            headers->len = start;
-            return DUR_OK;
-        }
-
-        return dur_buf_addc(headers, '\n');
-    }
-
-    return DUR_OK;
-}
-
-
 dur_rc_t
 dur_served_build(dur_txn_t *t, const dur_item_t *item,
     const dur_call_options_t *options, dur_call_t *call)
@@ -475,31 +372,66 @@ dur_served_build(dur_txn_t *t, const dur_item_t *item,
     }
 
     call->app = item->app;
-    call->gateway = false;
-    call->forward = true;
-    call->timeout_ms = request.timeout;
-    call->max_body = DUR_FORWARD_ANSWER + 1;
 
-    dur_buf_adds(&call->method, request.method);
-    dur_buf_adds(&call->url, request.url);
-    dur_buf_adds(&call->headers, request.headers);
-    dur_buf_adds(&call->body, request.body);
-
-    rc = dur_served_authorize(&request, options, &call->headers);
-
-    return (call->method.failed || call->url.failed || call->headers.failed
-            || call->body.failed) ? DUR_ETOOBIG : rc;
+    return dur_served_fill(&request, options, call);
 }
 
 
 /* -- the result ----------------------------------------------------------- */
 
+/* As a step of a workflow: all that counts of its directive is which statuses
+ * it expects. */
+static dur_rc_t
+dur_served_judge_step(dur_engine_t *e, const dur_served_request_t *request,
+    const dur_op_result_t *result, dur_answer_t *answer)
+{
+    uint16_t         expect[DUR_SERVED_EXPECT];
+    dur_plan_node_t  node;
+
+    memset(&node, 0, sizeof(node));
+    dur_served_expect(request, expect);
+    node.nexpect = request->nexpect;
+    node.expect = expect;
+
+    return dur_plan_answer(&node, result, DUR_SERVED_ANSWER, e->now, e->arena,
+                           answer);
+}
+
+
+static dur_rc_t
+dur_served_judge(dur_engine_t *e, const dur_served_t *s,
+    const dur_op_result_t *result, dur_answer_t *answer)
+{
+    dur_rc_t              rc;
+    dur_buf_t             b;
+    dur_served_request_t  request;
+
+    dur_buf_init(&b, (size_t) s->request.length + 1);
+    rc = dur_payload_get(e->txn, &s->owner, &s->request, &b);
+
+    if (rc == DUR_OK
+        && dur_served_decode(dur_buf_str(&b), &request) == DUR_OK
+        && request.judge == DUR_SERVED_STEP)
+    {
+        rc = dur_served_judge_step(e, &request, result, answer);
+
+    } else if (rc == DUR_OK || rc == DUR_ECORRUPT) {
+        rc = dur_forward_answer(result, e->now, e->arena, answer);
+    }
+
+    dur_buf_deinit(&b);
+
+    return rc;
+}
+
+
 static dur_rc_t
 dur_served_settle(dur_engine_t *e, const dur_item_t *item,
-    const dur_answer_t *answer, const dur_op_result_t *result)
+    const dur_op_result_t *result)
 {
     dur_rc_t      rc;
     dur_str_t     text;
+    dur_answer_t  outcome;
     dur_served_t  s;
 
     rc = dur_served_get(e->txn, &item->run, &item->step, &s);
@@ -509,20 +441,24 @@ dur_served_settle(dur_engine_t *e, const dur_item_t *item,
         return (rc == DUR_OK || rc == DUR_ENOTFOUND) ? DUR_EINTERNAL : rc;
     }
 
-    rc = dur_served_keep(e, &s.request);
+    rc = dur_served_judge(e, &s, result, &outcome);
+
+    if (rc == DUR_OK) {
+        rc = dur_served_keep(e, &s.request);
+    }
     if (rc != DUR_OK) {
         return rc;
     }
 
-    s.state = answer->kind == DUR_ANSWER_DONE ? DUR_SERVED_DONE
-              : answer->no_retry ? DUR_SERVED_FINAL : DUR_SERVED_FAILED;
+    s.state = outcome.kind == DUR_ANSWER_DONE ? DUR_SERVED_DONE
+              : outcome.no_retry ? DUR_SERVED_FINAL : DUR_SERVED_FAILED;
     s.item = 0;
     s.used = e->now;
-    s.retry_at = answer->retry_at;
+    s.retry_at = outcome.retry_at;
     s.started = result->started;
     s.duration = (int64_t) result->duration;
 
-    text = answer->kind == DUR_ANSWER_DONE ? answer->output : answer->error;
+    text = outcome.kind == DUR_ANSWER_DONE ? outcome.output : outcome.error;
 
     rc = dur_payload_put(e->txn, &s.owner, &s.sequence, text, 0, &s.result);
 
@@ -535,29 +471,21 @@ dur_rc_t
 dur_served_result(dur_engine_t *e, dur_item_t *item,
     const dur_op_result_t *result)
 {
-    dur_rc_t      rc;
-    dur_answer_t  answer;
+    dur_rc_t  rc;
 
     rc = dur_queue_release(e, item);
     if (rc != DUR_OK) {
         return rc;
     }
 
-    if (result->error_kind == DUR_CALL_ECANCELLED) {
-        return dur_queue_push(e, item);
-    }
-
-    rc = dur_forward_answer(result, e->now, e->arena, &answer);
-
-    return rc == DUR_OK ? dur_served_settle(e, item, &answer, result) : rc;
+    return result->error_kind == DUR_CALL_ECANCELLED
+           ? dur_queue_push(e, item) : dur_served_settle(e, item, result);
 }
 
 
 static dur_rc_t
 dur_served_fail(dur_engine_t *e, const dur_item_t *item, const char *text)
 {
-    dur_rc_t         rc;
-    dur_answer_t     answer;
     dur_op_result_t  result;
 
     memset(&result, 0, sizeof(result));
@@ -565,9 +493,7 @@ dur_served_fail(dur_engine_t *e, const dur_item_t *item, const char *text)
     result.error = dur_str_c(text);
     result.started = e->now;
 
-    rc = dur_forward_answer(&result, e->now, e->arena, &answer);
-
-    return rc == DUR_OK ? dur_served_settle(e, item, &answer, &result) : rc;
+    return dur_served_settle(e, item, &result);
 }
 
 

@@ -20,6 +20,7 @@
 #include "engine/dur_op.h"
 #include "engine/dur_payload.h"
 #include "engine/dur_queue.h"
+#include "engine/dur_served_request.h"
 #include "engine/dur_store.h"
 
 /* The name of their app; no SDK may have one that begins so. */
@@ -27,24 +28,6 @@
 
 /* How long a result is kept after it was last asked for, ms. */
 #define DUR_SERVED_LIFE  ((int64_t) 24 * 3600 * 1000)
-
-/* Whose key goes along as a bearer token; a row never holds one. */
-typedef enum {
-    DUR_SERVED_NO_KEY = 0,
-    DUR_SERVED_KEY,
-    DUR_SERVED_FALLBACK_KEY
-} dur_served_auth_t;
-
-/* The request of a step. */
-typedef struct {
-    uint8_t    auth;            /* dur_served_auth_t */
-    uint32_t   timeout;         /* ms */
-    dur_str_t  app;             /* the name it is served under */
-    dur_str_t  method;
-    dur_str_t  url;
-    dur_str_t  headers;         /* "Name: value\n" lines */
-    dur_str_t  body;
-} dur_served_request_t;
 
 typedef enum {
     DUR_SERVED_RUNNING = 1,
@@ -68,11 +51,6 @@ typedef struct {
     dur_payload_t  request;
     dur_payload_t  result;      /* JSON: output or error */
 } dur_served_t;
-
-/* As the body of the op; decoding borrows.  DUR_EINVAL for what is none. */
-dur_rc_t dur_served_encode(const dur_served_request_t *request,
-    dur_buf_t *out);
-dur_rc_t dur_served_decode(dur_str_t in, dur_served_request_t *request);
 
 /*
  * The op SERVED: run and url (20 bytes) say which step, item which attempt

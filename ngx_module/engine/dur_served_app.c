@@ -29,6 +29,16 @@ dur_served_slug(dur_str_t app, dur_str_t connector, dur_buf_t *b)
 
 
 dur_rc_t
+dur_served_slug_of(dur_str_t app, const dur_plan_def_t *def, dur_buf_t *b)
+{
+    dur_buf_adds(b, app);
+    dur_buf_addc(b, '-');
+
+    return dur_buf_adds(b, def->name);
+}
+
+
+dur_rc_t
 dur_served_step(dur_str_t target, dur_arena_t *arena, dur_str_t *name,
     dur_hash_t *id)
 {
@@ -89,6 +99,86 @@ dur_served_write_route(dur_buf_t *b, const dur_served_app_t *a,
 }
 
 
+static json_t *
+dur_served_string(const dur_buf_t *b, size_t from)
+{
+    return json_stringn((char *) b->data + from, b->len - from);
+}
+
+
+/* What a failure handler waits for names the function as the server does. */
+static void
+dur_served_failure(const dur_served_app_t *a, json_t *config)
+{
+    json_t      *trigger;
+    dur_buf_t    text;
+    const char  *expression;
+
+    static const char  before[] = "event.data.function_id == \"";
+
+    trigger = json_array_get(json_object_get(config, "triggers"), 0);
+    expression = json_string_value(json_object_get(trigger, "expression"));
+
+    if (json_array_size(json_object_get(config, "triggers")) != 1
+        || expression == NULL
+        || strcmp(json_string_value(json_object_get(trigger, "event")),
+                  "inngest/function.failed") != 0
+        || strncmp(expression, before, sizeof(before) - 1) != 0)
+    {
+        return;
+    }
+
+    dur_buf_init(&text, 64 * 1024);
+    dur_buf_addz(&text, before);
+    dur_buf_adds(&text, a->app);
+    dur_buf_addc(&text, '-');
+    dur_buf_addz(&text, expression + sizeof(before) - 1);
+
+    if (!text.failed) {
+        json_object_set_new(trigger, "expression",
+                            dur_served_string(&text, 0));
+    }
+
+    dur_buf_deinit(&text);
+}
+
+
+/* The workflow's configuration is what an SDK would have sent, but for its id
+ * and where it is called. */
+static void
+dur_served_write_workflow(dur_buf_t *b, const dur_served_app_t *a,
+    const dur_plan_def_t *def)
+{
+    size_t      start;
+    json_t     *config, *runtime;
+    dur_buf_t   text;
+
+    dur_buf_init(&text, 64 * 1024);
+
+    config = dur_json_parse(def->config, NULL);
+    runtime = json_object_get(json_object_get(json_object_get(config, "steps"),
+                                              "step"), "runtime");
+
+    dur_served_slug_of(a->app, def, &text);
+    json_object_set_new(config, "id", dur_served_string(&text, 0));
+
+    start = text.len;
+    dur_buf_adds(&text, a->url);
+    dur_buf_addz(&text, a->url.len && memchr(a->url.data, '?', a->url.len)
+                        ? "&fnId=" : "?fnId=");
+    dur_served_slug_of(a->app, def, &text);
+    dur_buf_addz(&text, "&stepId=step");
+    json_object_set_new(runtime, "url", dur_served_string(&text, start));
+
+    dur_served_failure(a, config);
+
+    b->failed |= text.failed || dur_json_write(b, config) != DUR_OK;
+
+    json_decref(config);
+    dur_buf_deinit(&text);
+}
+
+
 static void
 dur_served_write_functions(dur_buf_t *b, const dur_served_app_t *a)
 {
@@ -102,6 +192,14 @@ dur_served_write_functions(dur_buf_t *b, const dur_served_app_t *a)
         }
 
         dur_served_write_route(b, a, &a->routes[i]);
+    }
+
+    for (i = 0; i < a->ndefs; i++) {
+        if (i + a->nroutes > 0) {
+            dur_buf_addc(b, ',');
+        }
+
+        dur_served_write_workflow(b, a, a->defs[i]);
     }
 
     dur_buf_addc(b, ']');
@@ -204,7 +302,7 @@ dur_served_write_inspection(dur_buf_t *b, const dur_served_app_t *a,
                  "\"has_signing_key\":%s,\"has_signing_key_fallback\":%s,"
                  "\"mode\":\"%s\",\"schema_version\":\"2024-05-24\"",
                  authenticated ? "true" : refused ? "false" : "null",
-                 a->nroutes, a->event_key.len ? "true" : "false",
+                 a->nroutes + a->ndefs, a->event_key.len ? "true" : "false",
                  a->key.len ? "true" : "false",
                  a->fallback.len ? "true" : "false",
                  a->dev ? "dev" : "cloud");

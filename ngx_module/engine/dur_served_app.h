@@ -9,6 +9,7 @@
 #define DUR_SERVED_APP_H
 
 #include "engine/dur_base.h"
+#include "engine/dur_plan.h"
 
 #define DUR_SERVED_VERSION_TEXT  "0.1.0"
 #define DUR_SERVED_SDK           "nginx:v" DUR_SERVED_VERSION_TEXT
@@ -34,10 +35,15 @@ typedef struct {
     bool        dev;
     size_t      nroutes;
     const dur_served_route_t  *routes;
+    size_t      ndefs;          /* workflows */
+    dur_plan_def_t *const     *defs;
 } dur_served_app_t;
 
-/* The functions by which runs know them: "<app>-api-<connector>". */
+/* The functions by which runs know them: "<app>-api-<connector>" and
+ * "<app>-<workflow>". */
 dur_rc_t dur_served_slug(dur_str_t app, dur_str_t connector, dur_buf_t *b);
+dur_rc_t dur_served_slug_of(dur_str_t app, const dur_plan_def_t *def,
+    dur_buf_t *b);
 
 /* The name of the one step that a route's function has. */
 dur_rc_t dur_served_step(dur_str_t target, dur_arena_t *arena,

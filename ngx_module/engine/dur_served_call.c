@@ -28,6 +28,8 @@ dur_served_call_run(const json_t *ctx, dur_served_call_t *call)
         return "\"ctx.run_id\" must be the id of a run";
     }
 
+    call->run_id = text;
+
     if (dur_ulid_parse(text, &call->run) != DUR_OK) {
         dur_sha1(text, digest);
         memcpy(call->run.b, digest, DUR_ULID_LEN);
@@ -149,6 +151,12 @@ dur_served_call_read(dur_str_t body, dur_served_call_t *call)
         return "\"event\" must be an object";
     }
 
+    if (json_array_size(json_object_get(call->root, "events")) < 2
+        || dur_json_member(body, dur_str("events"), &call->events) != DUR_OK)
+    {
+        call->events = dur_str_null;
+    }
+
     call->use_api |= json_is_true(json_object_get(call->root, "use_api"));
     call->steps = json_object_get(call->root, "steps");
 
@@ -208,6 +216,24 @@ dur_served_call_done(const dur_served_call_t *call, const dur_hash_t *step)
     }
 
     return false;
+}
+
+
+bool
+dur_served_call_whole(const dur_served_call_t *call)
+{
+    size_t       i;
+    const char  *id;
+
+    for (i = 0; i < json_array_size(call->stack); i++) {
+        id = json_string_value(json_array_get(call->stack, i));
+
+        if (id != NULL && json_object_get(call->steps, id) == NULL) {
+            return false;
+        }
+    }
+
+    return true;
 }
 
 

@@ -20,6 +20,8 @@ typedef struct {
     json_t      *steps;         /* an object, or NULL */
     json_t      *stack;         /* an array, or NULL */
     dur_str_t    event;         /* JSON as received */
+    dur_str_t    events;        /* the same, when there are several */
+    dur_str_t    run_id;        /* as received */
     dur_ulid_t   run;           /* its id, or what stands for one */
     uint64_t     id;            /* tells the attempts of the server apart */
     unsigned     attempt;       /* from 0 */
@@ -42,6 +44,9 @@ json_t *dur_served_call_memo(const dur_served_call_t *call,
 /* Whether the server says that the step is done. */
 bool dur_served_call_done(const dur_served_call_t *call,
     const dur_hash_t *step);
+
+/* Whether all memos of done steps are here. */
+bool dur_served_call_whole(const dur_served_call_t *call);
 
 /* True when the attempt is the last one, so that nothing is retriable. */
 bool dur_served_call_last(const dur_served_call_t *call);

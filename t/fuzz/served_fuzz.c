@@ -19,8 +19,8 @@ const dur_str_t  fuzz_seeds[] = {
             "\"use_api\":true,\"version\":-1}"),
     dur_str("{\"ctx\":{\"run_id\":\"r\"},\"event\":{},\"steps\":{" A
             ":{\"input\":[]}}}"),
-    dur_str("\1\0\0\0\0\1\0\0\0\1a\0\0\0\1P\0\0\0\10http://a\0\0\0\0\0\0\0"
-            "\0"),
+    dur_str("\1\0\1\0\0\0\1\0\0\0\2\0\2\0\0\0\1a\0\0\0\1P\0\0\0\10http://a"
+            "\0\0\0\0\0\0\0\0"),
     dur_str_null
 };
 
@@ -75,11 +75,15 @@ static void
 check_request(const uint8_t *data, size_t len)
 {
     dur_buf_t             b;
+    uint16_t              expect[DUR_SERVED_EXPECT];
     dur_served_request_t  request;
 
     if (dur_served_decode(dur_str_make(data, len), &request) != DUR_OK) {
         return;
     }
+
+    dur_served_expect(&request, expect);
+    request.expect = expect;
 
     dur_buf_init(&b, len + 4096);
     fuzz_check(dur_served_encode(&request, &b) == DUR_OK);

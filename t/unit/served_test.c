@@ -352,9 +352,9 @@ test_keys(void)
 {
     dur_ulid_t      run;
     dur_call_key_t  keys[2] = {
-        { dur_str("other"), dur_str("12"), dur_str("34") },
+        { dur_str("other"), dur_str("12"), dur_str("34"), dur_str("e") },
         { dur_str("shop"), dur_str("signkey-test-12345678"),
-          dur_str("8765") },
+          dur_str("8765"), dur_str("secret") },
     };
     kit_attempt_t   a;
 
