@@ -320,6 +320,31 @@ sim_runs_at_a_time(const sim_view_t *v, const sim_run_t *m)
 }
 
 
+/* The oldest of its function that waits for the same; those behind it go
+ * after it, whatever their own limit. */
+static bool
+sim_waiter_is_first(const sim_view_t *v, const sim_item_t *it)
+{
+    unsigned           i;
+    const sim_item_t  *o;
+
+    for (i = 0; i < v->nitems; i++) {
+        o = &v->items[i];
+
+        if (o->table == DUR_T_BLOCKED
+            && o->item.function == it->item.function
+            && memcmp(&o->counter, &it->counter, sizeof(o->counter)) == 0
+            && (o->item.score < it->item.score
+                || (o->item.score == it->item.score && o->id < it->id)))
+        {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
 /* It waits for something that limits it, and that has no room. */
 static void
 sim_waiter_check(sim_counters_t *t, const sim_item_t *it)
@@ -345,7 +370,9 @@ sim_waiter_check(sim_counters_t *t, const sim_item_t *it)
             sim_fail(s, "item %" PRIu64 " of %s waits for other runs, and "
                      "needs not", it->id, fn->slug);
         }
-        if (sim_runs_at_a_time(t->v, m) < fn->held.runs.limit) {
+        if (sim_runs_at_a_time(t->v, m) < fn->held.runs.limit
+            && sim_waiter_is_first(t->v, it))
+        {
             sim_fail(s, "item %" PRIu64 " of %s waits, and not so many runs "
                      "are there", it->id, fn->slug);
         }
@@ -363,7 +390,9 @@ sim_waiter_check(sim_counters_t *t, const sim_item_t *it)
         sim_counter_id(&id, &limits[i], m->fn, m);
         c = sim_counter(t, &id);
 
-        if (c->most + c->woken < limits[i].limit && c->elsewhere == 0) {
+        if (c->most + c->woken < limits[i].limit && c->elsewhere == 0
+            && sim_waiter_is_first(t->v, it))
+        {
             sim_fail(s, "item %" PRIu64 " of %s waits, and %u calls of %u "
                      "are out", it->id, fn->slug, c->most, limits[i].limit);
         }

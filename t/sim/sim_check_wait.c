@@ -319,7 +319,8 @@ sim_wait_open_invoke(sim_t *s, dur_txn_t *txn, const sim_wait_t *w,
 
     if (child.status != DUR_RUN_LIVE
         && (!(child.flags & DUR_RUN_F_BATCH)
-            || !dur_engine_has_tasks(s->engine)))
+            || (child.status != DUR_RUN_SKIPPED
+                && !dur_engine_has_tasks(s->engine))))
     {
         sim_wait_wrong(s, w, "waits for a run that has ended");
     }

@@ -290,7 +290,7 @@ static const struct {
     size_t       at;
     bool         built;         /* the engine enforces it */
 } sim_features[] = {
-    { "concurrency", offsetof(sim_flow_t, nlimits), false },
+    { "concurrency", offsetof(sim_flow_t, nlimits), true },
     { "runs", offsetof(sim_flow_t, runs.limit), true },
     { "throttle", offsetof(sim_flow_t, throttle), true },
     { "priority", offsetof(sim_flow_t, priority), true },
