@@ -562,9 +562,9 @@ dur_schedule_fire(dur_engine_t *e, const dur_function_t *fn,
     start = DUR_START_RUN;
     rc = dur_run_start(e, fn, &source, &run, &start);
 
-    if (rc == DUR_OK
-        && (start == DUR_START_LIMITED || start == DUR_START_KNOWN))
-    {
+    /* limited, known, or a debounce that holds a later one */
+
+    if (rc == DUR_OK && start != DUR_START_RUN) {
         rc = dur_retention_unused(e, &event.id);
     }
 

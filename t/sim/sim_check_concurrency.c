@@ -187,10 +187,10 @@ sim_counter_add(sim_counters_t *t, const sim_item_t *it, const sim_limit_t *l)
     } else if (it->table == DUR_T_READY && it->partition == 0) {
         c->woken += (it->item.flags & DUR_ITEM_F_WOKEN) != 0;
 
-    } else if (it->table == DUR_T_BLOCKED
+    } else if (it->table == DUR_T_BLOCKED && it->counter.value == 0
                && !sim_counter_is(&it->counter, l, it->item.function, m))
     {
-        c->elsewhere++;
+        c->elsewhere++;         /* for what all behind it need as well */
     }
 }
 
@@ -289,6 +289,8 @@ sim_waiter_rests(sim_view_t *v, const sim_item_t *it)
 }
 
 
+/* Runs that are there, or have their turn, or stand in for all others since
+ * they wait for what these need too. */
 static unsigned
 sim_runs_at_a_time(const sim_view_t *v, const sim_run_t *m)
 {
@@ -310,10 +312,14 @@ sim_runs_at_a_time(const sim_view_t *v, const sim_run_t *m)
 
     for (i = 0; i < v->nitems; i++) {
         it = &v->items[i];
-        n += it->table == DUR_T_READY && it->run >= 0
-             && (it->item.flags & DUR_ITEM_F_WOKEN)
-             && (it->item.flags & DUR_ITEM_F_START)
-             && s->runs[it->run].fn == m->fn;
+        if (it->run >= 0 && (it->item.flags & DUR_ITEM_F_START)
+            && s->runs[it->run].fn == m->fn)
+        {
+            n += it->table == DUR_T_READY
+                 && (it->item.flags & DUR_ITEM_F_WOKEN);
+            n += it->table == DUR_T_BLOCKED && it->counter.value == 0
+                 && it->counter.scope != DUR_SCOPE_RUNS ? l->limit : 0;
+        }
     }
 
     return n;

@@ -234,6 +234,7 @@ sim_view_throttle(sim_view_t *v)
 
         if (it->run >= 0 && it->table == DUR_T_BLOCKED
             && it->counter.scope == DUR_SCOPE_THROTTLE && !v->s->clock_steps
+            && !v->s->fns[v->s->runs[it->run].fn].paused
             && !dur_engine_has_tasks(v->s->engine))
         {
             sim_throttle_waiter(v, it);

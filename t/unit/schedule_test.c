@@ -458,6 +458,15 @@ test_flow(void)
     kit_op(&op);
     go_to("2026-03-01T00:02:00Z");
     is_int(rows(DUR_T_READY), 1, "and goes on by the next");
+
+    fresh("2026-03-01T00:00:30Z");
+    kit_app("app", KIT_FN("app-f", CRON("* * * * *") "," KIT_ON("t/f"),
+                          ",\"debounce\":{\"period\":\"5m\"}"));
+    kit_event_at("f", NULL, at("2026-03-01T00:02:00Z"));
+    go_to("2026-03-01T00:01:00Z");
+    is_int(rows(DUR_T_EVENT_RUN), 1, "a debounce that holds a later event "
+           "does not hold the slot's");
+    is_int(rows(DUR_T_ENDED), 1, "which nobody keeps");
 }
 
 
