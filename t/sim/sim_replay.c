@@ -7,11 +7,12 @@
  * the leader changes before any batch.
  */
 
-#include "engine/dur_sign.h"
-
 #include "sim.h"
 
 #include <unistd.h>
+
+#define SIM_DUMP_HEAD  12
+#define SIM_DUMP_TEXT  400
 
 typedef enum {
     SIM_REPLAY_SAME,            /* the log as it is */
@@ -26,20 +27,18 @@ static const char  *sim_replay_names[] = {
 };
 
 
-/* SHA-256 over all rows of all tables. */
+/* All rows of all tables: table, lengths, key, value. */
 static void
-sim_dump(sim_t *s, dur_engine_t *e, bool epoch, uint8_t digest[32])
+sim_dump(sim_t *s, dur_engine_t *e, bool epoch, dur_buf_t *b)
 {
-    uint8_t        head[32 + 12];
+    uint8_t        head[SIM_DUMP_HEAD];
     dur_rc_t       rc;
     unsigned       t;
-    dur_buf_t      b;
     dur_str_t      key, value;
     dur_txn_t     *txn;
     dur_cursor_t  *c;
 
-    memset(digest, 0, 32);
-    dur_buf_init(&b, 64 << 20);
+    dur_buf_init(b, 64 << 20);
 
     if (dur_txn_begin(dur_engine_store(e), false, &txn) != DUR_OK) {
         sim_fail(s, "the store cannot be read");
@@ -63,17 +62,72 @@ sim_dump(sim_t *s, dur_engine_t *e, bool epoch, uint8_t digest[32])
             dur_put32(head, t);
             dur_put32(head + 4, (uint32_t) key.len);
             dur_put32(head + 8, (uint32_t) value.len);
-            dur_buf_add(&b, head, 12);
-            dur_buf_adds(&b, key);
-            dur_buf_adds(&b, value);
+            dur_buf_add(b, head, sizeof(head));
+            dur_buf_adds(b, key);
+            dur_buf_adds(b, value);
         }
 
         dur_cursor_close(c);
     }
 
     dur_txn_abort(txn);
-    dur_sha256(dur_buf_str(&b), digest);
-    dur_buf_deinit(&b);
+}
+
+
+/* A row of a dump: its length, and what it is. */
+static size_t
+sim_dump_row(const dur_buf_t *b, size_t at, char text[SIM_DUMP_TEXT])
+{
+    size_t          i, len, n;
+    const uint8_t  *p;
+
+    if (at >= b->len) {
+        snprintf(text, SIM_DUMP_TEXT, "nothing");
+        return 0;
+    }
+
+    p = b->data + at;
+    len = dur_get32(p + 4) + dur_get32(p + 8);
+    n = (size_t) snprintf(text, SIM_DUMP_TEXT, "table %u ", dur_get32(p));
+
+    for (i = 0; i < len && n + 4 < SIM_DUMP_TEXT; i++) {
+        n += (size_t) snprintf(text + n, SIM_DUMP_TEXT - n, "%s%02x",
+                               i == dur_get32(p + 4) ? " " : "",
+                               p[SIM_DUMP_HEAD + i]);
+    }
+
+    return SIM_DUMP_HEAD + len;
+}
+
+
+/* The first row that is another one. */
+static void
+sim_dump_compare(sim_t *s, const dur_buf_t *a, const dur_buf_t *b,
+    const char *what)
+{
+    char    was[SIM_DUMP_TEXT], is[SIM_DUMP_TEXT];
+    size_t  at, n, m;
+
+    if (a->len == b->len && memcmp(a->data, b->data, a->len) == 0) {
+        return;
+    }
+
+    for (at = 0; at < a->len && at < b->len; at += n) {
+        n = sim_dump_row(a, at, was);
+        m = sim_dump_row(b, at, is);
+
+        if (n != m || at + n > a->len || at + n > b->len
+            || memcmp(a->data + at, b->data + at, n) != 0)
+        {
+            break;
+        }
+    }
+
+    (void) sim_dump_row(a, at, was);
+    (void) sim_dump_row(b, at, is);
+
+    sim_fail(s, "%s, the log gives another store:\n# %s\n# became\n# %s",
+             what, was, is);
 }
 
 
@@ -127,7 +181,7 @@ sim_replay_apply(sim_t *s, dur_engine_t *e, const sim_batch_t *l,
 
 static void
 sim_replay_log(sim_t *s, const char *path, sim_replay_kind_t kind,
-    uint8_t digest[32])
+    dur_buf_t *dump)
 {
     unsigned       i, n;
     dur_engine_t  *e;
@@ -165,7 +219,7 @@ sim_replay_log(sim_t *s, const char *path, sim_replay_kind_t kind,
         }
     }
 
-    sim_dump(s, e, kind != SIM_REPLAY_LEADERS, digest);
+    sim_dump(s, e, kind != SIM_REPLAY_LEADERS, dump);
     dur_engine_close(e);
 }
 
@@ -173,26 +227,26 @@ sim_replay_log(sim_t *s, const char *path, sim_replay_kind_t kind,
 void
 sim_replay(sim_t *s)
 {
-    char      path[sizeof(s->path) + 8];
-    uint8_t   whole[32], rest[32], digest[32];
-    unsigned  kind;
+    char       path[sizeof(s->path) + 8];
+    unsigned   kind;
+    dur_buf_t  whole, rest, dump;
 
-    sim_dump(s, s->engine, true, whole);
-    sim_dump(s, s->engine, false, rest);
+    sim_dump(s, s->engine, true, &whole);
+    sim_dump(s, s->engine, false, &rest);
 
     for (kind = SIM_REPLAY_SAME; kind <= SIM_REPLAY_LEADERS; kind++) {
         snprintf(path, sizeof(path), "%s.%u", s->path, kind);
         sim_directory(path, true);
 
-        sim_replay_log(s, path, (sim_replay_kind_t) kind, digest);
+        sim_replay_log(s, path, (sim_replay_kind_t) kind, &dump);
 
-        if (memcmp(digest, kind == SIM_REPLAY_LEADERS ? rest : whole, 32)
-            != 0)
-        {
-            sim_fail(s, "%s, the log gives another store",
-                     sim_replay_names[kind]);
-        }
+        sim_dump_compare(s, kind == SIM_REPLAY_LEADERS ? &rest : &whole,
+                         &dump, sim_replay_names[kind]);
 
+        dur_buf_deinit(&dump);
         sim_directory(path, false);
     }
+
+    dur_buf_deinit(&whole);
+    dur_buf_deinit(&rest);
 }
