@@ -33,6 +33,9 @@ static ngx_int_t ngx_http_durable_serve_add(ngx_conf_t *cf,
     ngx_http_durable_main_conf_t *dmcf, ngx_http_durable_serve_t *serve);
 static ngx_int_t ngx_http_durable_serve_functions(
     ngx_http_durable_main_conf_t *dmcf);
+static ngx_int_t ngx_http_durable_serve_workflows(ngx_conf_t *cf,
+    ngx_http_durable_main_conf_t *dmcf);
+static void ngx_http_durable_serve_unload(void *data);
 
 
 static ngx_http_durable_serve_option_t  ngx_http_durable_serve_options[] = {
@@ -275,8 +278,15 @@ ngx_http_durable_serve_init(ngx_conf_t *cf)
         }
     }
 
-    return dmcf->serves.nelts ? ngx_http_durable_serve_functions(dmcf)
-                              : NGX_OK;
+    if (dmcf->serves.nelts == 0) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_durable_serve_functions(dmcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_durable_serve_workflows(cf, dmcf);
 }
 
 
@@ -401,4 +411,63 @@ ngx_http_durable_serve_functions(ngx_http_durable_main_conf_t *dmcf)
     }
 
     return NGX_OK;
+}
+
+
+/* They were checked where they stand; each worker plans with them. */
+
+static ngx_int_t
+ngx_http_durable_serve_workflows(ngx_conf_t *cf,
+    ngx_http_durable_main_conf_t *dmcf)
+{
+    ngx_uint_t               i;
+    dur_plan_def_t         **def;
+    dur_plan_error_t         err;
+    ngx_pool_cleanup_t      *cln;
+    ngx_durable_workflow_t  *workflow;
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_durable_serve_unload;
+    cln->data = &dmcf->workflows;
+
+    workflow = dmcf->durable.workflows.elts;
+
+    for (i = 0; i < dmcf->durable.workflows.nelts; i++) {
+
+        def = ngx_array_push(&dmcf->workflows);
+        if (def == NULL) {
+            return NGX_ERROR;
+        }
+
+        *def = NULL;
+
+        if (dur_plan_load(dur_str_make(workflow[i].text.data,
+                                       workflow[i].text.len), def, &err)
+            != DUR_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_durable_serve_unload(void *data)
+{
+    ngx_array_t *workflows = data;
+
+    ngx_uint_t        i;
+    dur_plan_def_t  **def;
+
+    def = workflows->elts;
+
+    for (i = 0; i < workflows->nelts; i++) {
+        dur_plan_free(def[i]);
+    }
 }
