@@ -377,6 +377,68 @@ test_keys(void)
 }
 
 
+/* What the header of a step refers to. */
+static bool
+secret(void *data, dur_str_t reference, dur_str_t *value)
+{
+    *value = dur_str_c(data);
+
+    return dur_str_eq(reference, dur_str("env:TOKEN"));
+}
+
+
+static void
+test_secrets(void)
+{
+    unsigned               i;
+    dur_rc_t               rc;
+    dur_call_options_t     options;
+    dur_served_request_t   request;
+
+    static const struct {
+        const char  *headers;
+        const char  *value;
+        const char  *want;              /* NULL: refused */
+    } cases[] = {
+        { "a: b\n", "x", "a: b\n" },
+        { "a: Bearer " DUR_SERVED_SECRET "env:TOKEN" DUR_SERVED_SECRET "\nb: c"
+          "\n", "x y", "a: Bearer x y\nb: c\n" },
+        { "a: " DUR_SERVED_SECRET "env:TOKEN" DUR_SERVED_SECRET "\nb: "
+          DUR_SERVED_SECRET "env:TOKEN" DUR_SERVED_SECRET "\n", "x",
+          "a: x\nb: x\n" },
+        { "a: " DUR_SERVED_SECRET "env:GONE" DUR_SERVED_SECRET "\n", "x",
+          NULL },
+        { "a: " DUR_SERVED_SECRET "env:TOKEN" DUR_SERVED_SECRET "\n",
+          "x\ny: z", NULL },
+        { "a: " DUR_SERVED_SECRET "b\n", "x", "a: " DUR_SERVED_SECRET "b\n" },
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        memset(&options, 0, sizeof(options));
+        options.secrets.get = secret;
+        options.secrets.data = (void *) cases[i].value;
+
+        memset(&request, 0, sizeof(request));
+        request.timeout = 1;
+        request.method = dur_str("GET");
+        request.url = dur_str(TARGET);
+        request.headers = dur_str_c(cases[i].headers);
+
+        dur_buf_reset(&kit.call.headers);
+        rc = dur_served_fill(&request, &options, &kit.call);
+
+        if (cases[i].want == NULL) {
+            ok(rc == DUR_EACCES && strstr(kit.call.error, "is not in"),
+               "headers %u: the secret is not there", i);
+        } else {
+            ok(rc == DUR_OK && dur_str_eq(dur_buf_str(&kit.call.headers),
+                                          dur_str_c(cases[i].want)),
+               "headers %u: secrets are put in", i);
+        }
+    }
+}
+
+
 /* -- expiry --------------------------------------------------------------- */
 
 static void
@@ -519,6 +581,7 @@ main(void)
     test_sizes();
     test_refused();
     test_keys();
+    test_secrets();
     test_expiry();
     test_call();
 
