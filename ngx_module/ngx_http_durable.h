@@ -676,6 +676,12 @@ ngx_int_t ngx_http_durable_dev_handler(ngx_http_request_t *r,
 ngx_int_t ngx_http_durable_telemetry_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 
+/* ngx_http_durable_queue.c */
+ngx_int_t ngx_http_durable_queue_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_function_queue_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+
 /* ngx_http_durable_metrics.c */
 ngx_int_t ngx_http_durable_metrics_handler(ngx_http_request_t *r);
 

@@ -141,6 +141,12 @@ static const ngx_http_durable_route_t  ngx_http_durable_routes[] = {
     { NGX_HTTP_DELETE, ngx_string("/v1/redeliveries/*"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_unredeliver_handler },
 
+    { NGX_HTTP_GET, ngx_string("/v1/queue"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_queue_handler },
+
+    { NGX_HTTP_GET, ngx_string("/v1/functions/*/queue"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_function_queue_handler },
+
     { NGX_HTTP_POST, ngx_string("/v1/functions/*/pause"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_pause_handler },
 

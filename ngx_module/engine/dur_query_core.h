@@ -146,6 +146,9 @@ dur_rc_t dur_tree_load(dur_query_t *q, const dur_ulid_t *id,
     dur_tree_t *tree);
 dur_rc_t dur_tree_load_attempts(dur_query_t *q, dur_tree_t *tree);
 
+/* Into the order that is shown, for who needs no attempts. */
+void dur_tree_sort(dur_tree_t *tree);
+
 /* "planned", "running", "sleeping", "waiting", "done", "edited". */
 const char *dur_tree_state(const dur_tree_step_t *s);
 

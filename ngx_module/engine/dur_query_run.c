@@ -3,6 +3,7 @@
 #include "engine/dur_query_core.h"
 #include "engine/dur_member.h"
 #include "engine/dur_memo.h"
+#include "engine/dur_query_wait.h"
 #include "engine/dur_ulid.h"
 
 
@@ -197,6 +198,30 @@ typedef struct {
 } dur_query_which_t;
 
 
+/* Why it waits, inside of the object that was just written. */
+static dur_rc_t
+dur_query_add_waiting(dur_query_t *q, const dur_query_which_t *which)
+{
+    dur_rc_t    rc;
+    dur_tree_t  tree;
+
+    rc = dur_tree_load(q, which->id, &tree);
+
+    if (rc != DUR_OK || q->out->failed) {
+        return rc;
+    }
+
+    q->out->len--;
+    dur_tree_sort(&tree);
+
+    rc = dur_query_waiting(q, &tree, which->shape == DUR_QUERY_V2
+                                     ? &dur_wait_words_v2
+                                     : &dur_wait_words_v1);
+
+    return rc == DUR_OK ? dur_buf_addc(q->out, '}') : rc;
+}
+
+
 static dur_rc_t
 dur_query_read_run(dur_query_t *q, void *arg)
 {
@@ -205,8 +230,11 @@ dur_query_read_run(dur_query_t *q, void *arg)
     const dur_query_which_t  *which = arg;
 
     rc = dur_run_get(q->txn, which->id, &run);
+    if (rc == DUR_OK) {
+        rc = dur_query_write_run(q, &run, which->shape);
+    }
 
-    return rc == DUR_OK ? dur_query_write_run(q, &run, which->shape) : rc;
+    return rc == DUR_OK ? dur_query_add_waiting(q, which) : rc;
 }
 
 

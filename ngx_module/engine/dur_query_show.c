@@ -4,6 +4,7 @@
 
 #include "engine/dur_query_core.h"
 #include "engine/dur_answer_op.h"
+#include "engine/dur_query_wait.h"
 #include "engine/dur_ulid.h"
 
 
@@ -355,6 +356,11 @@ dur_show_tree(dur_query_t *q, void *id)
 
     dur_buf_addc(q->out, '{');
     dur_show_header(q, &tree);
+
+    rc = dur_query_waiting(q, &tree, &dur_wait_words_v1);
+    if (rc != DUR_OK) {
+        return rc;
+    }
 
     rc = dur_query_body(q, tree.run.status == DUR_RUN_FAILED
                            || tree.run.status == DUR_RUN_CANCELLED

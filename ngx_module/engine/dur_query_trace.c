@@ -4,6 +4,7 @@
 
 #include "engine/dur_query_core.h"
 #include "engine/dur_answer_op.h"
+#include "engine/dur_query_wait.h"
 #include "engine/dur_ulid.h"
 
 
@@ -191,6 +192,12 @@ dur_trace_write(dur_query_t *q, void *id)
                      dur_str_c(dur_trace_run_status(q, &tree.run)));
     dur_query_bool(out, "isRoot", true);
     dur_trace_times(out, tree.run.created, tree.run.started, tree.run.ended);
+
+    rc = dur_query_waiting(q, &tree, &dur_wait_words_v2);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
     dur_query_key(out, "childrenSpans");
     dur_buf_addc(out, '[');
 

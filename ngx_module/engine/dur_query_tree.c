@@ -404,6 +404,16 @@ dur_tree_load(dur_query_t *q, const dur_ulid_t *id, dur_tree_t *tree)
 }
 
 
+void
+dur_tree_sort(dur_tree_t *tree)
+{
+    if (tree->nsteps) {
+        qsort(tree->steps, tree->nsteps, sizeof(dur_tree_step_t),
+              dur_tree_cmp);
+    }
+}
+
+
 dur_rc_t
 dur_tree_load_attempts(dur_query_t *q, dur_tree_t *tree)
 {
@@ -414,11 +424,7 @@ dur_tree_load_attempts(dur_query_t *q, dur_tree_t *tree)
         return rc;
     }
 
-    if (tree->nsteps) {
-        qsort(tree->steps, tree->nsteps, sizeof(dur_tree_step_t),
-              dur_tree_cmp);
-    }
-
+    dur_tree_sort(tree);
     dur_tree_why(q, tree);
 
     return DUR_OK;
