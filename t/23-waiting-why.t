@@ -40,6 +40,11 @@ my $app = FakeApp->new(id => 'shop', server => "http://127.0.0.1:$port",
         ] }] },
         paused => { event => 't/paused', result => 1, steps => [] },
         quick => { event => 't/quick', result => 1, steps => [] },
+        keyed => { event => 't/keyed', steps => [{ run => 'k', delay => 30 }],
+            config => { concurrency => [{ limit => 1,
+                                          key => 'event.data.user' }] } },
+        paced => { event => 't/paced', result => 1, steps => [],
+            config => { throttle => { limit => 1, period => '1h' } } },
     });
 
 $app->start;
@@ -123,6 +128,48 @@ $why = why($slow, 'call');
 like($why->{since}, $time, 'a call says since when it is out');
 
 
+# ---- limits
+
+my @keyed = map { $d->send_event({ name => 't/keyed',
+                                   data => { user => $_ } }) }
+            'ann', 'ann', 'ann', 'bob';
+
+why($keyed[0], 'call');
+why($keyed[3], 'call');
+
+for my $n (1, 2) {
+    $why = why($keyed[$n], 'concurrency');
+    is($why->{before}, $n - 1, 'a limit says how many wait before it');
+    is("$why->{scope} $why->{limit} $why->{key}", 'fn 1 event.data.user',
+       'which one it is');
+    like($why->{key_hash}, qr/\A[0-9a-f]{16}\z/, 'and for which value');
+}
+
+my $limits = $d->http('GET', '/v1/functions/shop-keyed/queue')->{json}{data};
+is("$limits->{leased} $limits->{blocked}", '2 2', 'the function has them');
+is_deeply($limits->{limits}, [{ scope => 'fn', limit => 1,
+                                key => 'event.data.user' }], 'and its limit');
+is(scalar @{$limits->{keys}}, 1, 'one value has waiters');
+is_deeply([@{$limits->{keys}[0]}{qw(scope waiting in_use key_hash)}],
+          ['fn', 2, 1, $why->{key_hash}], 'so many, and so many run');
+
+my @paced = map { $d->send_event({ name => 't/paced', data => { n => $_ } }) }
+            1 .. 4;
+
+$d->wait_run($paced[0], 'Completed');
+
+my @until;
+
+for my $n (2, 3) {
+    $why = why($paced[$n], 'throttle');
+    like($why->{until}, $time, 'a throttle says when it lets go');
+    is($why->{limit}, 1, 'and which it is');
+    push @until, $why->{until};
+}
+
+cmp_ok($until[0], 'lt', $until[1], 'one after the other');
+
+
 # ---- paused
 
 is($d->http('POST', '/v1/functions/shop-paused/pause')->{status}, 200,
@@ -158,12 +205,14 @@ my $queue = $d->http('GET', '/v1/queue')->{json}{data};
 my ($shop) = @{$queue->{apps}};
 
 is($shop->{app}, 'shop', 'the queue has the app');
-is($shop->{leased}, 1, 'one call is out');
-is($queue->{leased}, 1, 'of all apps');
+is($shop->{leased}, 3, 'three calls are out');
+is($queue->{leased}, 3, 'of all apps');
+is($queue->{blocked}, 2 + 3, 'work that waits for limits');
 is($shop->{max_calls}, 128, 'so many may be');
 is($shop->{parked_at}, undef, 'it answers');
 is_deeply([map { [$_->{function}, $_->{leased}] } @{$shop->{functions}}],
-          [['shop-slow', 1]], 'functions that have something there');
+          [['shop-slow', 1], ['shop-keyed', 2]],
+          'functions that have something there');
 cmp_ok($queue->{timers}{all}, '>=', 7, 'timers are counted');
 is($queue->{timers}{within_a_minute}, 0, 'none is due soon');
 is($queue->{cursor}, undef, 'there is no other app');

@@ -202,6 +202,7 @@ dur_blocked_put(dur_engine_t *e, const dur_counter_t *c, dur_item_t *item)
     dur_str_t  k;
 
     item->flags &= (uint8_t) ~DUR_ITEM_F_WOKEN;
+    dur_metrics_blocked(e, c->scope);
 
     k = dur_blocked_key(key, c, item->function, item->score, item->id);
 

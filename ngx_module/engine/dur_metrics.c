@@ -183,6 +183,13 @@ dur_metrics_step(dur_engine_t *e, uint8_t opcode)
 
 
 void
+dur_metrics_blocked(dur_engine_t *e, uint8_t scope)
+{
+    e->metrics.blocked[scope < DUR_METRICS_SCOPES ? scope : 0]++;
+}
+
+
+void
 dur_metrics_leased(dur_engine_t *e, int64_t due)
 {
     dur_histogram_add(&e->metrics.start, &dur_bounds_long,

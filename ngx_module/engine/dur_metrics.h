@@ -25,6 +25,7 @@ typedef struct dur_engine_s  dur_engine_t;
 #define DUR_METRICS_PLACES     512      /* a power of two, twice as many */
 
 #define DUR_METRICS_OPCODES    24       /* of dur_answer_op.h, all */
+#define DUR_METRICS_SCOPES     6        /* of dur_counter.h, from 1 on */
 
 typedef struct {
     uint64_t  bucket[DUR_HISTOGRAM_BOUNDS + 1];     /* not cumulative; the
@@ -82,6 +83,7 @@ typedef struct {
 typedef struct dur_metrics_s {
     uint64_t                events[DUR_SOURCE_MAX];
     uint64_t                steps[DUR_METRICS_OPCODES];
+    uint64_t                blocked[DUR_METRICS_SCOPES];
     dur_histogram_t         start;      /* from due to leased */
     dur_histogram_t         call;       /* of a call, as the executor saw it */
     dur_histogram_t         run;        /* from made to ended */
@@ -111,6 +113,7 @@ void dur_metrics_ended(dur_engine_t *e, uint32_t function,
 void dur_metrics_attempt(dur_engine_t *e, uint32_t function, uint8_t outcome,
     uint64_t duration);
 void dur_metrics_step(dur_engine_t *e, uint8_t opcode);
+void dur_metrics_blocked(dur_engine_t *e, uint8_t scope);
 void dur_metrics_leased(dur_engine_t *e, int64_t due);
 void dur_metrics_fired(dur_engine_t *e, int64_t due);
 

@@ -2,7 +2,7 @@
 
 #include "engine/dur_query_metrics.h"
 #include "engine/dur_answer_op.h"
-#include "engine/dur_query_core.h"
+#include "engine/dur_query_limit.h"
 
 
 /* Apps that have series of their own. */
@@ -363,6 +363,14 @@ dur_metrics_write_counts(dur_metrics_query_t *mq)
         }
     }
 
+    dur_metrics_family(mq, DUR_EXPOSITION_COUNTER, "durable_limit_waits",
+                       "Calls that had to wait for a limit, by its scope.");
+
+    for (i = 1; i < DUR_METRICS_SCOPES; i++) {
+        dur_metrics_labelled(mq, "scope", dur_query_scope((uint8_t) i),
+                             m->blocked[i]);
+    }
+
     dur_metrics_family(mq, DUR_EXPOSITION_COUNTER, "durable_calls_leased",
                        "Calls that were given to the sidecar.");
     dur_exposition_sample(mq->x);
@@ -413,6 +421,7 @@ dur_metrics_write_queue(dur_query_t *q, dur_metrics_query_t *mq)
         { "ready", DUR_T_READY },
         { "leased", DUR_T_LEASE },
         { "timer", DUR_T_TIMER },
+        { "blocked", DUR_T_BLOCKED },
     };
 
     dur_exposition_gauge(mq->x, "durable_runs_live", "Runs that live.",
@@ -423,7 +432,7 @@ dur_metrics_write_queue(dur_query_t *q, dur_metrics_query_t *mq)
 
     dur_metrics_family(mq, DUR_EXPOSITION_GAUGE, "durable_queue_items",
                        "Work by where it is: ready for a call, leased to the "
-                       "sidecar, on a timer.");
+                       "sidecar, on a timer, blocked by a limit.");
 
     for (i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
         dur_metrics_labelled(mq, "state", states[i].state,

@@ -2,7 +2,7 @@
 
 #include "engine/dur_query_queue.h"
 #include "engine/dur_config.h"
-#include "engine/dur_query_wait.h"
+#include "engine/dur_query_limit.h"
 
 
 /* Functions of an app that are told apart. */
@@ -457,6 +457,7 @@ dur_depth_read(dur_query_t *q, void *arg)
     dur_buf_addc(out, '{');
     dur_query_number(out, "ready", dur_txn_count(q->txn, DUR_T_READY));
     dur_query_number(out, "leased", dur_txn_count(q->txn, DUR_T_LEASE));
+    dur_query_number(out, "blocked", dur_txn_count(q->txn, DUR_T_BLOCKED));
 
     rc = dur_depth_write_timers(q, qv->want->now);
     if (rc != DUR_OK) {
@@ -529,7 +530,9 @@ dur_depth_read_function(dur_query_t *q, void *arg)
     dur_query_string(q->out, "app", app.name);
     dur_depth_write_cell(q, qv, cell, &fn);
 
-    return dur_buf_addc(q->out, '}');
+    rc = dur_query_limits(q, &fn);
+
+    return rc == DUR_OK ? dur_buf_addc(q->out, '}') : rc;
 }
 
 

@@ -3,6 +3,7 @@
 #include "engine/dur_query_wait.h"
 #include "engine/dur_answer_op.h"
 #include "engine/dur_config.h"
+#include "engine/dur_query_limit.h"
 #include "engine/dur_ulid.h"
 
 
@@ -258,6 +259,34 @@ dur_wait_ready(dur_wait_view_t *w, const dur_item_t *item,
 }
 
 
+/* It waits for a limit of its function. */
+static dur_rc_t
+dur_wait_blocked(dur_wait_view_t *w, const dur_item_t *item,
+    const dur_tree_step_t *s)
+{
+    bool            throttle;
+    dur_rc_t        rc;
+    dur_buf_t      *out = w->q->out;
+    dur_blocked_t   b;
+
+    rc = dur_blocked_find(w->q->txn, item->id, &b);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    throttle = b.counter.scope == DUR_SCOPE_THROTTLE;
+
+    dur_wait_begin(w, throttle ? "throttle" : "concurrency", item, s);
+    dur_query_time(out, "since", item->due);
+    dur_query_time(out, "until", b.allowed);
+    dur_query_count(out, "before", w->words->least, b.before);
+
+    rc = dur_query_limit(w->q, &w->tree->fn, &b.counter, item, w->words);
+
+    return rc == DUR_OK ? dur_buf_addc(out, '}') : rc;
+}
+
+
 static const char *
 dur_wait_timed(const dur_tree_t *tree, const dur_item_t *item,
     const dur_tree_step_t *s)
@@ -306,6 +335,9 @@ dur_wait_item(dur_wait_view_t *w, dur_table_t where, const dur_item_t *item,
 
     case DUR_T_READY:
         return dur_wait_ready(w, item, s);
+
+    case DUR_T_BLOCKED:
+        return dur_wait_blocked(w, item, s);
 
     case DUR_T_LEASE:
         dur_wait_begin(w, "call", item, s);
