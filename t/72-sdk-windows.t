@@ -116,6 +116,16 @@ subtest 'an event that does not pass the condition runs alone' => sub {
     got($in, [1, 2], 'and start together');
 };
 
+subtest 'a batch that is too large for a request is fetched' => sub {
+    my @events = map { send_all('batch-large', { text => 'x' x $_ }) }
+                 2_000_000 .. 2_000_002;
+
+    is_deeply($t->ended($events[0])->{output},
+              [2_000_000, 2_000_001, 2_000_002], 'with all of its events');
+    ok(scalar(grep { $_->{use_api} } $t->notes(kind => 'request')),
+       'as the call says');
+};
+
 subtest 'all who invoke a batched function have its answer' => sub {
     my @events = send_all('batch-asks', { n => 1 }, { n => 2 });
     my @answers = map { $t->ended($_)->{output} } @events;

@@ -341,13 +341,18 @@ dur_rerun_more(dur_engine_t *e, const dur_ulid_t *id, dur_buf_t *cursor,
 
     *done = true;
 
-    if (cursor->len != DUR_RERUN_CURSOR) {
+    /* an older writer knew no batches */
+
+    if (cursor->len != DUR_RERUN_CURSOR
+        && cursor->len != DUR_RERUN_CURSOR - 4)
+    {
         return DUR_ECORRUPT;
     }
 
     c.limit = dur_get32(cursor->data);
     memcpy(c.next.b, cursor->data + 4, DUR_HASH_LEN);
-    c.member = dur_get32(cursor->data + 4 + DUR_HASH_LEN);
+    c.member = cursor->len == DUR_RERUN_CURSOR
+               ? dur_get32(cursor->data + 4 + DUR_HASH_LEN) : 0;
 
     rc = dur_run_get(e->txn, id, &run);
     if (rc != DUR_OK || run.status != DUR_RUN_LIVE) {

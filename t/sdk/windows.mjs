@@ -32,6 +32,10 @@ export function windows({ define }) {
     define("batch-if", told, { batchEvents: { maxSize: 2, timeout: "60s",
       if: "event.data.n > 0" } }),
 
+    define("batch-large", async ({ events, run }) =>
+      run("told", () => events.map((one) => one.data.text.length)),
+      { batchEvents: { maxSize: 3, timeout: "60s" } }),
+
     asked,
 
     define("batch-asks", async ({ event, step }) =>
