@@ -147,7 +147,6 @@ ngx_durable_changes_notice(dur_str_t text)
         || run.len != DUR_ULID_TEXT_LEN + 2)
     {
         ngx_durable_changes_put("apps", text);
-        ngx_durable_realtime_tell();
         return;
     }
 
@@ -245,7 +244,6 @@ ngx_durable_changes_handler(ngx_event_t *ev)
     }
 
     ngx_durable_changes_reset(c);
-    ngx_durable_realtime_tell();
 }
 
 
@@ -286,7 +284,6 @@ ngx_durable_changes_figures(ngx_event_t *ev)
                         ngx_durable_process.epoch);
 
     ngx_durable_changes_put("figures", dur_str_make(text, last - text));
-    ngx_durable_realtime_tell();
 
     ngx_add_timer(ev, NGX_DURABLE_CHANGES_FIGURES);
 }
@@ -295,31 +292,9 @@ ngx_durable_changes_figures(ngx_event_t *ev)
 static void
 ngx_durable_changes_put(const char *topic, dur_str_t text)
 {
-    dur_ring_t          *ring;
-    ngx_time_t          *tp;
-    dur_ring_message_t   m;
-
-    if (text.len == 0) {
-        return;
+    if (text.len) {
+        ngx_durable_realtime_publish(DUR_REALTIME_FEED,
+                                     NGX_DURABLE_FEED_CHANNEL,
+                                     dur_str_c(topic), text);
     }
-
-    ring = ngx_durable_realtime_lock();
-
-    if (ring == NULL) {
-        return;
-    }
-
-    tp = ngx_timeofday();
-
-    ngx_memzero(&m, sizeof(dur_ring_message_t));
-
-    m.time = (int64_t) tp->sec * 1000 + tp->msec;
-    m.kind = DUR_REALTIME_FEED;
-    m.channel = NGX_DURABLE_FEED_CHANNEL;
-    m.topic = dur_str_c(topic);
-    m.text = text;
-
-    (void) dur_ring_put(ring, &m);
-
-    ngx_durable_realtime_unlock();
 }

@@ -11,6 +11,8 @@
 
 
 #include "ngx_durable_process.h"
+
+#include "engine/dur_realtime.h"
 #include "engine/dur_app.h"
 #include "engine/dur_json.h"
 
@@ -700,6 +702,11 @@ ngx_durable_leader_effects(dur_effect_t *effect)
             if (dp->role == NGX_DURABLE_LEADER) {
                 ngx_durable_sync_reload();
             }
+            break;
+
+        case DUR_EFFECT_PUBLISH:
+            ngx_durable_realtime_publish(DUR_REALTIME_DATA, effect->channel,
+                                         effect->topic, effect->text);
             break;
 
         case DUR_EFFECT_CALL:

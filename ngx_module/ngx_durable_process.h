@@ -448,6 +448,8 @@ void ngx_durable_changes_notice(dur_str_t text);
 
 /* ngx_durable_realtime.c */
 void ngx_durable_realtime_relay(ngx_durable_link_t *from);
+void ngx_durable_realtime_publish(ngx_uint_t kind, dur_str_t channel,
+    dur_str_t topic, dur_str_t text);
 void ngx_durable_realtime_welcome(ngx_durable_link_t *l);
 ngx_uint_t ngx_durable_realtime_feed_wanted(void);
 

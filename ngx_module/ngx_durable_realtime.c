@@ -116,6 +116,39 @@ ngx_durable_realtime_pool(void)
 }
 
 
+/* A message of the server itself. */
+
+void
+ngx_durable_realtime_publish(ngx_uint_t kind, dur_str_t channel,
+    dur_str_t topic, dur_str_t text)
+{
+    dur_ring_t          *ring;
+    ngx_time_t          *tp;
+    dur_ring_message_t   m;
+
+    ring = ngx_durable_realtime_lock();
+
+    if (ring == NULL) {
+        return;
+    }
+
+    tp = ngx_timeofday();
+
+    ngx_memzero(&m, sizeof(dur_ring_message_t));
+
+    m.time = (int64_t) tp->sec * 1000 + tp->msec;
+    m.kind = (uint8_t) kind;
+    m.channel = channel;
+    m.topic = topic;
+    m.text = text;
+
+    (void) dur_ring_put(ring, &m);
+
+    ngx_durable_realtime_unlock();
+    ngx_durable_realtime_tell();
+}
+
+
 /* Something was put into the ring: at the end of this turn all hear of it. */
 
 void

@@ -115,7 +115,10 @@ typedef enum {
     DUR_EFFECT_LOG,
 
     /* The registry changed: (re)load what hangs on it (apps to poll). */
-    DUR_EFFECT_APPS
+    DUR_EFFECT_APPS,
+
+    /* A realtime message: text, in a topic of a channel. */
+    DUR_EFFECT_PUBLISH
 } dur_effect_type_t;
 
 struct dur_effect_s {
@@ -126,6 +129,8 @@ struct dur_effect_s {
     uint32_t           app;
     uint64_t           item;
     dur_str_t          text;
+    dur_str_t          channel;
+    dur_str_t          topic;
 };
 
 typedef struct {

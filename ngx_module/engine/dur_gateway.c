@@ -410,14 +410,3 @@ dur_gateway_detail(dur_str_t url, dur_arena_t *arena)
                          (const char *) url.data,
                          (int) (url.data + url.len - at), (const char *) at));
 }
-
-
-bool
-dur_gateway_publishes(dur_str_t opts)
-{
-    dur_str_t  value;
-
-    return opts.len
-           && dur_json_member(opts, dur_str("publish"), &value) == DUR_OK
-           && value.len > 0 && value.data[0] == '{';
-}

@@ -45,7 +45,4 @@ const char *dur_gateway_check(uint8_t op, dur_str_t opts);
  * or borrowed. */
 dur_str_t dur_gateway_detail(dur_str_t url, dur_arena_t *arena);
 
-/* True when opts ask for the result to be published (realtime). */
-bool dur_gateway_publishes(dur_str_t opts);
-
 #endif /* DUR_GATEWAY_H */

@@ -329,16 +329,8 @@ dur_result_gateway(dur_result_t *x, const dur_answer_op_t *op)
     report.input = op->opts;
     report.detail = dur_gateway_detail(op->target, x->e->arena);
 
-    rc = dur_step_plan(x->e, &x->run, &report, DUR_ITEM_GATEWAY, x->pending,
-                       &fresh);
-
-    if (rc == DUR_OK && fresh && dur_gateway_publishes(op->opts)) {
-        dur_state_log(x->e, 2, "step \"%.*s\" asks to publish its result: "
-                      "realtime is not built, nothing is published",
-                      (int) op->name.len, (const char *) op->name.data);
-    }
-
-    return rc;
+    return dur_step_plan(x->e, &x->run, &report, DUR_ITEM_GATEWAY, x->pending,
+                         &fresh);
 }
 
 

@@ -632,15 +632,31 @@ test_not_a_probe(void)
 static void
 test_publish(void)
 {
-    begin(1, "[]");
-    kit_result(kit_attempt(0), 206, KIT_SDK, "[" FETCH(KIT_A, "{\"url\":"
-               "\"http://t.test/\",\"publish\":{\"channel\":\"c\"}}") "]");
-    ok(kit_effect(DUR_EFFECT_LOG, 0) != NULL
-       && memmem(kit_effect(DUR_EFFECT_LOG, 0)->text.data,
-                 kit_effect(DUR_EFFECT_LOG, 0)->text.len,
-                 "realtime is not built", 21) != NULL,
-       "a result that should be published says in the log that it is not");
-    is_int(kit_calls(), 1, "and is made all the same");
+    kit_attempt_t  a;
+    dur_effect_t  *effect;
+
+    a = begin(1, "[" FETCH(KIT_A, "{\"url\":\"http://t.test/\","
+              "\"publish\":{\"channel\":\"c\",\"topic\":\"t\"}}") "]");
+    kit_result(a, 200, "", "hello");
+
+    effect = kit_effect(DUR_EFFECT_PUBLISH, 0);
+
+    ok(effect != NULL, "a result that is to be published is an effect");
+    is_str(effect->channel, "c", "for the channel");
+    is_str(effect->topic, "t", "and the topic that the step names");
+    ok(memmem(effect->text.data, effect->text.len, "\"body\":\"hello\"", 14)
+       != NULL, "with the data that the step gets");
+
+    a = begin(1, "[" FETCH(KIT_A, "{\"url\":\"http://t.test/\","
+              "\"publish\":{\"channel\":\"c\"}}") "]");
+    kit_result_error(a, DUR_CALL_ECONNECT);
+    ok(kit_effect(DUR_EFFECT_PUBLISH, 0) == NULL, "an error is none");
+
+    a = begin(1, "[" FETCH(KIT_A, "{\"url\":\"http://t.test/\","
+              "\"publish\":{\"topic\":\"t\"}}") "]");
+    kit_result(a, 200, "", "hello");
+    ok(kit_effect(DUR_EFFECT_PUBLISH, 0) == NULL,
+       "and there has to be a channel");
 }
 
 
