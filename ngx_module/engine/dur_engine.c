@@ -42,69 +42,6 @@
 /* -- meta ----------------------------------------------------------------- */
 
 static dur_rc_t
-dur_engine_counters_put(dur_engine_t *e)
-{
-    uint8_t    row[128];
-    dur_enc_t  w;
-
-    dur_enc_init(&w, row, sizeof(row));
-
-    dur_enc_begin(&w);
-    dur_enc_u64(&w, e->counters.item);
-    dur_enc_u64(&w, e->counters.sequence);
-    dur_enc_u64(&w, e->counters.task);
-    dur_enc_u32(&w, e->counters.app);
-    dur_enc_u32(&w, e->counters.function);
-    dur_enc_u64(&w, e->counters.live);
-    dur_enc_u64(&w, e->counters.waits);
-    dur_enc_end(&w);
-
-    return dur_txn_put(e->txn, DUR_T_META, dur_str("counters"),
-                       dur_enc_done(&w));
-}
-
-
-static dur_rc_t
-dur_engine_counters_get(dur_engine_t *e)
-{
-    dur_rc_t   rc;
-    dur_str_t  row;
-    dur_dec_t  r;
-
-    memset(&e->counters, 0, sizeof(e->counters));
-
-    rc = dur_txn_get(e->txn, DUR_T_META, dur_str("counters"), &row);
-
-    if (rc == DUR_OK) {
-        dur_dec_init(&r, row);
-        dur_dec_begin(&r);
-        e->counters.item = dur_dec_u64(&r);
-        e->counters.sequence = dur_dec_u64(&r);
-        e->counters.task = dur_dec_u64(&r);
-        e->counters.app = dur_dec_u32(&r);
-        e->counters.function = dur_dec_u32(&r);
-        e->counters.live = dur_dec_u64(&r);
-        e->counters.waits = dur_dec_u64(&r);
-        dur_dec_end(&r);
-
-        return r.failed ? DUR_ECORRUPT : DUR_OK;
-    }
-
-    if (rc != DUR_ENOTFOUND) {
-        return rc;
-    }
-
-    e->counters.item = 1;
-    e->counters.sequence = 1;
-    e->counters.task = 1;
-    e->counters.app = 1;
-    e->counters.function = 1;
-
-    return DUR_OK;
-}
-
-
-static dur_rc_t
 dur_engine_meta(dur_engine_t *e, const char *name, dur_str_t *value)
 {
     return dur_txn_get(e->txn, DUR_T_META, dur_str_c(name), value);
@@ -118,7 +55,7 @@ dur_engine_load(dur_engine_t *e)
     dur_rc_t   rc;
     dur_str_t  value;
 
-    rc = dur_engine_counters_get(e);
+    rc = dur_state_counters_get(e);
 
     if (rc == DUR_OK) {
         dur_config_init(&e->conf);
@@ -665,7 +602,7 @@ dur_engine_commit(dur_engine_t *e, dur_effect_t **effects)
     }
 
     e->counters.sequence++;
-    (void) dur_engine_counters_put(e);
+    (void) dur_state_counters_put(e);
 
     rc = dur_txn_commit(e->txn);
     e->txn = NULL;

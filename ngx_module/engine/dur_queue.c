@@ -211,9 +211,9 @@ dur_queue_woken_score(dur_engine_t *e, const dur_item_t *item)
 }
 
 
-/* Nobody waits for a credit, and nothing has to be asked or written first.  The
- * table says so: what this process remembers of it is only a hint, and another
- * one must decide the same. */
+/* Nobody waits for a credit, and nothing has to be asked or written first.
+ * The table says so: what this process remembers of it is only a hint, and
+ * another one must decide the same. */
 static bool
 dur_queue_goes_at_once(dur_engine_t *e, const dur_item_t *item,
     dur_registered_app_t *app)

@@ -96,6 +96,10 @@ struct dur_engine_s {
     uint8_t             row[DUR_ROW_MAX];   /* scratch of row encoders */
 };
 
+/* The counters as they are stored.  DUR_ECORRUPT: they cannot be read. */
+dur_rc_t dur_state_counters_get(dur_engine_t *e);
+dur_rc_t dur_state_counters_put(dur_engine_t *e);
+
 /* Adds an effect of the batch; NULL without memory. */
 dur_effect_t *dur_state_effect(dur_engine_t *e, dur_effect_type_t type);
 
