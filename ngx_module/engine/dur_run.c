@@ -500,6 +500,10 @@ dur_run_start(dur_engine_t *e, const dur_function_t *fn,
 
     rc = dur_flow_batch(e, fn, event, run, start);
 
+    if (rc == DUR_OK && *start == DUR_START_KNOWN) {
+        dur_metrics_refused(e, fn->id, DUR_REFUSED_KNOWN);
+    }
+
     if (rc == DUR_OK && *start == DUR_START_RUN) {
         rc = dur_flow_limit(e, fn, event, start);
     }

@@ -245,6 +245,32 @@ test_order(void)
 
 
 static void
+test_limits(void)
+{
+    kit_attempt_t  a;
+
+    kit_fresh();
+    kit_app("app", FN(HOLD("10s", KEY("event.data.k"))
+                      ",\"concurrency\":1,\"priority\":{\"run\":"
+                      "\"event.data.first ? 600 : 0\"}"));
+    send("{\"k\":1}");
+    pass(10 * SECOND);
+    a = kit_take("app-f");
+    ok(a.item != 0, "a run of a held event has a slot when it starts");
+
+    send("{\"k\":2}");
+    pass(SECOND);
+    send("{\"k\":3,\"first\":true}");
+    pass(10 * SECOND);
+    ok(kit_take("app-f").item == 0, "others wait for theirs");
+    kit_result(a, 200, KIT_SDK, "1");
+    ok(kit_take("app-f").item != 0, "and one of them gets it");
+    is_int(json_integer_value(json_object_get(kit_get("event", "data"), "k")),
+           3, "the one of the higher priority");
+}
+
+
+static void
 test_functions(void)
 {
     dur_ulid_t  a, b;
@@ -421,6 +447,7 @@ main(void)
     test_keys();
     test_out_of_order();
     test_order();
+    test_limits();
     test_functions();
     test_crash();
     test_retention();

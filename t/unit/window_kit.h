@@ -181,4 +181,95 @@ stored(const dur_ulid_t *event)
     return found;
 }
 
+
+/* The data.n of the list of events in kit.body, as text: "1,2,3". */
+__attribute__((unused))
+static const char *
+numbers(const json_t *list)
+{
+    size_t       i, n;
+    static char  text[4096];
+
+    text[0] = '\0';
+
+    for (i = 0, n = 0; i < json_array_size(list) && n < 4000; i++) {
+        n += (size_t) snprintf(text + n, sizeof(text) - n, "%s%d",
+                               i ? "," : "", (int) json_integer_value(
+                               json_object_get(json_object_get(
+                               json_array_get(list, i), "data"), "n")));
+    }
+
+    return text;
+}
+
+
+/* The numbers of the events of the next call of a function; "" for none. */
+__attribute__((unused))
+static const char *
+called(const char *slug)
+{
+    (void) kit_take(slug);
+
+    return numbers(kit_get("events", NULL));
+}
+
+
+/* Sends {"n":from} to {"n":to}; the first one's id. */
+__attribute__((unused))
+static dur_ulid_t
+series(int from, int to)
+{
+    char        data[32];
+    dur_ulid_t  id, first;
+
+    memset(&first, 0, sizeof(first));
+
+    for (int n = from; n <= to; n++) {
+        snprintf(data, sizeof(data), "{\"n\":%d}", n);
+        id = send(data);
+        first = n == from ? id : first;
+    }
+
+    return first;
+}
+
+
+__attribute__((unused))
+static size_t
+runs_of(const dur_ulid_t *event)
+{
+    size_t      n;
+    json_t     *list;
+    dur_buf_t   b;
+
+    dur_buf_init(&b, 16 << 20);
+    (void) dur_query_event_runs(dur_engine_store(kit.engine), event, &b);
+    list = json_loadb((char *) b.data, b.len, 0, NULL);
+    n = json_array_size(list);
+    json_decref(list);
+    dur_buf_deinit(&b);
+
+    return n;
+}
+
+
+/* What a query says of a run; a new reference. */
+__attribute__((unused))
+static json_t *
+asked(dur_rc_t (*query)(dur_store_t *, const dur_ulid_t *, dur_buf_t *),
+    const dur_ulid_t *run)
+{
+    json_t     *v;
+    dur_buf_t   b;
+
+    dur_buf_init(&b, 64 << 20);
+    (void) query(dur_engine_store(kit.engine), run, &b);
+    v = json_loadb((char *) b.data, b.len, 0, NULL);
+    dur_buf_deinit(&b);
+
+    return v;
+}
+
+
+
 #endif /* DUR_WINDOW_KIT_H */
