@@ -303,6 +303,9 @@ install: all
 	    $(DESTDIR)$(PREFIX)/lib/nginx/modules/$(notdir $(MODULE))
 	install -D -m 644 conf.d/durable.conf $(DESTDIR)$(SHARE)/durable.conf
 	install -D -m 644 conf.d/webhooks.conf $(DESTDIR)$(SHARE)/webhooks.conf
+	install -D -m 644 conf.d/serve.conf $(DESTDIR)$(SHARE)/serve.conf
+	install -D -m 644 conf.d/durable-api.conf \
+		$(DESTDIR)$(SHARE)/durable-api.conf
 	install -d $(DESTDIR)$(UNITS)
 	for f in mod-http-durable.conf durable-sidecar.socket \
 	    durable-sidecar.service; do \

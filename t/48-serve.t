@@ -14,9 +14,8 @@ use IO::Socket::INET;
 use JSON::PP ();
 use Test::More;
 
-use Durable qw(free_port missing wait_for);
+use Durable qw(free_port missing slurp wait_for write_file);
 use DurableTarget;
-use Handler;
 
 plan skip_all => missing() if missing();
 
@@ -443,9 +442,112 @@ subtest 'a sync out of band registers at the server' => sub {
 
 
 is($d->alerts, '', 'the log is clean');
-unlike(Durable::slurp($d->dir . '/error.log'), qr/$rest|$old|secret-events/,
+unlike(slurp($d->dir . '/error.log'), qr/$rest|$old|secret-events/,
        'no secret is in it');
 
 $d->stop;
+
+
+subtest 'conf.d: the location of the app, and the API behind a password' => sub {
+    my $s = Durable->new(workers => 1, mode => 'production', http => <<"HTTP");
+    durable_signing_key $key;
+    durable_event_key events;
+HTTP
+    my ($dir, $port) = ($s->dir, $s->port);
+
+    write_file("$dir/serve.key", "$old\n");
+    write_file("$dir/users", "me:{PLAIN}word\n");
+    write_file("$dir/bearer.conf", qq(set \$durable_bearer "Bearer $key";\n));
+
+    for my $name (qw(serve durable-api)) {
+        my $text = slurp("conf.d/$name.conf");
+        $text =~ s{/etc/nginx/durable/}{$dir/}g;
+        $text =~ s{127\.0\.0\.1:8288}{127.0.0.1:$port}g;
+        $s->{server} .= $text;
+    }
+
+    $s->start;
+
+    my $r = $s->http('GET', '/api/inngest');
+    is("$r->{status} $r->{json}{mode}", '200 cloud', 'the app is there');
+
+    is($s->http('GET', '/durable/api/v1/apps')->{status}, 401,
+       'the API asks for a password');
+
+    my %me = (Authorization => 'Basic bWU6d29yZA==');
+    $r = $s->http('GET', '/durable/api/v1/apps', '', \%me);
+    is($r->{status}, 200, 'with it it answers');
+    is(ref $r->{json}{data}, 'ARRAY', 'as it always does');
+    is($s->http('POST', '/durable/api/v1/cancellations', '{}', \%me)
+       ->{status}, 403, 'but it changes nothing');
+
+    is($s->alerts, '', 'the log is clean');
+    $s->stop;
+};
+
+
+subtest 'nginx -t says what is wrong' => sub {
+    my $store = 'durable_store DIR/store; durable_sidecar unix:DIR/s.sock;';
+    my $dev = "$store durable_mode dev;";
+    my $plain = Durable->new;
+    my $dir = $plain->dir;
+
+    for my $case (
+        [ $dev, '', '' ],
+        [ $store, "signing_key=$key", '' ],
+        [ '', '', 'needs "durable_store"' ],
+        [ 'durable_store DIR/store; durable_mode dev;', '',
+          'needs "durable_sidecar"' ],
+        [ $store, '', 'in production needs "signing_key="' ],
+        [ $dev, 'app=a/b', 'is no name of an app' ],
+        [ $dev, 'app=a app=b', '"app=" is duplicate' ],
+        [ $dev, 'server=', '"server=" has no value' ],
+        [ $dev, 'server=ftp://a', '"server=" is "http://host:port"' ],
+        [ $dev, 'serve_origin=a.b', '"serve_origin=" is "http://host' ],
+        [ $dev, 'signing_key=xyz', 'a signing key of "durable_serve"' ],
+        [ $dev, "signing_key_fallback=$key", 'needs "signing_key="' ],
+        [ $dev, 'signing_key=file:/nowhere', 'cannot be read' ],
+        [ $dev, 'sing_key=secret', 'unknown option: "durable_serve" knows' ],
+        [ $dev, '; durable_server', 'cannot share a location' ],
+        [ $dev, '; durable_serve', 'is duplicate' ],
+        [ $dev, "signing_key=$key; } location /b { durable_serve "
+          . "signing_key=$old", 'is served with other keys elsewhere' ])
+    {
+        my ($http, $options, $wrong) = @$case;
+
+        $http =~ s/DIR/$dir/g;
+        write_file("$dir/nginx.conf", <<"CONF");
+load_module @{[ Durable::build('ngx_http_durable_module.so') ]};
+pid $dir/nginx.pid;
+events {}
+http {
+    client_body_temp_path $dir/body;
+    proxy_temp_path $dir/proxy;
+    fastcgi_temp_path $dir/fastcgi;
+    uwsgi_temp_path $dir/uwsgi;
+    scgi_temp_path $dir/scgi;
+    $http
+    server {
+        listen 127.0.0.1:$away;
+        location /a {
+            durable_serve $options;
+        }
+    }
+}
+CONF
+        my $binary = Durable::binary();
+        my $said = `$binary -t -e $dir/error.log -c $dir/nginx.conf 2>&1`;
+
+        if ($wrong eq '') {
+            like($said, qr/test is successful/, "durable_serve $options");
+            next;
+        }
+
+        like($said, qr/\[emerg\].*\Q$wrong\E/, "$options: $wrong");
+        like($said, qr/nginx\.conf:\d+/, 'and where');
+        unlike($said, qr/$rest|$old|=secret/, 'and no secret');
+    }
+};
+
 
 done_testing();
