@@ -19,6 +19,9 @@
 
 #define NGX_DURABLE_EIO_MAX  3
 
+/* TIMERS ops of one batch. */
+#define NGX_DURABLE_TIMERS   16
+
 
 static dur_rc_t ngx_durable_batch_try(ngx_durable_commit_t *c,
     ngx_durable_batch_t *b, int64_t now, int64_t budget);
@@ -32,7 +35,7 @@ static dur_rc_t ngx_durable_batch_alone(ngx_durable_commit_t *c,
 static dur_rc_t ngx_durable_batch_commit(ngx_durable_commit_t *c,
     ngx_durable_batch_t *b);
 static dur_str_t ngx_durable_batch_own(ngx_durable_commit_t *c,
-    dur_op_type_t type, int64_t budget);
+    dur_op_type_t type, int64_t budget, ngx_uint_t alone);
 static void ngx_durable_batch_failed(ngx_durable_commit_t *c,
     ngx_durable_batch_t *b, dur_rc_t rc);
 static void ngx_durable_batch_hold(ngx_durable_commit_t *c);
@@ -114,12 +117,10 @@ ngx_durable_batch_try(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
     int64_t               leased;
     dur_rc_t              rc;
     dur_str_t             op;
-    ngx_uint_t            timers;
+    ngx_uint_t            n;
     dur_reply_t           reply;
     dur_effect_t         *effect;
     ngx_durable_entry_t  *e;
-
-    timers = b->own && dur_engine_next_due(c->engine) <= now;
 
     if (b->ops.first == NULL && !b->own) {
         return DUR_OK;
@@ -132,8 +133,14 @@ ngx_durable_batch_try(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
         return rc;
     }
 
-    if (timers) {
-        op = ngx_durable_batch_own(c, DUR_OP_TIMERS, 0);
+    /* many schedules are due at the same instant: one op is a small piece */
+
+    for (n = 0;
+         n < NGX_DURABLE_TIMERS && b->own && rc == DUR_OK
+         && dur_engine_has_timers(c->engine);
+         n++)
+    {
+        op = ngx_durable_batch_own(c, DUR_OP_TIMERS, 0, 0);
         rc = dur_engine_apply(c->engine, op, &reply);
     }
 
@@ -143,7 +150,7 @@ ngx_durable_batch_try(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
     }
 
     if (rc == DUR_OK && b->own && dur_engine_has_tasks(c->engine)) {
-        op = ngx_durable_batch_own(c, DUR_OP_TASKS, 0);
+        op = ngx_durable_batch_own(c, DUR_OP_TASKS, 0, 0);
         rc = dur_engine_apply(c->engine, op, &reply);
     }
 
@@ -151,7 +158,7 @@ ngx_durable_batch_try(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
         budget -= ngx_durable_batch_leased(c, leased);
 
         if (budget > 0) {
-            op = ngx_durable_batch_own(c, DUR_OP_DISPATCH, budget);
+            op = ngx_durable_batch_own(c, DUR_OP_DISPATCH, budget, 0);
             rc = dur_engine_apply(c->engine, op, &reply);
         }
     }
@@ -180,7 +187,7 @@ ngx_durable_batch_try(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
 }
 
 
-/* Every op in a transaction of its own, our own ops last. */
+/* Every op in a transaction of its own, our own ops last and of one piece. */
 
 static dur_rc_t
 ngx_durable_batch_each(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
@@ -210,7 +217,7 @@ ngx_durable_batch_each(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
     }
 
     if (dur_engine_next_due(c->engine) <= now) {
-        op = ngx_durable_batch_own(c, DUR_OP_TIMERS, 0);
+        op = ngx_durable_batch_own(c, DUR_OP_TIMERS, 0, 1);
         rc = ngx_durable_batch_single(c, b, now, op, &reply);
 
         if (rc != DUR_OK) {
@@ -219,7 +226,7 @@ ngx_durable_batch_each(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
     }
 
     if (dur_engine_has_tasks(c->engine)) {
-        op = ngx_durable_batch_own(c, DUR_OP_TASKS, 0);
+        op = ngx_durable_batch_own(c, DUR_OP_TASKS, 0, 1);
         rc = ngx_durable_batch_single(c, b, now, op, &reply);
 
         if (rc != DUR_OK) {
@@ -230,7 +237,7 @@ ngx_durable_batch_each(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
     budget -= ngx_durable_batch_leased(c, leased);
 
     if (budget > 0 && dur_engine_has_ready(c->engine)) {
-        op = ngx_durable_batch_own(c, DUR_OP_DISPATCH, budget);
+        op = ngx_durable_batch_own(c, DUR_OP_DISPATCH, budget, 0);
         return ngx_durable_batch_single(c, b, now, op, &reply);
     }
 
@@ -332,13 +339,14 @@ ngx_durable_batch_commit(ngx_durable_commit_t *c, ngx_durable_batch_t *b)
 
 static dur_str_t
 ngx_durable_batch_own(ngx_durable_commit_t *c, dur_op_type_t type,
-    int64_t budget)
+    int64_t budget, ngx_uint_t alone)
 {
     dur_op_t  op;
 
     ngx_memzero(&op, sizeof(dur_op_t));
 
     op.type = type;
+    op.resubmitted = alone;
     op.budget = (uint32_t) budget;
 
     if (getrandom(op.entropy, sizeof(op.entropy), 0)

@@ -429,10 +429,10 @@ dur_engine_decide(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
         return dur_queue_dispatch(e, op->budget);
 
     case DUR_OP_TIMERS:
-        return dur_timer_fire(e, DUR_ENGINE_TIMERS);
+        return dur_timer_fire(e, op->resubmitted ? 1 : DUR_ENGINE_TIMERS);
 
     case DUR_OP_TASKS:
-        return dur_task_run(e);
+        return dur_task_run(e, op->resubmitted != 0);
 
     case DUR_OP_CANCEL:
         return dur_run_cancel(e, &op->run, reply);
@@ -681,6 +681,13 @@ dur_engine_next_due(const dur_engine_t *e)
     }
 
     return due;
+}
+
+
+bool
+dur_engine_has_timers(const dur_engine_t *e)
+{
+    return e->next_due <= e->now;
 }
 
 

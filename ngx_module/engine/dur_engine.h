@@ -88,6 +88,9 @@ void dur_engine_abort(dur_engine_t *e);
  * INT64_MAX without one; valid between batches. */
 int64_t dur_engine_next_due(const dur_engine_t *e);
 
+/* True while timers are due: submit a DUR_OP_TIMERS; also within a batch. */
+bool dur_engine_has_timers(const dur_engine_t *e);
+
 /* True while bounded tasks are waiting: submit a DUR_OP_TASKS. */
 bool dur_engine_has_tasks(const dur_engine_t *e);
 

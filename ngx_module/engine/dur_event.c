@@ -589,16 +589,16 @@ dur_event_ingest(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
 
 dur_rc_t
 dur_event_fan_out(dur_engine_t *e, const dur_ulid_t *id, uint32_t *cursor,
-    bool quiet, bool *done)
+    bool quiet, unsigned *rows)
 {
-    unsigned         rows;
     dur_rc_t         rc;
-    uint32_t         next;
+    uint32_t         from;
     dur_buf_t        json;
     dur_event_t      row;
     dur_run_event_t  event;
 
-    *done = true;
+    from = *cursor;
+    *cursor = 0;
 
     rc = dur_event_get(e->txn, id, &row);
     if (rc != DUR_OK) {
@@ -618,11 +618,7 @@ dur_event_fan_out(dur_engine_t *e, const dur_ulid_t *id, uint32_t *cursor,
         event.json = dur_buf_str(&json);
         event.quiet = quiet;
 
-        rows = DUR_OP_ROWS;
-        rc = dur_event_route(e, &event, *cursor, &rows, &next);
-
-        *cursor = next;
-        *done = (next == 0);
+        rc = dur_event_route(e, &event, from, rows, cursor);
     }
 
     dur_buf_deinit(&json);

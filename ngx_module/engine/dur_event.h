@@ -40,10 +40,10 @@ dur_rc_t dur_event_recall(dur_engine_t *e, const dur_ulid_t *id, bool read,
 dur_rc_t dur_event_ingest(dur_engine_t *e, const dur_op_t *op,
     dur_reply_t *reply);
 
-/* One step of a fan-out task: starts runs for the functions from *cursor on;
- * *done when there are no more. */
+/* One step of a fan-out task, within *rows: starts runs for the functions from
+ * *cursor on, which is 0 when there are no more. */
 dur_rc_t dur_event_fan_out(dur_engine_t *e, const dur_ulid_t *id,
-    uint32_t *cursor, bool quiet, bool *done);
+    uint32_t *cursor, bool quiet, unsigned *rows);
 
 /*
  * An event that the engine makes itself: stored and routed like one that came

@@ -54,10 +54,11 @@ typedef enum {
     /* Lease due work.  budget: credits. */
     DUR_OP_DISPATCH,
 
-    /* Fire what is due.  No fields. */
+    /* Fire what is due.  No fields; resubmitted: one timer, since with others
+     * an invariant broke. */
     DUR_OP_TIMERS,
 
-    /* Go on with bounded tasks.  No fields. */
+    /* Go on with bounded tasks.  No fields; resubmitted: with one of them. */
     DUR_OP_TASKS,
 
     /* Cancel a run.  run. */

@@ -305,9 +305,33 @@ dur_retention_piece(dur_engine_t *e, unsigned budget)
 
 
 dur_rc_t
-dur_retention_run(dur_engine_t *e)
+dur_retention_run(dur_engine_t *e, unsigned rows)
 {
-    return dur_retention_piece(e, DUR_OP_ROWS);
+    return dur_retention_piece(e, rows);
+}
+
+
+dur_rc_t
+dur_retention_poison(dur_engine_t *e)
+{
+    uint8_t   key[DUR_ENDED_KEY];
+    dur_rc_t  rc;
+
+    rc = dur_ended_first(e, key);
+    if (rc != DUR_OK) {
+        return rc == DUR_ENOTFOUND ? DUR_OK : rc;
+    }
+
+    if (e->conf.retention == 0
+        || (int64_t) dur_get64(key) + e->conf.retention > e->now)
+    {
+        return DUR_OK;
+    }
+
+    dur_state_log(e, 0, "what ended first could not be deleted and stays "
+                  "(internal error)");
+
+    return dur_txn_del(e->txn, DUR_T_ENDED, dur_str_make(key, sizeof(key)));
 }
 
 

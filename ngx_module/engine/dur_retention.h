@@ -24,8 +24,11 @@ dur_rc_t dur_retention_unused(dur_engine_t *e, const dur_ulid_t *event);
 dur_rc_t dur_retention_orphan(dur_engine_t *e, const dur_ulid_t *event,
     unsigned *budget);
 
-/* One piece: about DUR_OP_ROWS rows.  Sets e->next_expiry. */
-dur_rc_t dur_retention_run(dur_engine_t *e);
+/* One piece, of about so many rows.  Sets e->next_expiry. */
+dur_rc_t dur_retention_run(dur_engine_t *e, unsigned rows);
+
+/* A piece broke an invariant: what it was at is not tried again. */
+dur_rc_t dur_retention_poison(dur_engine_t *e);
 
 /* Reads e->next_expiry again. */
 dur_rc_t dur_retention_next(dur_engine_t *e);

@@ -17,6 +17,9 @@
 
 #define DUR_TASK_ROW  (64 + DUR_TASK_CURSOR)
 
+/* With fewer rows left in an op no other task is begun. */
+#define DUR_TASK_ROWS_MIN  32
+
 
 typedef struct {
     uint8_t     kind;
@@ -123,11 +126,12 @@ dur_task_fan_out(dur_engine_t *e, const dur_ulid_t *event, uint32_t cursor,
 
 
 /*
- * Takes the oldest task out; DUR_ENOTFOUND without one.  What cannot be read
- * is dropped: nothing behind it would ever go on.
+ * Takes the oldest task out, unless its kind cannot do with less than a whole
+ * op; DUR_ENOTFOUND without one.  What cannot be read is dropped: nothing
+ * behind it would ever go on.
  */
 static dur_rc_t
-dur_task_take(dur_engine_t *e, dur_task_t *task)
+dur_task_take(dur_engine_t *e, dur_task_t *task, bool whole)
 {
     bool           good;
     dur_rc_t       rc;
@@ -147,6 +151,11 @@ dur_task_take(dur_engine_t *e, dur_task_t *task)
 
         good = dur_task_decode(v, task) == DUR_OK;
 
+        if (good && !whole && task->kind != DUR_TASK_FAN_OUT) {
+            rc = DUR_EBUSY;
+            break;
+        }
+
         rc = dur_cursor_del(c);
         if (rc != DUR_OK || good) {
             break;
@@ -164,13 +173,17 @@ dur_task_take(dur_engine_t *e, dur_task_t *task)
 /* -- pieces --------------------------------------------------------------- */
 
 static dur_rc_t
-dur_task_piece(dur_engine_t *e, dur_task_t *task, bool *done)
+dur_task_piece(dur_engine_t *e, dur_task_t *task, unsigned rows, bool *done)
 {
+    dur_rc_t  rc;
+
     switch (task->kind) {
 
     case DUR_TASK_FAN_OUT:
-        return dur_event_fan_out(e, &task->subject, &task->number,
-                                 task->flag != 0, done);
+        rc = dur_event_fan_out(e, &task->subject, &task->number,
+                               task->flag != 0, &rows);
+        *done = task->number == 0;
+        return rc;
 
     case DUR_TASK_WAITS:
         return dur_wait_match_more(e, &task->cursor, done);
@@ -206,32 +219,68 @@ dur_task_piece(dur_engine_t *e, dur_task_t *task, bool *done)
 }
 
 
-dur_rc_t
-dur_task_run(dur_engine_t *e)
+/* The oldest tasks one after the other; *left are the rows that the op may
+ * still write.  DUR_ENOTFOUND: there are no more. */
+static dur_rc_t
+dur_task_pieces(dur_engine_t *e, bool alone, unsigned *left)
 {
     bool        done;
     dur_rc_t    rc;
+    uint64_t    start, written;
+    unsigned    n;
     dur_task_t  task;
 
     dur_buf_init(&task.cursor, DUR_TASK_CURSOR);
 
-    rc = dur_task_take(e, &task);
+    start = dur_txn_writes(e->txn);
+    done = true;
 
-    if (rc == DUR_ENOTFOUND) {
-        e->has_tasks = false;
-        rc = dur_wait_queue_revive(e);
-        if (rc == DUR_OK) {
-            rc = dur_retention_run(e);
+    for (n = 0, rc = DUR_OK; rc == DUR_OK && done; n++) {
+        written = dur_txn_writes(e->txn) - start;
+        *left = written < DUR_OP_ROWS ? (unsigned) (DUR_OP_ROWS - written) : 0;
+
+        if (n > 0 && (alone || *left < DUR_TASK_ROWS_MIN)) {
+            break;
         }
 
-    } else if (rc == DUR_OK) {
-        rc = dur_task_piece(e, &task, &done);
+        rc = dur_task_take(e, &task, n == 0 || *left >= DUR_OP_ROWS / 2);
+
+        if (rc == DUR_OK) {
+            rc = dur_task_piece(e, &task, *left, &done);
+        }
         if (rc == DUR_OK && !done) {
             rc = dur_task_put(e, &task);
         }
     }
 
     dur_buf_deinit(&task.cursor);
+
+    return rc == DUR_EBUSY ? DUR_OK : rc;
+}
+
+
+dur_rc_t
+dur_task_run(dur_engine_t *e, bool alone)
+{
+    dur_rc_t  rc;
+    unsigned  left;
+
+    rc = dur_task_pieces(e, alone, &left);
+
+    if (rc == DUR_ENOTFOUND) {
+        e->has_tasks = false;
+        rc = dur_wait_queue_revive(e);
+
+    } else if (alone) {
+        return rc;
+    }
+
+    /* also while there are tasks: they may go on for hours */
+
+    if (rc == DUR_OK && e->next_expiry <= e->now) {
+        rc = dur_retention_run(e, left > DUR_TASK_ROWS_MIN
+                                  ? left : DUR_TASK_ROWS_MIN);
+    }
 
     return rc;
 }
@@ -245,7 +294,7 @@ dur_task_poison(dur_engine_t *e)
 
     dur_buf_init(&task.cursor, DUR_TASK_CURSOR);
 
-    rc = dur_task_take(e, &task);
+    rc = dur_task_take(e, &task, true);
 
     if (rc == DUR_OK) {
         dur_state_log(e, 0, "a task of kind %u was dropped", task.kind);
@@ -263,5 +312,5 @@ dur_task_poison(dur_engine_t *e)
 
     dur_buf_deinit(&task.cursor);
 
-    return rc == DUR_ENOTFOUND ? DUR_OK : rc;
+    return rc == DUR_ENOTFOUND ? dur_retention_poison(e) : rc;
 }

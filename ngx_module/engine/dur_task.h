@@ -42,10 +42,15 @@ dur_rc_t dur_task_add(dur_engine_t *e, dur_task_kind_t kind,
 dur_rc_t dur_task_fan_out(dur_engine_t *e, const dur_ulid_t *event,
     uint32_t cursor, bool quiet);
 
-/* One piece of the oldest task, and of retention; about DUR_OP_ROWS rows. */
-dur_rc_t dur_task_run(dur_engine_t *e);
+/*
+ * Pieces of the oldest tasks and of retention, about DUR_OP_ROWS rows
+ * together; alone: of one of them, so that the one that breaks an invariant
+ * is found.
+ */
+dur_rc_t dur_task_run(dur_engine_t *e, bool alone);
 
-/* Takes the oldest task away: a piece of it broke an invariant. */
+/* Takes the oldest task away, or what retention is at: a piece of it broke an
+ * invariant. */
 dur_rc_t dur_task_poison(dur_engine_t *e);
 
 #endif /* DUR_TASK_H */

@@ -105,23 +105,30 @@ dur_rc_t
 dur_timer_fire(dur_engine_t *e, unsigned max)
 {
     dur_rc_t    rc;
+    uint64_t    writes;
     dur_item_t  item;
 
-    for ( ; max > 0; max--) {
-        rc = dur_timer_pop(e, &item);
-        if (rc != DUR_OK) {
-            return rc == DUR_ENOTFOUND ? DUR_OK : rc;
+    writes = dur_txn_writes(e->txn);
+
+    for (rc = DUR_OK; rc == DUR_OK && max > 0; max--) {
+        if (dur_txn_writes(e->txn) - writes >= DUR_OP_ROWS) {
+            break;
         }
 
-        dur_metrics_fired(e, item.due);
+        rc = dur_timer_pop(e, &item);
+        if (rc == DUR_OK) {
+            dur_metrics_fired(e, item.due);
+            rc = dur_result_due(e, &item);
 
-        rc = dur_result_due(e, &item);
-        if (rc != DUR_OK) {
-            return rc;
+        } else if (rc == DUR_ENOTFOUND) {
+            max = 1;
+            rc = DUR_OK;
         }
     }
 
-    return DUR_OK;
+    /* whoever asks for more in this batch looks at what is due */
+
+    return rc == DUR_OK ? dur_timer_next(e) : rc;
 }
 
 

@@ -17,7 +17,7 @@ dur_rc_t dur_timer_get(dur_engine_t *e, int64_t due, uint64_t id,
     dur_item_t *item);
 dur_rc_t dur_timer_del(dur_engine_t *e, int64_t due, uint64_t id);
 
-/* Fires at most `max` due timers. */
+/* Fires at most `max` due timers, and about DUR_OP_ROWS rows. */
 dur_rc_t dur_timer_fire(dur_engine_t *e, unsigned max);
 
 /* The first due timer broke an invariant: its run is Failed, it is gone. */

@@ -109,6 +109,108 @@ test_turns(void)
 }
 
 
+/* Events of one request, as many as it takes to leave tasks behind. */
+static void
+send_many(const char *name, size_t n)
+{
+    char             id[DUR_ULID_TEXT_LEN + 1], full[32];
+    size_t           i;
+    dur_op_t         op;
+    dur_op_event_t  *events;
+
+    events = calloc(n, sizeof(*events));
+    snprintf(full, sizeof(full), "t/%s", name);
+
+    for (i = 0; i < n; i++) {
+        events[i].id = kit_ulid(1000000 + kit.entropy * 1000 + i);
+        dur_ulid_text(&events[i].id, id);
+        events[i].flags = DUR_EVENT_F_CANONICAL;
+        events[i].ts = kit.now;
+        events[i].name = dur_str_c(full);
+        events[i].json = dur_arena_copy(&kit.arena, dur_str_c(
+            dur_arena_printf(&kit.arena, "{\"data\":{},\"id\":\"%s\","
+                             "\"name\":\"%s\",\"ts\":%" PRId64 ",\"user\":"
+                             "{}}", id, full, kit.now)));
+    }
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_EVENTS;
+    op.nevents = n;
+    op.events = events;
+    kit_op(&op);
+    is_int(kit.reply.status, 200, "%zu events of one request", n);
+
+    free(events);
+}
+
+
+static uint64_t
+rows(dur_table_t table)
+{
+    uint64_t    n;
+    dur_txn_t  *t;
+
+    dur_txn_begin(dur_engine_store(kit.engine), false, &t);
+    n = dur_txn_count(t, table);
+    dur_txn_abort(t);
+
+    return n;
+}
+
+
+static void
+test_small(void)
+{
+    unsigned  ops;
+    uint64_t  before, most, n;
+    dur_op_t  op;
+
+    kit_fresh();
+    kit_register("f", 1);
+    send_many("f", 300);
+    before = rows(DUR_T_RUN);
+    ok(before < 100, "a request starts as many runs as one op may");
+    is_int(rows(DUR_T_TASK), 300 - before, "each of the rest is a task");
+
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_TASKS;
+    op.resubmitted = 1;
+    kit_op(&op);
+    is_int(rows(DUR_T_RUN), before + 1, "one that is looked for comes alone");
+
+    for (ops = 0, most = 0; dur_engine_has_tasks(kit.engine); ops++) {
+        n = rows(DUR_T_RUN);
+        kit_plain(DUR_OP_TASKS, 0);
+        n = rows(DUR_T_RUN) - n;
+        most = n > most ? n : most;
+    }
+
+    is_int(rows(DUR_T_RUN), 300, "all of them start");
+    ok(ops <= 10, "many to an op: %u ops", ops);
+    ok(most <= DUR_OP_ROWS / 4, "and within its rows: %d", (int) most);
+}
+
+
+/* Work that goes on for long does not keep what ended from being deleted. */
+static void
+test_retention(void)
+{
+    kit.conf.retention = 3600 * 1000;
+    kit_fresh();
+    register_many();
+    (void) kit_event("nobody");
+    is_int(rows(DUR_T_EVENT), 1, "an event that ends");
+
+    kit.now += 3600 * 1000;
+    (void) kit_event("all");
+    ok(rows(DUR_T_TASK) > 0, "while there is a task");
+    kit_plain(DUR_OP_TASKS, 0);
+    is_int(rows(DUR_T_EVENT), 1, "goes when its time is over");
+
+    kit.conf.retention = 0;
+}
+
+
 /* Writes a row that is none in front of all others. */
 static void
 damage(void)
@@ -206,6 +308,8 @@ main(void)
     }
 
     test_turns();
+    test_small();
+    test_retention();
     test_unreadable();
     test_poison();
     test_cursor();
