@@ -2,6 +2,7 @@
 
 #include "engine/dur_query_core.h"
 #include "engine/dur_json.h"
+#include "engine/dur_schedule.h"
 #include "engine/dur_ulid.h"
 
 
@@ -262,6 +263,21 @@ typedef struct {
 } dur_query_registry_t;
 
 
+/* When its schedules are due next, for functions that have any. */
+static void
+dur_query_write_next(dur_query_t *q, const char *key,
+    const dur_function_t *fn)
+{
+    int64_t  due;
+
+    if (!fn->archived && dur_schedule_next(q->txn, fn->id, &due) == DUR_OK
+        && due != INT64_MAX)
+    {
+        dur_query_time(q->out, key, due);
+    }
+}
+
+
 static void
 dur_query_write_function_v1(dur_buf_t *out, const dur_function_t *fn,
     dur_str_t app)
@@ -327,8 +343,10 @@ dur_query_write_function(dur_query_t *q, dur_str_t key, dur_str_t row,
 
     if (want->shape == DUR_QUERY_V2) {
         dur_query_write_function_v2(q->out, &fn, app);
+        dur_query_write_next(q, "nextRunAt", &fn);
     } else {
         dur_query_write_function_v1(q->out, &fn, app);
+        dur_query_write_next(q, "next_run_at", &fn);
     }
 
     return dur_buf_addc(q->out, '}');
@@ -361,6 +379,7 @@ dur_query_read_functions(dur_query_t *q, void *arg)
 
     dur_buf_addc(q->out, '{');
     dur_query_write_function_v2(q->out, &fn, want->app.name);
+    dur_query_write_next(q, "nextRunAt", &fn);
 
     return dur_buf_addc(q->out, '}');
 }

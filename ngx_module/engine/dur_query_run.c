@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 #include "engine/dur_query_core.h"
+#include "engine/dur_event.h"
+#include "engine/dur_json.h"
 #include "engine/dur_member.h"
 #include "engine/dur_memo.h"
 #include "engine/dur_query_wait.h"
@@ -87,6 +89,34 @@ dur_query_event_ids(dur_query_t *q, const dur_run_t *run)
 }
 
 
+/* The text of the schedule that started the run. */
+static void
+dur_query_cron(dur_query_t *q, const char *key, const dur_run_t *run)
+{
+    json_t       *root;
+    const char   *cron;
+    dur_event_t   event;
+
+    if (!(run->flags & DUR_RUN_F_SCHEDULED)
+        || dur_event_get(q->txn, &run->event, &event) != DUR_OK)
+    {
+        return;
+    }
+
+    dur_buf_reset(&q->scratch);
+    (void) dur_payload_get(q->txn, &run->event, &event.json, &q->scratch);
+
+    root = dur_json_parse(dur_buf_str(&q->scratch), NULL);
+    cron = json_string_value(json_object_get(json_object_get(root, "data"),
+                                             "cron"));
+    if (cron != NULL) {
+        dur_query_string(q->out, key, dur_str_c(cron));
+    }
+
+    json_decref(root);
+}
+
+
 static void
 dur_query_write_run_v1(dur_query_t *q, const dur_run_t *run,
     const dur_function_t *fn)
@@ -109,6 +139,7 @@ dur_query_write_run_v1(dur_query_t *q, const dur_run_t *run,
     }
 
     dur_query_string(out, "function", fn->slug);
+    dur_query_cron(q, "cron", run);
 
     if (!dur_query_zero(&run->original)) {
         dur_query_ulid(out, "original_run_id", &run->original);
@@ -142,6 +173,7 @@ dur_query_write_run_v2(dur_query_t *q, const dur_run_t *run,
     dur_query_time(out, "endedAt", run->ended);
     dur_query_key(out, "eventIds");
     dur_query_event_ids(q, run);
+    dur_query_cron(q, "cronSchedule", run);
 
     if (!dur_query_zero(&run->original)) {
         dur_query_ulid(out, "originalRunId", &run->original);

@@ -21,6 +21,16 @@ function more({ define }, client) {
     return { value };
   });
 
+  // A run each minute would come in between the others.
+  const schedules = process.env.SCHEDULES !== "on" ? [] : [
+    client.createFunction({ id: "cron", triggers: [{ cron: "* * * * *" }] },
+      async (ctx) => {
+        const step = await noted(ctx)("work", () => "ran");
+        const { name, id, data } = ctx.event;
+        return { name, id, data, step };
+      }),
+  ];
+
   const durable = (name, work) => [`/endpoint/${name}`,
     serveEndpoint(client.endpoint(async (req) => {
       const text = await work(new URL(req.url).searchParams.get("q"));
@@ -34,7 +44,7 @@ function more({ define }, client) {
   });
 
   return {
-    functions: [later, defers],
+    functions: [later, defers, ...schedules],
     routes: [
       durable("sync", async (q) => {
         const one = await step("endpoint-sync", () => `${q}!`);

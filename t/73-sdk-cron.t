@@ -1,0 +1,68 @@
+# Copyright (C) the nginx-durable authors
+
+# A function of the npm SDK with a schedule, for one minute, through a kill -9
+# of the server that nobody tells the app about.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use lib 't/helper', 't/sdk';
+use Durable qw(wait_for);
+use Clients;
+use Sdk;
+
+
+if (my $reason = Clients::missing('v4')) {
+    plan skip_all => $reason;
+}
+
+my $t = Sdk->new(sdk => 'v4');
+
+$t->{provider}->start;
+$t->start_app(SCHEDULES => 'on');
+$t->start;
+$t->wait_apps;
+
+# The minute must not come while the server is away.
+
+wait_for(20, 'there is time before the minute', sub { time % 60 < 45 });
+
+my ($function) = grep { $_->{id} eq 'sdk-cron' }
+                 @{$t->api('GET', '/v1/apps/sdk/functions')->{json}};
+my $slot = $function->{next_run_at};
+
+like($slot, qr/:00Z\z/, 'the schedule of the SDK is planned');
+
+# The server that comes back does not know where to ask for functions.
+
+my $syncs = () = $t->notes(kind => 'request', method => 'PUT');
+
+$t->kill_nginx;
+$t->kill_sidecar;
+$t->{apps} = [];
+$t->start;
+
+my ($run) = @{wait_for(75, 'the minute comes', sub {
+    my $r = $t->api('GET', '/v1/runs?function=sdk-cron');
+    my @runs = grep { $_->{status} eq 'Completed' } @{$r->{json}{data} || []};
+    return @runs && \@runs;
+}, 0.1)};
+
+$run = $t->api('GET', "/v1/runs/$run->{run_id}")->{json}{data};
+
+is($run->{output}{name}, 'inngest/scheduled.timer', 'the event it was given');
+is($run->{output}{id}, $slot, 'its id is the slot');
+is($run->{output}{data}{cron}, '* * * * *', 'data.cron');
+is($run->{output}{data}{scheduledAt}, $slot, 'data.scheduledAt');
+is($run->{output}{step}, 'ran', 'its steps run');
+is_deeply([$t->steps($run->{run_id})], ['work'], 'once');
+is(scalar(() = $t->notes(kind => 'request', method => 'PUT')), $syncs,
+   'nobody registered anything meanwhile');
+
+my $alerts = $t->alerts;
+$t->stop;
+is($alerts, '', 'the logs are clean');
+
+done_testing();
