@@ -3,6 +3,7 @@
 #include "engine/dur_cancellation_rule.h"
 #include "engine/dur_event.h"
 #include "engine/dur_run.h"
+#include "engine/dur_retention.h"
 #include "engine/dur_state.h"
 #include "engine/dur_ulid.h"
 
@@ -44,6 +45,11 @@ dur_cancellation_put(dur_engine_t *e, const dur_cancellation_t *rule)
 
     if (w.failed) {
         return DUR_EINTERNAL;
+    }
+
+    if (rule->done) {
+        dur_retention_soon(e, rule->before > rule->created ? rule->before
+                                                           : rule->created);
     }
 
     return dur_txn_put(e->txn, DUR_T_CANCELLATION, dur_ulid_key(&rule->id),

@@ -89,7 +89,9 @@ dur_idem_lives(dur_engine_t *e, dur_str_t value, bool *live)
         *live = run.status == DUR_RUN_LIVE;
     }
 
-    return rc == DUR_ENOTFOUND ? DUR_OK : rc;
+    /* a run that cannot be read keeps nothing */
+
+    return (rc == DUR_ENOTFOUND || rc == DUR_ECORRUPT) ? DUR_OK : rc;
 }
 
 
@@ -322,7 +324,8 @@ dur_idem_drop(dur_engine_t *e, dur_str_t key, dur_str_t value)
     dur_ulid_t  id;
 
     if (key.len != DUR_IDEM_KEY || value.len < DUR_ULID_LEN) {
-        return DUR_ECORRUPT;
+        key = dur_arena_copy(e->arena, key);
+        return key.data ? dur_txn_del(e->txn, DUR_T_IDEM, key) : DUR_ENOMEM;
     }
 
     memcpy(copy, key.data, DUR_IDEM_KEY);

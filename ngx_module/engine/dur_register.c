@@ -415,6 +415,7 @@ dur_register_drop_app(dur_engine_t *e, const dur_registered_app_t *app)
 
     copy = *app;
     copy.removed = true;
+    copy.removed_at = e->now;
 
     rc = dur_registry_app_put(e, &copy);
 

@@ -2,6 +2,7 @@
 
 #include "engine/dur_registry.h"
 #include "engine/dur_queue.h"
+#include "engine/dur_retention.h"
 #include "engine/dur_state.h"
 #include "engine/dur_ulid.h"
 
@@ -49,6 +50,7 @@ dur_registry_app_put(dur_engine_t *e, const dur_registered_app_t *app)
                     | (app->workflow ? DUR_APP_F_WORKFLOW : 0));
     dur_enc_u64(&w, (uint64_t) app->created);
     dur_enc_raw(&w, app->checksum, sizeof(app->checksum));
+    dur_enc_u64(&w, (uint64_t) app->removed_at);
     dur_enc_end(&w);
 
     dur_enc_str(&w, app->name);
@@ -60,6 +62,10 @@ dur_registry_app_put(dur_engine_t *e, const dur_registered_app_t *app)
 
     if (w.failed) {
         return DUR_EINTERNAL;
+    }
+
+    if (app->removed) {
+        dur_retention_soon(e, app->removed_at);
     }
 
     return dur_txn_put(e->txn, DUR_T_APP, dur_registry_key(key, app->id),
@@ -88,6 +94,7 @@ dur_registry_app_decode(dur_str_t key, dur_str_t row,
     flags = dur_dec_u16(&r);
     app->created = (int64_t) dur_dec_u64(&r);
     dur_dec_raw(&r, app->checksum, sizeof(app->checksum));
+    app->removed_at = (int64_t) dur_dec_u64(&r);
     dur_dec_end(&r);
 
     app->registered = (flags & DUR_APP_F_REGISTERED) != 0;
@@ -149,6 +156,10 @@ dur_registry_function_put(dur_engine_t *e, const dur_function_t *fn)
 
     if (w.failed) {
         return DUR_EINTERNAL;
+    }
+
+    if (fn->archived) {
+        dur_retention_soon(e, fn->archived_at);
     }
 
     return dur_txn_put(e->txn, DUR_T_FUNCTION, dur_registry_key(key, fn->id),

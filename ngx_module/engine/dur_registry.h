@@ -76,6 +76,7 @@ typedef struct {
     uint32_t   leases;              /* calls out now */
     uint32_t   max_calls;           /* 0: not asked for yet */
     int64_t    created;
+    int64_t    removed_at;          /* ms; 0: an older version removed it */
     dur_str_t  name;
     dur_str_t  url;                 /* normalised */
     dur_str_t  sdk;

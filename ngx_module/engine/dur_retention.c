@@ -5,6 +5,7 @@
 #include "engine/dur_flow.h"
 #include "engine/dur_idem.h"
 #include "engine/dur_member.h"
+#include "engine/dur_retention_registry.h"
 #include "engine/dur_served.h"
 #include "engine/dur_state.h"
 #include "engine/dur_step.h"
@@ -12,6 +13,18 @@
 
 
 #define DUR_ENDED_KEY  (8 + 1 + DUR_ULID_LEN)
+
+/* Rows of a piece for each of those that have few. */
+#define DUR_RETENTION_SHARE  32
+
+
+void
+dur_retention_soon(dur_engine_t *e, int64_t since)
+{
+    if (e->conf.retention > 0 && since + e->conf.retention < e->next_expiry) {
+        e->next_expiry = since + e->conf.retention;
+    }
+}
 
 
 static dur_rc_t
@@ -23,11 +36,7 @@ dur_ended_put(dur_engine_t *e, uint8_t kind, const dur_ulid_t *id)
     key[8] = kind;
     memcpy(key + 9, id->b, DUR_ULID_LEN);
 
-    if (e->conf.retention > 0
-        && e->now + e->conf.retention < e->next_expiry)
-    {
-        e->next_expiry = e->now + e->conf.retention;
-    }
+    dur_retention_soon(e, e->now);
 
     return dur_txn_put(e->txn, DUR_T_ENDED,
                        dur_str_make(key, sizeof(key)), dur_str_null);
@@ -146,6 +155,13 @@ dur_retention_run_rows(dur_engine_t *e, const dur_ulid_t *id,
     dur_ulid_t  event;
 
     rc = dur_run_get(e->txn, id, &run);
+
+    if (rc == DUR_ECORRUPT) {
+        /* its event is not known, and stays */
+        memset(&run, 0, sizeof(run));
+        rc = DUR_OK;
+    }
+
     if (rc != DUR_OK) {
         return rc == DUR_ENOTFOUND ? DUR_OK : rc;
     }
@@ -188,7 +204,8 @@ dur_retention_run_rows(dur_engine_t *e, const dur_ulid_t *id,
 }
 
 
-/* The oldest entry; DUR_ENOTFOUND without one. */
+/* The oldest entry; DUR_ENOTFOUND without one.  One that cannot be read is
+ * dropped: nothing behind it would ever go. */
 static dur_rc_t
 dur_ended_first(dur_engine_t *e, uint8_t key[DUR_ENDED_KEY])
 {
@@ -203,12 +220,15 @@ dur_ended_first(dur_engine_t *e, uint8_t key[DUR_ENDED_KEY])
 
     rc = dur_cursor_seek(c, dur_str_null, &k, NULL);
 
-    if (rc == DUR_OK) {
-        if (k.len == DUR_ENDED_KEY) {
-            memcpy(key, k.data, DUR_ENDED_KEY);
-        } else {
-            rc = DUR_ECORRUPT;
+    while (rc == DUR_OK && k.len != DUR_ENDED_KEY) {
+        rc = dur_cursor_del(c);
+        if (rc == DUR_OK) {
+            rc = dur_cursor_seek(c, dur_str_null, &k, NULL);
         }
+    }
+
+    if (rc == DUR_OK) {
+        memcpy(key, k.data, DUR_ENDED_KEY);
     }
 
     dur_cursor_close(c);
@@ -269,38 +289,45 @@ dur_retention_ended_rows(dur_engine_t *e, unsigned *budget, int64_t *next)
 }
 
 
+typedef dur_rc_t (*dur_retention_pt)(dur_engine_t *e, unsigned *budget,
+    int64_t *next);
+
+
+/* What there may be much of comes with the rows that others left: a long
+ * backlog of it does not hold them up.  What waits for runs to go is behind
+ * it. */
 static dur_rc_t
 dur_retention_piece(dur_engine_t *e, unsigned budget)
 {
-    int64_t   ended, idem, flow, upload, served;
+    size_t    i;
+    int64_t   next, earliest;
     dur_rc_t  rc;
+    unsigned  share, left;
 
-    rc = dur_retention_ended_rows(e, &budget, &ended);
+    static const dur_retention_pt  handlers[] = {
+        dur_idem_expire, dur_flow_expire, dur_upload_expire,
+        dur_served_expire, dur_retention_ended_rows, dur_retention_registry
+    };
 
-    if (rc == DUR_OK) {
-        rc = dur_idem_expire(e, &budget, &idem);
+    earliest = INT64_MAX;
+
+    for (i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++) {
+        share = handlers[i] == dur_retention_ended_rows ? budget
+                : budget < DUR_RETENTION_SHARE ? budget : DUR_RETENTION_SHARE;
+        left = share;
+
+        rc = handlers[i](e, &left, &next);
+        if (rc != DUR_OK) {
+            return rc;
+        }
+
+        budget -= share - left;
+        earliest = next < earliest ? next : earliest;
     }
 
-    if (rc == DUR_OK) {
-        rc = dur_flow_expire(e, &budget, &flow);
-    }
+    e->next_expiry = earliest;
 
-    if (rc == DUR_OK) {
-        rc = dur_upload_expire(e, &budget, &upload);
-    }
-
-    if (rc == DUR_OK) {
-        rc = dur_served_expire(e, &budget, &served);
-    }
-
-    if (rc == DUR_OK) {
-        e->next_expiry = ended < idem ? ended : idem;
-        e->next_expiry = flow < e->next_expiry ? flow : e->next_expiry;
-        e->next_expiry = upload < e->next_expiry ? upload : e->next_expiry;
-        e->next_expiry = served < e->next_expiry ? served : e->next_expiry;
-    }
-
-    return rc;
+    return DUR_OK;
 }
 
 

@@ -16,6 +16,9 @@
 dur_rc_t dur_retention_ended(dur_engine_t *e, const dur_run_t *run);
 dur_rc_t dur_retention_event(dur_engine_t *e, const dur_ulid_t *event);
 
+/* Something that has a retention ended then (ms). */
+void dur_retention_soon(dur_engine_t *e, int64_t since);
+
 /* The event was routed: it counts as ended when it has no runs. */
 dur_rc_t dur_retention_unused(dur_engine_t *e, const dur_ulid_t *event);
 

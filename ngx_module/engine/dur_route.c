@@ -282,6 +282,7 @@ dur_route_archive(dur_engine_t *e, const dur_registered_app_t *old)
 
     app = *old;
     app.removed = true;
+    app.removed_at = e->now;
 
     rc = dur_registry_app_put(e, &app);
 
