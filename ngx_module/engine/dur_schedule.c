@@ -558,7 +558,6 @@ dur_schedule_fire(dur_engine_t *e, const dur_function_t *fn,
     source.client_id = event.client_id;
     source.json = event.json;
     source.scheduled = true;
-    source.unbatched = true;
 
     start = DUR_START_RUN;
     rc = dur_run_start(e, fn, &source, &run, &start);

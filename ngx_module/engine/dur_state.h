@@ -112,6 +112,10 @@ dur_rc_t dur_state_refuse(dur_engine_t *e, dur_reply_t *reply,
     unsigned status, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* The counters' row; without one all are at their beginning. */
+dur_rc_t dur_state_counters_get(dur_engine_t *e);
+dur_rc_t dur_state_counters_put(dur_engine_t *e);
+
 /* The op's pseudo-random sequence: deterministic, seeded by its entropy. */
 uint64_t dur_state_random(dur_engine_t *e);
 void dur_state_ulid(dur_engine_t *e, dur_ulid_t *u);
