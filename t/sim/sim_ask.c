@@ -280,8 +280,11 @@ sim_committed_rule(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
     r = &s->rules[o->ref >= 0 ? o->ref : -1 - o->ref];
 
     if (o->ref < 0) {
-        /* asked for again, it is gone already */
-        if (reply->status != 200 && (reply->status != 404 || !r->removed)) {
+        /* asked for again, or its time over, it is gone already */
+        if (reply->status != 200
+            && (reply->status != 404
+                || (!r->removed && s->conf.retention == 0)))
+        {
             sim_fail(s, "a cancellation is not deleted: %u", reply->status);
         }
         r->removed = true;
