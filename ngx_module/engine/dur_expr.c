@@ -158,6 +158,7 @@ dur_expr_result(dur_expr_run_t *run, dur_expr_value_t v,
     case DUR_EXPR_V_UINT:
     case DUR_EXPR_V_DOUBLE:
         result->type = DUR_EXPR_DOUBLE;
+        result->field = v.json;
         result->number = dur_expr_to_double(v);
 
         if (v.kind != DUR_EXPR_V_DOUBLE

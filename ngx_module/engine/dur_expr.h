@@ -57,6 +57,7 @@ typedef enum {
 
 typedef struct {
     dur_expr_type_t  type;
+    bool             field;     /* a value as it stands in an event */
     bool             boolean;
     int64_t          integer;
     double           number;    /* of an integer too */

@@ -65,6 +65,8 @@ dur_flow_keys_add(dur_flow_keys_t *k, const dur_expr_t *expr, uint32_t hash)
 }
 
 
+/* Only an integer is a priority; the numbers of an event are none, unless
+ * int() makes one of them. */
 static dur_rc_t
 dur_flow_keys_priority(dur_flow_keys_t *k, const dur_expr_t *expr)
 {
@@ -79,7 +81,7 @@ dur_flow_keys_priority(dur_flow_keys_t *k, const dur_expr_t *expr)
 
     rc = dur_expr_eval(expr, &k->vars, &k->arena, &result, err);
 
-    if (rc == DUR_OK && result.type == DUR_EXPR_INT) {
+    if (rc == DUR_OK && result.type == DUR_EXPR_INT && !result.field) {
         n = result.integer;
         n = n > DUR_PRIORITY_MAX ? DUR_PRIORITY_MAX
             : n < -DUR_PRIORITY_MAX ? -DUR_PRIORITY_MAX : n;

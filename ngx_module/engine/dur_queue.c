@@ -155,10 +155,11 @@ dur_queue_block(dur_engine_t *e, dur_item_t *item, bool woken, bool *blocked)
         rc = dur_blocked_put(e, &full, item);
     }
 
-    /* what it was woken for is for others */
+    /* what it was woken for is for others, whose limit of the same counter may
+     * be another one, too */
 
     return (rc == DUR_OK && *blocked && woken)
-           ? dur_flow_touch(e, item, &full) : rc;
+           ? dur_flow_touch(e, item, NULL) : rc;
 }
 
 

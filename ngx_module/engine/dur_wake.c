@@ -8,6 +8,10 @@
 #include "engine/dur_task.h"
 
 
+/* Waiters that move to wider counters with a key before those behind them are
+ * taken to be of the same key. */
+#define DUR_WAKE_WIDE      8
+
 /* Counters of one task that wakes, and that one piece looks at. */
 #define DUR_WAKE_TASK      64
 #define DUR_WAKE_FUNCTION  32
@@ -58,10 +62,12 @@ dur_wake_head(dur_engine_t *e, const dur_counter_t *c, dur_item_t *item,
 {
     dur_rc_t         rc;
     uint32_t         function;
+    unsigned         wide;
     dur_counter_t    full;
     dur_function_t  *fn;
 
     *good = false;
+    wide = 0;
     function = item->function;
 
     fn = dur_registry_function(&e->registry, function);
@@ -86,7 +92,9 @@ dur_wake_head(dur_engine_t *e, const dur_counter_t *c, dur_item_t *item,
 
         rc = dur_wake_move(e, c, &full, item);
 
-        if (rc != DUR_OK || dur_counter_cmp(&full, c) < 0) {
+        if (rc != DUR_OK || (dur_counter_cmp(&full, c) < 0
+                             && (full.value == 0 || ++wide == DUR_WAKE_WIDE)))
+        {
             return rc;
         }
 
@@ -331,15 +339,16 @@ dur_wake_first(dur_engine_t *e, const dur_item_t *item, dur_counter_t *full)
 
     memset(full, 0, sizeof(*full));
 
-    if (e->slots.ntouched == 0) {
-        /* where there is room nobody waits */
-        return DUR_OK;
-    }
-
     n = dur_flow_limits(e, item, list);
 
     for (i = 0; i < n; i++) {
-        if (!dur_counters_touched(&e->slots, &list[i].counter)) {
+
+        /* elsewhere nobody waits while there is room; a throttle gets room as
+         * time goes by */
+
+        if (list[i].counter.scope != DUR_SCOPE_THROTTLE
+            && !dur_counters_touched(&e->slots, &list[i].counter))
+        {
             continue;
         }
 

@@ -11,8 +11,10 @@
  * there.  If that one is narrower (the key of one customer) the next waiter
  * gets the turn.  If it is wider (the function) those behind would have to
  * wait for it too: they stay, the one that moved stands for them, and their
- * counter is looked at again when it leaves.  So a waiter never moves more
- * often than slots are given back.
+ * counter is looked at again when it leaves.  So waiters do not move more
+ * often than slots are given back, but for a factor; and of two limits with
+ * keys of their own, a waiter far behind may miss a turn until the next slot
+ * of either is given back.
  */
 
 #ifndef DUR_WAKE_H

@@ -226,6 +226,7 @@ sim_check_commit(sim_t *s)
     sim_target_check(s, v.txn, v.targets);
     sim_view_throttle(&v);
     sim_view_concurrency(&v);
+    sim_view_blocked(&v);
     sim_view_figures(&v);
     sim_view_events(&v);
     sim_wait_check(s, v.txn);

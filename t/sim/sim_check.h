@@ -64,6 +64,9 @@ bool sim_flow_refuses(const sim_t *s, unsigned event, unsigned fn);
 void sim_concurrency_born(sim_t *s, sim_run_t *m);
 void sim_view_concurrency(sim_view_t *v);
 
+/* sim_check_blocked.c: what the engine counts, counted again. */
+void sim_view_blocked(sim_view_t *v);
+
 /* sim_check_throttle.c: when runs may start, and in which order. */
 void sim_priority_born(sim_t *s, sim_run_t *m);
 void sim_view_throttle(sim_view_t *v);
