@@ -482,10 +482,16 @@ dur_engine_seed(dur_engine_t *e, const uint8_t entropy[16])
 }
 
 
-/* The rc of a decision as the rc of its batch. */
+/* The end of an op: the rc of a decision as the rc of its batch. */
 static dur_rc_t
 dur_engine_outcome(dur_engine_t *e, dur_rc_t rc)
 {
+    if (rc == DUR_OK) {
+        rc = dur_wake_end(e);
+    }
+
+    e->credits = 0;
+
     if (dur_txn_rc(e->txn) != DUR_OK) {
         return dur_txn_rc(e->txn);
     }
@@ -530,12 +536,6 @@ dur_engine_apply(dur_engine_t *e, dur_str_t bytes, dur_reply_t *reply)
 
     rc = dur_engine_decide(e, &op, reply);
 
-    if (rc == DUR_OK) {
-        rc = dur_wake_end(e);
-    }
-
-    e->credits = 0;
-
     return dur_engine_outcome(e, rc);
 }
 
@@ -573,10 +573,6 @@ dur_engine_poison(dur_engine_t *e, dur_str_t bytes, dur_reply_t *reply)
 
     default:
         rc = DUR_OK;
-    }
-
-    if (rc == DUR_OK) {
-        rc = dur_wake_end(e);
     }
 
     dur_state_log(e, 0, "an op of type %u broke an invariant of the engine "

@@ -228,8 +228,6 @@ sim_priority_value(unsigned priority, const sim_data_t *data)
         return data->k >= 0 ? 60 * data->k - 60 : 0;
     case 3:
         return data->j > 1 ? 43200 : -43200;
-    case 4:
-        return data->k >= 0 ? data->k : 0;
     default:
         return 0;
     }
@@ -290,7 +288,7 @@ static const struct {
     size_t       at;
     bool         built;         /* the engine enforces it */
 } sim_features[] = {
-    { "concurrency", offsetof(sim_flow_t, nlimits), true },
+    { "concurrency", offsetof(sim_flow_t, nlimits), false },
     { "runs", offsetof(sim_flow_t, runs.limit), true },
     { "throttle", offsetof(sim_flow_t, throttle), true },
     { "priority", offsetof(sim_flow_t, priority), true },
