@@ -48,6 +48,10 @@ static ngx_conf_num_bounds_t  ngx_http_durable_retries_bounds = {
       NGX_HTTP_DURABLE_FUNCTION_CONF|NGX_CONF_BLOCK|NGX_CONF_ANY,            \
       ngx_http_durable_set_block, NGX_HTTP_MAIN_CONF_OFFSET, 0, NULL }
 
+#define NGX_HTTP_DURABLE_INCLUDE(name)                                       \
+    { ngx_string(name), NGX_HTTP_DURABLE_FUNCTION_CONF|NGX_CONF_TAKE1,       \
+      ngx_conf_include, 0, 0, NULL }
+
 
 static ngx_command_t  ngx_http_durable_commands[] = {
 
@@ -197,12 +201,7 @@ static ngx_command_t  ngx_http_durable_commands[] = {
     NGX_HTTP_DURABLE_BLOCK("until"),
     NGX_HTTP_DURABLE_BLOCK("on_failure"),
 
-    { ngx_string("include"),
-      NGX_HTTP_DURABLE_FUNCTION_CONF|NGX_CONF_TAKE1,
-      ngx_conf_include,
-      0,
-      0,
-      NULL },
+    NGX_HTTP_DURABLE_INCLUDE("include"),
 
     { ngx_string("durable_route"),
       NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1234,

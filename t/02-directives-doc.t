@@ -38,7 +38,7 @@ for my $name (sort keys %command) {
     my ($block) = $text =~ /\A\s*```\n(.*?)```\n/s;
     ok(defined $block, "$name: begins with Syntax, Default and Context");
 
-    my ($syntax) = ($block || '') =~ /^Syntax:  (.+;)$/m;
+    my ($syntax) = ($block || '') =~ /^Syntax:  (.+(?:;|\{ \.\.\. \}))$/m;
     my ($default) = ($block || '') =~ /^Default: (.+)$/m;
     my ($context) = ($block || '') =~ /^Context: (.+)$/m;
 
@@ -118,6 +118,9 @@ sub arguments {
     my ($syntax) = @_;
 
     $syntax =~ s/;\z//;
+
+    return 'NGX_CONF_BLOCK' . arguments($syntax)
+        if $syntax =~ s/ \{ \.\.\. \}\z//;
 
     return 'NGX_CONF_FLAG' if $syntax =~ / on \| off\z/;
     return 'NGX_CONF_ANY' if $syntax =~ / \[\S+ \.\.\.\]\z/;
