@@ -68,6 +68,13 @@ dur_upload_get(dur_engine_t *e, const dur_ulid_t *id, dur_upload_t *upload)
 
 /* -- pieces --------------------------------------------------------------- */
 
+static bool
+dur_upload_expired(const dur_engine_t *e, const dur_upload_t *upload)
+{
+    return upload->created + DUR_UPLOAD_TIME <= e->now;
+}
+
+
 /* The upload so far, zeroed before the first piece; DUR_EEXIST: its event is
  * there. */
 static dur_rc_t
@@ -136,6 +143,12 @@ dur_upload_apply(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
 
     rc = dur_upload_begin(e, &op->id, &upload);
 
+    if (rc == DUR_OK && dur_upload_expired(e, &upload)) {
+        /* its rows may be going */
+        return dur_state_refuse(e, reply, 503, "what was uploaded of the "
+                                "event is too old: send it again");
+    }
+
     if (rc == DUR_OK && op->item + 1 == upload.pieces) {
         reply->flags |= DUR_REPLY_F_DUPLICATE;
         return DUR_OK;
@@ -178,8 +191,9 @@ dur_upload_find(dur_engine_t *e, const dur_op_event_t *event)
 
     rc = dur_upload_get(e, &event->id, &upload);
 
-    return (rc == DUR_OK && upload.length != event->length) ? DUR_ENOTFOUND
-                                                            : rc;
+    return (rc == DUR_OK && (upload.length != event->length
+                             || dur_upload_expired(e, &upload)))
+           ? DUR_ENOTFOUND : rc;
 }
 
 

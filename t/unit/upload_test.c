@@ -293,6 +293,29 @@ test_expiry(void)
 }
 
 
+/* Its rows may be on their way out. */
+static void
+test_late(void)
+{
+    kit_fresh();
+    make(200000);
+    is_int(piece(0, 0, DUR_UPLOAD_PIECE), 200, "an upload begins");
+
+    kit.now += HOUR - 1;
+    is_int(piece(1, DUR_UPLOAD_PIECE, DUR_UPLOAD_PIECE), 200,
+           "and goes on within the hour");
+
+    kit.now += 1;
+    is_int(piece(2, 2 * DUR_UPLOAD_PIECE, DUR_UPLOAD_PIECE), 503,
+           "but not later");
+    is_int(event_of(2 * DUR_UPLOAD_PIECE), 503, "nor is it an event then");
+
+    (void) expire();
+    is_int(pieces(), 200, "from the beginning it may be sent again");
+    is_int(event(), 200, "to its end");
+}
+
+
 static void
 test_limit(void)
 {
@@ -400,6 +423,7 @@ main(void)
     test_again();
     test_gone();
     test_expiry();
+    test_late();
     test_limit();
     test_read();
     test_forward();
