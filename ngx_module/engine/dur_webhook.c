@@ -186,6 +186,10 @@ dur_webhook_value(dur_buf_t *out, dur_str_t value)
     size_t   i, start;
     uint8_t  two[2];
 
+    if (value.len == 0) {
+        return;
+    }
+
     for (i = 0, start = 0; i < value.len; i++) {
         if (value.data[i] < 0x80) {
             continue;
@@ -284,6 +288,10 @@ dur_webhook_part(const dur_webhook_t *w, dur_webhook_event_t *event,
     size_t     end;
     dur_rc_t   rc;
     dur_str_t  part;
+
+    if (event->pos == w->body.len) {
+        return DUR_OK;
+    }
 
     if (event->text) {
         end = dur_webhook_end(w, event->pos, max);

@@ -50,18 +50,16 @@ line(dur_str_t *rest, char end)
 
 
 static void
-event(const dur_webhook_t *w, size_t max, dur_buf_t *out)
+event(const dur_webhook_t *w, dur_webhook_event_t *e, size_t max,
+    dur_buf_t *out)
 {
-    dur_webhook_event_t  e = { .name = dur_str("n"), .id = dur_str("i"),
-                               .ts = 1790000000000 };
+    dur_webhook_head(w, e, out);
 
-    dur_webhook_head(w, &e, out);
-
-    while (e.pos < w->body.len) {
-        dur_webhook_part(w, &e, max, out);
+    while (e->pos < w->body.len) {
+        dur_webhook_part(w, e, max, out);
     }
 
-    dur_webhook_tail(w, &e, out);
+    dur_webhook_tail(w, e, out);
 }
 
 
@@ -71,6 +69,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     dur_buf_t             whole, parts, canonical;
     dur_str_t             rest, one;
     dur_webhook_t         w;
+    dur_webhook_event_t   e = { .name = dur_str("n"), .id = dur_str("i"),
+                                .ts = 1790000000000 };
     dur_webhook_header_t  headers[HEADERS_MAX + DUR_WEBHOOK_MORE];
 
     rest = dur_str_make(data, len);
@@ -99,10 +99,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     dur_buf_init(&canonical, 1 << 20);
 
     dur_webhook_prepare(&w);
-    event(&w, 1 << 20, &whole);
-    event(&w, 5, &parts);
+    event(&w, &e, 1 << 20, &whole);
+    event(&w, &e, 5, &parts);
 
     fuzz_check(!whole.failed && !parts.failed);
+    fuzz_check(dur_webhook_size(&w, &e, &canonical) == whole.len);
+    dur_buf_reset(&canonical);
     fuzz_check(dur_str_eq(dur_buf_str(&whole), dur_buf_str(&parts)));
     fuzz_check(dur_json_canonicalize(&canonical, dur_buf_str(&whole))
                == DUR_OK);
