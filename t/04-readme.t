@@ -346,6 +346,8 @@ sub installation_is_complete {
         '/usr/share/nginx-durable/durable.conf' => 0644,
         '/usr/share/nginx-durable/mod-http-durable.conf' => 0644,
         '/usr/share/nginx-durable/webhooks.conf' => 0644,
+        '/usr/share/nginx-durable/serve.conf' => 0644,
+        '/usr/share/nginx-durable/durable-api.conf' => 0644,
         '/usr/share/nginx-durable/durable-sidecar.socket.d/debian.conf'
             => 0644,
         '/usr/lib/systemd/system/durable-sidecar.socket' => 0644,
