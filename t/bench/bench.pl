@@ -13,7 +13,7 @@
 #   BENCH_DIR=DIR       where stores are made (default: under build)
 #   BENCH_ONLY=WORD     only the rows of one group: accept, runs, backlog,
 #                       checkpoint, alone, wake, waits, forward, webhook,
-#                       large, serve, cost, start
+#                       large, serve, cron, cost, start
 #   BENCH_WAITING=100000  runs that wait for an event
 #   BENCH_LIMIT=1800    seconds after which a single measurement is given up
 #   BENCH_STRICT=1      fail when a row of the first table misses its "must"
@@ -69,6 +69,7 @@ my %goal = (
     idle     => ['down', 40, 25],
     after    => ['down', 80, 40],
     start    => ['down', 300, 50],
+    cron     => ['down', 2_000, 1_000],
 );
 
 my %base;                       # stock nginx and LMDB alone
@@ -515,6 +516,59 @@ sub measure_large {
 }
 
 
+# 10,000 functions that are due at the same minute.
+sub measure_cron {
+    my ($workers) = @_;
+
+    my $many = 10_000;
+    my $server = start($workers);
+    my $url = "http://$server->{app_address}/api";
+    my @functions = map { { id => "crons-$_", name => "cron $_",
+        triggers => [{ cron => '* * * * *' }], steps => { step => {
+            id => 'step', name => 'step', runtime => { type => 'http',
+                url => "$url/inngest?fnId=bench-zero&stepId=step" } } } } }
+        1 .. $many;
+
+    # all of them in one minute, which is not over yet
+    wait_for(60, 'a minute begins', sub { Time::HiRes::time() % 60 < 20 });
+
+    my $from = Time::HiRes::time();
+    my $r = $server->http('POST', '/fn/register', { url => "$url/crons",
+        appName => 'crons', sdk => 'js:v4.0.0', functions => \@functions });
+
+    die "the functions are refused: $r->{status} $r->{body}\n"
+        if $r->{status} != 200;
+
+    row('', "$many schedules are registered",
+        (Time::HiRes::time() - $from) * 1000, 'ms');
+
+    my $slot = (int($from / 60) + 1) * 60;
+    my $before = $server->counts->{finals};
+    my $ended = wait_for(120, 'all runs end', sub {
+        $server->counts->{finals} - $before >= $many && Time::HiRes::time();
+    }, 0.02);
+
+    my ($last, $count, $cursor) = (0, 0, '');
+
+    do {
+        $r = $server->http('GET', "/v1/runs?app=crons&limit=50$cursor");
+
+        for my $run (@{$r->{json}{data}}) {
+            my ($s) = $run->{run_started_at} =~ /(\d\d(?:\.\d+)?)Z\z/;
+            $last = $s if $s > $last;
+            $count++;
+        }
+
+        my $next = $r->{json}{metadata}{cursor};
+        $cursor = $next ? "&cursor=$next" : '';
+    } while ($cursor && $count < $many);
+
+    row('cron', "$many schedules, last start after", $last * 1000, 'ms');
+    row('', 'the same, the last one has ended', ($ended - $slot) * 1000,
+        'ms');
+}
+
+
 sub measure_cost {
     my ($workers) = @_;
 
@@ -611,6 +665,7 @@ my @groups = (
     webhook => \&measure_webhook,
     large   => \&measure_large,
     serve   => \&measure_serve,
+    cron    => \&measure_cron,
     cost    => \&measure_cost,
     start   => \&measure_start,
 );
@@ -630,8 +685,8 @@ for my $workers (@workers) {
     for (my $i = 0; $i < @groups; $i += 2) {
         next if $ENV{BENCH_ONLY} && $ENV{BENCH_ONLY} ne $groups[$i];
 
-        # Waits, memory, cost and start do not change with a second worker.
-        next if !$first && $groups[$i] =~ /^(?:waits|cost|start)$/;
+        # Waits, schedules, memory, cost and start do not change with a second worker.
+        next if !$first && $groups[$i] =~ /^(?:waits|cron|cost|start)$/;
 
         eval { $groups[$i + 1]->($workers) };
 
