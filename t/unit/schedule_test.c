@@ -578,6 +578,12 @@ test_many(void)
     is_int(rows(DUR_T_TIMER), MANY, "all of them");
 
     kit.now = at("2026-03-01T00:01:00Z");
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_TIMERS;
+    op.resubmitted = 1;
+    kit_op(&op);
+    is_int(rows(DUR_T_RUN), 1, "an op that is tried again fires one timer");
+
     for (most = 0, ops = 0; dur_engine_next_due(kit.engine) <= kit.now; ops++)
     {
         before = rows(DUR_T_RUN);
