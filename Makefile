@@ -164,7 +164,8 @@ clean:
 
 # --- bench: what the server does beside stock nginx and LMDB alone.
 
-BENCH_BIN := $(BUILD)/bench/app $(BUILD)/bench/load $(BUILD)/bench/commit
+BENCH_BIN := $(BUILD)/bench/app $(BUILD)/bench/load $(BUILD)/bench/commit \
+	$(BUILD)/bench/listen
 RUNS ?= $(or $(BENCH_RUNS),100000)
 
 .PHONY: bench

@@ -162,6 +162,32 @@ for (1 .. 200) {
 $ws = listens('c');
 hears($ws, 'clients that vanish leave the others alone');
 
+# -- whatever comes
+
+srand 4711;
+
+for my $n (1 .. 300) {
+    my $w = listens('c');
+    my $bytes = join '', map {
+        WebSocket::frame_bytes(int rand 16, join('', map { chr int rand 256 }
+                                                 1 .. rand 200),
+                               fin => rand() < 0.7, rsv => rand() < 0.1,
+                               mask => rand() < 0.95,
+                               rand() < 0.05 ? (length => int rand 1 << 20)
+                                             : ())
+    } 1 .. 1 + rand 6;
+
+    substr $bytes, rand length $bytes, 1, chr int rand 256 if rand() < 0.5;
+    $bytes = substr $bytes, 0, rand length $bytes if rand() < 0.2;
+
+    $w->raw($bytes);
+    $w->half if rand() < 0.5;
+    $w->next(0.01);
+    $w->end;
+}
+
+hears($ws, 'frames of any kind harm nobody else');
+
 # -- one that never reads
 
 my $deaf = listens('loud');

@@ -66,6 +66,11 @@ my %goal = (
     large    => ['down', 4, 2],
     sent     => ['down', 4, 2],
     serve    => ['up', 2_000, 5_000],
+    publish  => ['up', 10_000, 30_000],
+    hear     => ['down', 1, 0.4],
+    hear99   => ['down', 5, 2],
+    listener => ['down', 16, 8],
+    listened => ['up', 95, 98],
     idle     => ['down', 40, 25],
     after    => ['down', 80, 40],
     start    => ['down', 300, 50],
@@ -470,6 +475,75 @@ sub measure_serve {
 }
 
 
+# Subscribers over WebSocket, of which about half are in another worker than a
+# publisher.
+sub measure_realtime {
+    my $server = start(2, connections => 8192);
+    my $http = HttpClient->new(port => $server->{port});
+
+    my $listen = sub {
+        my ($mode, @arguments) = @_;
+
+        my $token = $http->request('POST', '/v1/realtime/token',
+            '[{"channel":"bench","name":"t"}]')->{json}{jwt};
+
+        return ($mode, '-s', $server->address, '-k', $token, @arguments);
+    };
+
+    my $r = program('listen', $listen->('talk', '-l', 10, '-c', 32, '-t',
+                                        $seconds));
+    die "of $r->{published} messages $r->{heard} were heard\n"
+        if $r->{heard} != 10 * $r->{published};
+
+    row('publish', 'messages to 10 subscribers', $r->{rate}, 'msg/s',
+        $base{nginx});
+
+    $r = program('listen', $listen->('talk', '-l', 10, '-c', 1, '-t',
+                                     $seconds, '-r', 500));
+    row('hear', 'publish to receive, 500 msg/s, p50', $r->{p50_us} / 1000,
+        'ms');
+    row('hear99', 'the same, p99', $r->{p99_us} / 1000, 'ms');
+
+    my @plain = map { load($server, 'post', '-c', 64, '-t', $seconds / 2)
+                          ->{rate} } 1 .. 3;
+    my $hold = sub {
+        my ($n) = @_;
+
+        open my $in, '|-', join ' ', build('bench/listen'),
+            $listen->('hold', '-l', $n), ">$dir/held" or die "listen: $!\n";
+        wait_for(60, "$n subscribers", sub {
+            return slurp("$dir/held") =~ /open=$n/;
+        });
+
+        return $in;
+    };
+
+    my $in = $hold->(100);
+    my @heard = map { load($server, 'post', '-c', 64, '-t', $seconds / 2)
+                          ->{rate} } 1 .. 3;
+    close $in;
+
+    my ($before, $with) = map { (sort { $a <=> $b } @$_)[1] } \@plain, \@heard;
+    row('listened', 'accepts beside 100 subscribers', 100 * $with / $before,
+        '%');
+
+    my $own = sub {
+        my $sum = 0;
+        for my $pid ($server->worker_pids) {
+            my ($kb) = slurp("/proc/$pid/status") =~ /^RssAnon:\s*(\d+)/m;
+            $sum += $kb || 0;
+        }
+        return $sum;
+    };
+
+    my $free = $own->();
+    $in = $hold->(5000);
+    row('listener', '5,000 idle subscribers: memory each',
+        ($own->() - $free) / 5000, 'KiB');
+    close $in;
+}
+
+
 sub measure_large {
     my ($workers) = @_;
 
@@ -666,6 +740,7 @@ my @groups = (
     large   => \&measure_large,
     serve   => \&measure_serve,
     cron    => \&measure_cron,
+    realtime => \&measure_realtime,
     cost    => \&measure_cost,
     start   => \&measure_start,
 );
@@ -685,8 +760,9 @@ for my $workers (@workers) {
     for (my $i = 0; $i < @groups; $i += 2) {
         next if $ENV{BENCH_ONLY} && $ENV{BENCH_ONLY} ne $groups[$i];
 
-        # Waits, schedules, memory, cost and start do not change with a second worker.
-        next if !$first && $groups[$i] =~ /^(?:waits|cron|cost|start)$/;
+        # These do not change with a second worker.
+        next if !$first
+            && $groups[$i] =~ /^(?:waits|cron|realtime|cost|start)$/;
 
         eval { $groups[$i + 1]->($workers) };
 

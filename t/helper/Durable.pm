@@ -11,9 +11,10 @@
 #     $d->stop;
 #
 # Options: workers, mode (dev), apps, port, dir, http, server, main (text for
-# these places of the configuration), retry_interval, log_level, store (more
-# words for durable_store).  DURABLE_BUILD names another build directory and
-# TEST_NGINX_BINARY another nginx.  Only processes started here are signalled.
+# these places of the configuration), retry_interval, log_level, connections
+# (of a worker), store (more words for durable_store).  DURABLE_BUILD names
+# another build directory and TEST_NGINX_BINARY another nginx.  Only processes
+# started here are signalled.
 
 package Durable;
 
@@ -173,7 +174,7 @@ sub new {
 
     my $self = bless {
         workers => 2, mode => 'dev', apps => [], http => '', server => '',
-        main => '', store => '', log_level => 'notice', owner => $$,
+        main => '', store => '', connections => 1024, log_level => 'notice', owner => $$,
         killed => {}, %option
     }, $class;
 
@@ -232,7 +233,7 @@ load_module $module;
 $self->{main}
 
 events {
-    worker_connections 1024;
+    worker_connections $self->{connections};
 }
 
 http {
