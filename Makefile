@@ -113,7 +113,7 @@ TEST_ENV = TEST_NGINX_PORT=$(TEST_NGINX_PORT) DURABLE_BUILD=$(CURDIR)/$(BUILD) D
 
 # What README.md does with curl is tested as well.
 test: PACKAGES += curl
-test: deps deps-node deps-python deps-go
+test: deps deps-node deps-python deps-go deps-browser
 	$(MAKE) --no-print-directory -j$(JOBS) check-style all unit fuzz \
 		$(BUILD)/sim
 	$(PROVE) $(UNIT_BIN) $(FUZZ_BIN)
@@ -230,7 +230,7 @@ PYTHON_OLD = ! python3 -c 'import sys, venv, ensurepip; \
 	sys.exit(sys.version_info < (3, 10))' 2>/dev/null
 GO_OLD = ! go version 2>/dev/null | grep -q 'go1\.\(2[1-9]\|[3-9][0-9]\)'
 
-.PHONY: deps deps-node deps-python deps-go run install
+.PHONY: deps deps-node deps-python deps-go deps-browser run install
 
 # Installs what is missing when root, else says what it is.
 deps:
@@ -270,6 +270,16 @@ deps-python: deps
 	        $(APT_INSTALL) python3-venv; \
 	    else \
 	        echo "no tests with Python: sudo apt install python3-venv" >&2; \
+	    fi; \
+	fi
+
+# So does the one with a browser.
+deps-browser: deps
+	@if ! command -v chromium >/dev/null; then \
+	    if [ $$(id -u) = 0 ] && command -v apt-get >/dev/null; then \
+	        $(APT_INSTALL) chromium; \
+	    else \
+	        echo "no test in a browser: sudo apt install chromium" >&2; \
 	    fi; \
 	fi
 
