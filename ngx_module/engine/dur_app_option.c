@@ -305,8 +305,9 @@ dur_option_batch(dur_app_report_t *r, const json_t *v, bool *set)
         return false;
     }
 
-    if (size < 2) {
-        return dur_app_refuse(r, "batchEvents.maxSize must be at least 2");
+    if (size < 2 || size > UINT32_MAX) {
+        return dur_app_refuse(r, "batchEvents.maxSize must be at least 2%s",
+                              size < 2 ? "" : ", and at most 4294967295");
     }
 
     /* features 0.2: this one knows no days and weeks */
