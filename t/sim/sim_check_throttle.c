@@ -179,7 +179,13 @@ sim_throttle_waiter(sim_view_t *v, const sim_item_t *it)
             return;
         }
 
-        if (o->table == DUR_T_READY && (o->item.flags & DUR_ITEM_F_WOKEN)) {
+        /* on its way, or it waits for what all of them need */
+
+        if ((o->table == DUR_T_READY && (o->item.flags & DUR_ITEM_F_WOKEN))
+            || (o->table == DUR_T_BLOCKED && o->counter.value == 0
+                && o->counter.scope != DUR_SCOPE_THROTTLE
+                && (o->item.flags & DUR_ITEM_F_START)))
+        {
             return;
         }
     }
