@@ -436,6 +436,7 @@ typedef struct {
     int         value;
     int64_t     tat;
     bool        unsure;         /* others may have gone as well */
+    unsigned    woken;          /* that will take theirs */
 } sim_throttle_t;
 
 /* An item that waits for a limit. */

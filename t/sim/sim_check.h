@@ -70,6 +70,8 @@ void sim_view_blocked(sim_view_t *v);
 /* sim_check_throttle.c: when runs may start, and in which order. */
 void sim_priority_born(sim_t *s, sim_run_t *m);
 void sim_view_throttle(sim_view_t *v);
+/* Whether a run might start now, by its throttle. */
+bool sim_throttle_allows(sim_t *s, const sim_run_t *m);
 
 /* sim_check_debounce.c: which event is held, and until when. */
 void sim_view_debounce(sim_view_t *v);

@@ -11,7 +11,11 @@
 
 #include "sim_check.h"
 
-#define SIM_COUNTERS_MAX  128
+#define SIM_COUNTERS_MAX    128
+
+/* That the engine may leave where they are when those before them have to wait
+ * for something else. */
+#define SIM_WAITERS_PASSED  8
 
 
 /* What is counted together. */
@@ -27,7 +31,6 @@ typedef struct {
     unsigned          least;    /* calls out, or runs, that surely count */
     unsigned          most;
     unsigned          woken;    /* items that have a turn */
-    unsigned          elsewhere;        /* .. or stand in for all of it */
     unsigned          allowed;  /* by the limits of what went out now */
     const char       *slug;
 } sim_counter_t;
@@ -187,10 +190,6 @@ sim_counter_add(sim_counters_t *t, const sim_item_t *it, const sim_limit_t *l)
     } else if (it->table == DUR_T_READY && it->partition == 0) {
         c->woken += (it->item.flags & DUR_ITEM_F_WOKEN) != 0;
 
-    } else if (it->table == DUR_T_BLOCKED && it->counter.value == 0
-               && !sim_counter_is(&it->counter, l, it->item.function, m))
-    {
-        c->elsewhere++;         /* for what all behind it need as well */
     }
 }
 
@@ -289,16 +288,15 @@ sim_waiter_rests(sim_view_t *v, const sim_item_t *it)
 }
 
 
-/* Runs that are there, or have their turn, or stand in for all others since
- * they wait for what these need too. */
+/* Runs that are there, or have their turn. */
 static unsigned
 sim_runs_at_a_time(const sim_view_t *v, const sim_run_t *m)
 {
-    unsigned           i, n;
-    const sim_t       *s;
-    const sim_run_t   *r;
-    const sim_item_t  *it;
-    const sim_limit_t *l;
+    unsigned            i, n;
+    const sim_t        *s;
+    const sim_run_t    *r;
+    const sim_item_t   *it;
+    const sim_limit_t  *l;
 
     s = v->s;
     l = &s->fns[m->fn].held.runs;
@@ -312,103 +310,164 @@ sim_runs_at_a_time(const sim_view_t *v, const sim_run_t *m)
 
     for (i = 0; i < v->nitems; i++) {
         it = &v->items[i];
-        if (it->run >= 0 && (it->item.flags & DUR_ITEM_F_START)
-            && s->runs[it->run].fn == m->fn)
-        {
-            n += it->table == DUR_T_READY
-                 && (it->item.flags & DUR_ITEM_F_WOKEN);
-            n += it->table == DUR_T_BLOCKED && it->counter.value == 0
-                 && it->counter.scope != DUR_SCOPE_RUNS ? l->limit : 0;
-        }
+        n += it->table == DUR_T_READY && it->run >= 0
+             && (it->item.flags & DUR_ITEM_F_WOKEN)
+             && (it->item.flags & DUR_ITEM_F_START)
+             && s->runs[it->run].fn == m->fn;
     }
 
     return n;
 }
 
 
-/* The oldest of its function that waits for the same; those behind it go
- * after it, whatever their own limit. */
+/* A start may go by what limits those. */
 static bool
-sim_waiter_is_first(const sim_view_t *v, const sim_item_t *it)
+sim_waiter_may_start(const sim_view_t *v, const sim_run_t *m)
 {
-    unsigned           i;
-    const sim_item_t  *o;
+    const sim_limit_t  *l;
 
-    for (i = 0; i < v->nitems; i++) {
-        o = &v->items[i];
+    l = &v->s->fns[m->fn].held.runs;
 
-        if (o->table == DUR_T_BLOCKED
-            && o->item.function == it->item.function
-            && memcmp(&o->counter, &it->counter, sizeof(o->counter)) == 0
-            && (o->item.score < it->item.score
-                || (o->item.score == it->item.score && o->id < it->id)))
-        {
+    return m->begun
+           || ((l->limit == 0 || sim_runs_at_a_time(v, m) < l->limit)
+               && sim_throttle_allows(v->s, m));
+}
+
+
+/* Nothing limits it now. */
+static bool
+sim_waiter_could_go(sim_counters_t *t, const sim_item_t *it)
+{
+    unsigned            i, n;
+    sim_limit_t         limits[SIM_LIMITS_MAX];
+    sim_counter_t      *c;
+    const sim_run_t    *m;
+    sim_counter_id_t    id;
+
+    m = &t->v->s->runs[it->run];
+    n = sim_limits_of(&t->v->s->fns[m->fn].held, m->fn, m, limits);
+
+    for (i = 0; i < n; i++) {
+        sim_counter_id(&id, &limits[i], m->fn, m);
+        c = sim_counter(t, &id);
+
+        if (c->most + c->woken >= limits[i].limit) {
             return false;
         }
     }
 
-    return true;
+    return sim_waiter_may_start(t->v, m);
 }
 
 
-/* It waits for something that limits it, and that has no room. */
-static void
-sim_waiter_check(sim_counters_t *t, const sim_item_t *it)
+/* What an item waits for is one of its limits. */
+static bool
+sim_waiter_limited(const sim_view_t *v, const sim_item_t *it)
 {
-    sim_t               *s;
-    unsigned             i, n;
-    sim_limit_t          limits[SIM_LIMITS_MAX];
-    sim_counter_t       *c;
-    const sim_fn_t      *fn;
-    const sim_run_t     *m;
-    sim_counter_id_t     id;
+    unsigned           i, n;
+    sim_limit_t        limits[SIM_LIMITS_MAX];
+    const sim_fn_t    *fn;
+    const sim_run_t   *m;
 
-    s = t->v->s;
-    m = &s->runs[it->run];
-    fn = &s->fns[m->fn];
+    m = &v->s->runs[it->run];
+    fn = &v->s->fns[m->fn];
 
-    if (it->counter.scope == DUR_SCOPE_THROTTLE) {
-        return;
+    switch (it->counter.scope) {
+
+    case DUR_SCOPE_RUNS:
+        return fn->held.runs.limit > 0 && !m->begun;
+
+    case DUR_SCOPE_THROTTLE:
+        return fn->held.throttle > 0 && !m->begun;
+
+    default:
+        n = sim_limits_of(&fn->held, m->fn, m, limits);
+
+        for (i = 0; i < n; i++) {
+            if (sim_counter_is(&it->counter, &limits[i], it->item.function,
+                               m))
+            {
+                return true;
+            }
+        }
     }
 
-    if (it->counter.scope == DUR_SCOPE_RUNS) {
-        if (fn->held.runs.limit == 0 || m->begun) {
-            sim_fail(s, "item %" PRIu64 " of %s waits for other runs, and "
-                     "needs not", it->id, fn->slug);
-        }
-        if (sim_runs_at_a_time(t->v, m) < fn->held.runs.limit
-            && sim_waiter_is_first(t->v, it))
-        {
-            sim_fail(s, "item %" PRIu64 " of %s waits, and not so many runs "
-                     "are there", it->id, fn->slug);
-        }
-        return;
-    }
+    return m->keys != m->maybe_keys;
+}
 
-    n = sim_limits_of(&fn->held, m->fn, m, limits);
+
+/* What the counter that an item waits for allows it. */
+static unsigned
+sim_limit_at(const sim_view_t *v, const sim_item_t *it)
+{
+    unsigned           i, n;
+    sim_limit_t        limits[SIM_LIMITS_MAX];
+    const sim_run_t   *m;
+
+    m = &v->s->runs[it->run];
+    n = sim_limits_of(&v->s->fns[m->fn].held, m->fn, m, limits);
 
     for (i = 0; i < n; i++) {
-        if (!sim_counter_is(&it->counter, &limits[i], it->item.function, m))
+        if (sim_counter_is(&it->counter, &limits[i], it->item.function, m)) {
+            return limits[i].limit;
+        }
+    }
+
+    return 0;
+}
+
+
+/* It is behind others of its function: one that the same counter gives less
+ * to, or so many that the engine looks at them one after the other. */
+static bool
+sim_waiter_is_behind(const sim_view_t *v, const sim_item_t *it)
+{
+    unsigned           i, before;
+    const sim_item_t  *o;
+
+    for (i = 0, before = 0; i < v->nitems; i++) {
+        o = &v->items[i];
+
+        if (o->table != DUR_T_BLOCKED
+            || o->item.function != it->item.function
+            || memcmp(&o->counter, &it->counter, sizeof(o->counter)) != 0
+            || o->item.score > it->item.score
+            || (o->item.score == it->item.score && o->id >= it->id))
         {
             continue;
         }
 
-        sim_counter_id(&id, &limits[i], m->fn, m);
-        c = sim_counter(t, &id);
-
-        if (c->most + c->woken < limits[i].limit && c->elsewhere == 0
-            && sim_waiter_is_first(t->v, it))
-        {
-            sim_fail(s, "item %" PRIu64 " of %s waits, and %u calls of %u "
-                     "are out", it->id, fn->slug, c->most, limits[i].limit);
+        if (sim_limit_at(v, o) < sim_limit_at(v, it)) {
+            return true;
         }
 
-        return;
+        before++;
     }
 
-    if (m->keys == m->maybe_keys) {
+    return before >= SIM_WAITERS_PASSED;
+}
+
+
+/* It waits for something that limits it, and while something does. */
+static void
+sim_waiter_check(sim_counters_t *t, const sim_item_t *it)
+{
+    sim_t           *s;
+    const sim_fn_t  *fn;
+
+    s = t->v->s;
+    fn = &s->fns[s->runs[it->run].fn];
+
+    if (!sim_waiter_limited(t->v, it)) {
         sim_fail(s, "item %" PRIu64 " of %s waits for what does not limit "
                  "it", it->id, fn->slug);
+    }
+
+    if (!s->clock_steps && sim_waiter_could_go(t, it)
+        && !sim_waiter_is_behind(t->v, it))
+    {
+        sim_fail(s, "item %" PRIu64 " of %s waits, and nothing limits it now",
+                 it->id, fn->slug);
     }
 }
 

@@ -138,12 +138,31 @@ sim_throttle_begun(sim_t *s, const sim_item_t *it)
 }
 
 
-/* What waits for its throttle is let go by a timer when the next one may, or
- * others are on their way. */
+bool
+sim_throttle_allows(sim_t *s, const sim_run_t *m)
+{
+    sim_throttle_t    *t;
+    const sim_flow_t  *f;
+
+    f = &s->fns[m->fn].held;
+
+    if (f->throttle == 0) {
+        return true;
+    }
+
+    t = sim_throttle(s, m->fn, sim_key_value(f->throttle_key, &m->data));
+
+    /* those that are woken are on their way, one of them may be enough */
+
+    return !t->unsure && t->woken == 0
+           && s->now * 1000 >= sim_throttle_next(f, t) + 1000;
+}
+
+
+/* While others wait for it, somebody looks when the next one may go. */
 static void
 sim_throttle_waiter(sim_view_t *v, const sim_item_t *it)
 {
-    sim_t             *s;
     int64_t            due;
     unsigned           i;
     const sim_fn_t    *fn;
@@ -151,47 +170,67 @@ sim_throttle_waiter(sim_view_t *v, const sim_item_t *it)
     const sim_run_t   *m;
     const sim_item_t  *o;
 
-    s = v->s;
-    m = &s->runs[it->run];
-    fn = &s->fns[m->fn];
-
-    if (fn->held.throttle == 0 || m->begun) {
-        sim_fail(s, "item %" PRIu64 " of %s waits for a throttle, and needs "
-                 "not", it->id, fn->slug);
-    }
-
-    t = sim_throttle(s, m->fn, sim_key_value(fn->held.throttle_key,
-                                             &m->data));
+    m = &v->s->runs[it->run];
+    fn = &v->s->fns[m->fn];
+    t = sim_throttle(v->s, m->fn, sim_key_value(fn->held.throttle_key,
+                                                &m->data));
     due = sim_throttle_next(&fn->held, t) / 1000 + 1;
-    due = due > s->now + 1 ? due : s->now + 1;
+
+    if (due <= v->s->now + 1 || t->woken > 0 || t->unsure) {
+        return;
+    }
 
     for (i = 0; i < v->nitems; i++) {
         o = &v->items[i];
 
-        if (o->item.function != it->item.function) {
-            continue;
-        }
-
-        if (o->item.kind == DUR_ITEM_THROTTLE
-            && dur_get64(o->item.step.b) == it->counter.value
-            && (o->item.due <= due || t->unsure))
-        {
-            return;
-        }
-
-        /* on its way, or it waits for what all of them need */
-
-        if ((o->table == DUR_T_READY && (o->item.flags & DUR_ITEM_F_WOKEN))
-            || (o->table == DUR_T_BLOCKED && o->counter.value == 0
-                && o->counter.scope != DUR_SCOPE_THROTTLE
-                && (o->item.flags & DUR_ITEM_F_START)))
+        if (o->item.kind == DUR_ITEM_THROTTLE && o->item.due <= due
+            && o->item.function == it->item.function
+            && dur_get64(o->item.step.b) == it->counter.value)
         {
             return;
         }
     }
 
-    sim_fail(s, "item %" PRIu64 " of %s waits for a throttle that lets it go "
-             "at %" PRId64 ", and nobody looks then", it->id, fn->slug, due);
+    sim_fail(v->s, "item %" PRIu64 " of %s waits for a throttle that lets it "
+             "go at %" PRId64 ", and nobody looks then", it->id, fn->slug,
+             due);
+}
+
+
+/* Those that have their turn, and will take theirs of the throttle. */
+static void
+sim_throttle_woken(sim_view_t *v)
+{
+    sim_t             *s;
+    unsigned           i;
+    const sim_fn_t    *fn;
+    const sim_run_t   *m;
+    const sim_item_t  *it;
+
+    s = v->s;
+
+    for (i = 0; i < s->nthrottles; i++) {
+        s->throttles[i].woken = 0;
+    }
+
+    for (i = 0; i < v->nitems; i++) {
+        it = &v->items[i];
+
+        if (it->run < 0 || it->table != DUR_T_READY
+            || !(it->item.flags & DUR_ITEM_F_WOKEN)
+            || !(it->item.flags & DUR_ITEM_F_START))
+        {
+            continue;
+        }
+
+        m = &s->runs[it->run];
+        fn = &s->fns[m->fn];
+
+        if (fn->held.throttle) {
+            sim_throttle(s, m->fn, sim_key_value(fn->held.throttle_key,
+                                                 &m->data))->woken++;
+        }
+    }
 }
 
 
@@ -234,6 +273,8 @@ sim_view_throttle(sim_view_t *v)
             sim_throttle_begun(v->s, it);
         }
     }
+
+    sim_throttle_woken(v);
 
     for (i = 0; i < v->nitems; i++) {
         it = &v->items[i];
