@@ -5,9 +5,9 @@
 
 
 /*
- * POST /invoke/{slug}: one function is started by name (protocol 1.8).  The
- * event is read like those of POST /e/{key}; which function it is for, the
- * engine knows.
+ * POST /invoke/{slug}, and the same below /v2: one function is started by name
+ * (protocol 1.8).  The event is read like those of POST /e/{key}; which
+ * function it is for, the engine knows.
  */
 
 
@@ -16,6 +16,8 @@
 
 static ngx_int_t ngx_http_durable_invoke_body(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
+static ngx_int_t ngx_http_durable_invoke_v2(ngx_http_request_t *r,
+    dur_str_t *body);
 static void ngx_http_durable_invoke_reply(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_rc_t rc, dur_reply_t *reply);
 static ngx_int_t ngx_http_durable_invoke_started(ngx_http_request_t *r,
@@ -44,6 +46,10 @@ ngx_http_durable_invoke_body(ngx_http_request_t *r,
         return ngx_http_durable_error_rc(r, DUR_EIO);
     }
 
+    if (ctx->v2 && ngx_http_durable_invoke_v2(r, &body) != NGX_OK) {
+        return ngx_http_durable_error_rc(r, DUR_ENOMEM);
+    }
+
     rc = ngx_http_durable_invoke_parse(r, ctx, body, &op);
 
     if (rc == NGX_DECLINED) {
@@ -64,6 +70,40 @@ ngx_http_durable_invoke_body(ngx_http_request_t *r,
     op.url = dur_str_make(ctx->args[0].data, ctx->args[0].len);
 
     return ngx_http_durable_submit(r, ctx, &op, ngx_http_durable_invoke_reply);
+}
+
+
+/* The idempotency key of the second API is the id of the event; what is no
+ * object is refused by who reads it. */
+
+static ngx_int_t
+ngx_http_durable_invoke_v2(ngx_http_request_t *r, dur_str_t *body)
+{
+    u_char     *p, *last;
+    dur_str_t   key, data;
+
+    if (dur_json_member(*body, dur_str("idempotencyKey"), &key) != DUR_OK
+        || key.len < 2 || key.data[0] != '"')
+    {
+        return NGX_OK;
+    }
+
+    if (dur_json_member(*body, dur_str("data"), &data) != DUR_OK) {
+        data = dur_str("{}");
+    }
+
+    p = ngx_pnalloc(r->pool, sizeof("{\"id\":,\"data\":}") + key.len
+                             + data.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    last = ngx_sprintf(p, "{\"id\":%*s,\"data\":%*s}", key.len, key.data,
+                       data.len, data.data);
+
+    *body = dur_str_make(p, last - p);
+
+    return NGX_OK;
 }
 
 
@@ -102,11 +142,27 @@ ngx_http_durable_invoke_started(ngx_http_request_t *r,
 {
     char        id[DUR_ULID_TEXT_LEN + 1];
     dur_buf_t  *b;
+    dur_str_t   value;
+
+    dur_ulid_text(&ctx->ids[0], id);
+
+    if (ctx->v2) {
+        b = ngx_http_durable_answer(ctx, 1);
+        dur_buf_addf(b, "{\"eventId\":\"%s\",\"runId\":", id);
+
+        if (dur_json_member(run, dur_str("run_id"), &value) != DUR_OK) {
+            value = dur_str("null");
+        }
+
+        dur_buf_adds(b, value);
+        dur_buf_addc(b, '}');
+
+        return ngx_http_durable_found(r, ctx, DUR_OK, NULL, 1);
+    }
 
     b = &ctx->conf->scratch.text;
     dur_buf_reset(b);
 
-    dur_ulid_text(&ctx->ids[0], id);
     dur_buf_addf(b, "{\"id\":\"%s\",", id);
 
     if (run.len > sizeof("{}") - 1) {

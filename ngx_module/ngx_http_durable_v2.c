@@ -269,6 +269,46 @@ ngx_http_durable_v2_functions(ngx_http_request_t *r,
 }
 
 
+/* POST /v2/apps/{app}/functions/{fn}/invoke: the function has a slug. */
+
+static ngx_int_t
+ngx_http_durable_v2_invoke(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx)
+{
+    dur_rc_t      rc;
+    ngx_int_t     n;
+    dur_buf_t    *b;
+    dur_str_t     app, function;
+    dur_store_t  *store;
+
+    store = ngx_durable_store();
+    app = dur_str_make(ctx->args[0].data, ctx->args[0].len);
+    function = dur_str_make(ctx->args[1].data, ctx->args[1].len);
+
+    b = ngx_http_durable_answer(ctx, 0);
+    rc = store ? dur_query_slug(store, app, function, b) : DUR_OK;
+
+    if (rc != DUR_OK || store == NULL) {
+
+        n = ngx_http_discard_request_body(r);
+
+        if (n != NGX_OK) {
+            return n;
+        }
+
+        return store ? ngx_http_durable_v2_registry(r, ctx, rc)
+                     : ngx_http_durable_unavailable(r);
+    }
+
+    if (ngx_http_durable_relay_copy(r, dur_buf_str(b), &ctx->args[0])
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_durable_invoke_handler(r, ctx);
+}
+
+
 static ngx_int_t
 ngx_http_durable_v2_registry(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_rc_t rc)
@@ -325,6 +365,9 @@ static const ngx_http_durable_route_t  ngx_http_durable_v2_routes[] = {
     { NGX_HTTP_GET, ngx_string("apps/*/functions/*/runs"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_v2_function_runs },
 
+    { NGX_HTTP_POST, ngx_string("apps/*/functions/*/invoke"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_v2_invoke },
+
     { NGX_HTTP_GET, ngx_string("keys/events"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_v2_event_keys },
 
@@ -374,7 +417,8 @@ ngx_http_durable_v2_handler(ngx_http_request_t *r,
         }
 
         if (route->handler != ngx_http_durable_event_handler
-            && route->handler != ngx_http_durable_rerun_handler)
+            && route->handler != ngx_http_durable_rerun_handler
+            && route->handler != ngx_http_durable_v2_invoke)
         {
             rc = ngx_http_discard_request_body(r);
 

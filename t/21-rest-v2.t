@@ -103,6 +103,23 @@ POST /v2/events
 
 
 
+=== a function is invoked by its names, once for an idempotency key
+--- pipelined_requests eval
+[main::function(), map { "POST /v2/apps/shop/functions/$_" }
+ qq(one/invoke\n{"data":{"n":1}}), qq(shop-one/invoke\n{}),
+ (qq(one/invoke\n{"data":{"n":2},"idempotencyKey":"k-1"})) x 2,
+ qq(none/invoke\n{"data":{}}), qq(one/invoke\n{"data":7}),
+ qq(one/invoke\n[)]
+--- error_code eval
+[200, 200, 200, 200, 200, 404, 400, 400]
+--- response_body_like eval
+[qr/"ok":true/,
+ (qr/\A\{"data":\{"eventId":"\w{26}","runId":"\w{26}"\},$::Meta\}\z/) x 3,
+ qr/\A\{"data":\{"eventId":"\w{26}","runId":null\},$::Meta\}\z/,
+ qr/"code":"not_found"/, (qr/"code":"invalid_request"/) x 2]
+
+
+
 === what is not there
 --- pipelined_requests eval
 ["GET /v2/runs/$::Nobody", "GET /v2/runs/$::Nobody/trace",

@@ -726,13 +726,6 @@ dur_engine_set_feed(dur_engine_t *e, bool on)
 }
 
 
-const dur_metrics_t *
-dur_engine_metrics(const dur_engine_t *e)
-{
-    return &e->committed;
-}
-
-
 void
 dur_engine_stat(const dur_engine_t *e, dur_engine_stat_t *stat)
 {

@@ -54,6 +54,13 @@ dur_metrics_copy(dur_metrics_t *to, const dur_metrics_t *from)
 }
 
 
+const dur_metrics_t *
+dur_engine_metrics(const dur_engine_t *e)
+{
+    return &e->committed;
+}
+
+
 /* -- functions ------------------------------------------------------------ */
 
 dur_metrics_function_t *

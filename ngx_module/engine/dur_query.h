@@ -125,6 +125,11 @@ dur_rc_t dur_query_apps_v2(dur_store_t *s, dur_str_t app, dur_buf_t *out);
 dur_rc_t dur_query_functions_v2(dur_store_t *s, dur_str_t app,
     dur_str_t function, dur_buf_t *out);
 
+/* The slug of a function of an app, both as v2 names them; no JSON.
+ * DUR_ENOTFOUND; archived ones are none. */
+dur_rc_t dur_query_slug(dur_store_t *s, dur_str_t app, dur_str_t function,
+    dur_buf_t *out);
+
 /* Array of the apps that are parked: {"app","url","error","parked_at",
  * "probe_at"}. */
 dur_rc_t dur_query_parked(dur_store_t *s, dur_buf_t *out);

@@ -600,3 +600,41 @@ dur_query_parked(dur_store_t *s, dur_buf_t *out)
 {
     return dur_query_read(s, out, dur_query_read_parked, NULL);
 }
+
+
+/* -- names ---------------------------------------------------------------- */
+
+typedef struct {
+    dur_str_t  app;
+    dur_str_t  function;
+} dur_query_names_t;
+
+
+static dur_rc_t
+dur_query_read_slug(dur_query_t *q, void *arg)
+{
+    dur_rc_t                  rc;
+    dur_function_t            fn;
+    dur_registered_app_t      app;
+    const dur_query_names_t  *names = arg;
+
+    rc = dur_query_find_app(q, names->app, &app);
+    if (rc == DUR_OK) {
+        rc = dur_query_find_function(q, names->function, &app, &fn);
+    }
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    return fn.archived ? DUR_ENOTFOUND : dur_buf_adds(q->out, fn.slug);
+}
+
+
+dur_rc_t
+dur_query_slug(dur_store_t *s, dur_str_t app, dur_str_t function,
+    dur_buf_t *out)
+{
+    dur_query_names_t  names = { app, function };
+
+    return dur_query_read(s, out, dur_query_read_slug, &names);
+}
