@@ -124,8 +124,21 @@ sub start_forward {
 
     my $self = $class->new(%option, log_level => 'warn',
         main => 'worker_rlimit_nofile 8192;',
-        http => "    keepalive_requests 1000000000;\n",
-        server => <<"SERVER");
+        http => <<"HTTP", server => <<"SERVER");
+    keepalive_requests 1000000000;
+
+    durable_function flow {
+        trigger event=event/api.webhooks.flow.action;
+        step one   http://127.0.0.1:$option{forward}/1 body=event.ts;
+        step two   http://127.0.0.1:$option{forward}/2 body=steps.one;
+        step three http://127.0.0.1:$option{forward}/3 body=steps.two;
+        return steps.three;
+    }
+HTTP
+        location = /flow {
+            durable_route    flow;
+        }
+
         location = /hook {
             durable_route    bench;
             durable_forward  http://127.0.0.1:$option{forward}/hook;

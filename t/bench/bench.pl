@@ -14,6 +14,8 @@
 #   BENCH_ONLY=WORD     only the rows of one group: accept, runs, backlog,
 #                       checkpoint, alone, wake, waits, forward, webhook,
 #                       large, serve, cron, cost, start
+#                       checkpoint, alone, wake, waits, forward, workflow,
+#                       webhook, large, serve, cost, start
 #   BENCH_WAITING=100000  runs that wait for an event
 #   BENCH_LIMIT=1800    seconds after which a single measurement is given up
 #   BENCH_STRICT=1      fail when a row of the first table misses its "must"
@@ -62,6 +64,8 @@ my %goal = (
     none     => ['up', 80, 95],
     cel      => ['up', 1_000_000, 2_000_000],
     forward  => ['up', 3_000, 6_000],
+    workflow => ['up', 2_000, 4_500],
+    plan     => ['up', 100_000, 500_000],
     webhook  => ['up', 18_000, 35_000],
     large    => ['down', 4, 2],
     sent     => ['down', 4, 2],
@@ -374,6 +378,38 @@ sub measure_forward {
         'calls/s', $base{nginx}, $base{commits});
     row('', 'the same, p99 of the answer to the provider',
         $r->{p99_us} / 1000, 'ms');
+}
+
+
+# Three steps of a durable_function: 64 clients send what starts it.
+sub measure_workflow {
+    my ($workers) = @_;
+
+    my $stock = Bench->start_stock(workers => 1, dir => "$dir-target");
+    my $server = start($workers, forward => $stock->{port},
+                       secret => $secret);
+    my $engine = sub { $server->status->{engine} };
+    my $before = $engine->();
+    my $start = Time::HiRes::time();
+
+    load($server, 'post', '-p', '/flow', '-c', 64, '-t', $seconds);
+
+    wait_for(300, 'all runs have ended',
+             sub { $engine->()->{runs_live} == 0 }, 0.01);
+
+    my $took = Time::HiRes::time() - $start;
+    my $after = $engine->();
+
+    $stock->end;
+    remove_tree("$dir-target");
+
+    die "$after->{runs_failed} runs failed\n" if $after->{runs_failed};
+
+    row('workflow', 'workflows of three steps to nginx, 64 in flight',
+        ($after->{runs_completed} - $before->{runs_completed}) / $took,
+        'runs/s', $base{nginx}, $base{commits});
+    row('plan', 'planner alone, 50 steps',
+        program('plan', $seconds)->{rate}, '/s');
 }
 
 
@@ -736,6 +772,7 @@ my @groups = (
     wake    => \&measure_wake,
     waits   => \&measure_waits,
     forward => \&measure_forward,
+    workflow => \&measure_workflow,
     webhook => \&measure_webhook,
     large   => \&measure_large,
     serve   => \&measure_serve,
