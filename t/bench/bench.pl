@@ -12,10 +12,8 @@
 #                       ended and BENCH_SLEEPING=10000 sleeping runs
 #   BENCH_DIR=DIR       where stores are made (default: under build)
 #   BENCH_ONLY=WORD     only the rows of one group: accept, runs, backlog,
-#                       checkpoint, alone, wake, waits, forward, webhook,
-#                       large, serve, cron, cost, start
 #                       checkpoint, alone, wake, waits, forward, workflow,
-#                       webhook, large, serve, cost, start
+#                       webhook, large, serve, cron, cost, start
 #   BENCH_WAITING=100000  runs that wait for an event
 #   BENCH_LIMIT=1800    seconds after which a single measurement is given up
 #   BENCH_STRICT=1      fail when a row of the first table misses its "must"
