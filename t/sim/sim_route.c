@@ -81,8 +81,8 @@ void
 sim_route_apply(sim_route_world_t *w, sim_route_kind_t kind, unsigned ref,
     dur_op_t *op)
 {
-    dur_rc_t   rc;
-    sim_route_made_t    *m;
+    dur_rc_t           rc;
+    sim_route_made_t  *m;
 
     m = &w->made[w->nmade++];
     m->kind = kind;
@@ -342,9 +342,9 @@ batch(sim_route_world_t *w)
 static void
 wait_some(sim_route_world_t *w)
 {
-    int64_t    due;
-    unsigned   i, idle;
-    sim_route_t   *r;
+    int64_t       due;
+    unsigned      i, idle;
+    sim_route_t  *r;
 
     if (w->large && !w->calm) {
         w->now += HOUR * BATCH / LARGE;
@@ -385,9 +385,9 @@ wait_some(sim_route_world_t *w)
 static void
 check_end(sim_route_world_t *w)
 {
-    uint8_t      status;
-    unsigned     i, n;
-    dur_txn_t   *txn;
+    uint8_t          status;
+    unsigned         i, n;
+    dur_txn_t       *txn;
     sim_delivery_t  *d;
 
     if (dur_txn_begin(dur_engine_store(w->engine), false, &txn) != DUR_OK) {
@@ -444,12 +444,12 @@ settle(sim_route_world_t *w)
 static void
 mend(sim_route_world_t *w)
 {
-    char         connector[8];
-    dur_op_t     op;
-    unsigned     i;
-    dur_rc_t     rc;
+    char             connector[8];
+    dur_op_t         op;
+    unsigned         i;
+    dur_rc_t         rc;
     sim_delivery_t  *d;
-    dur_effect_t  *f;
+    dur_effect_t    *f;
 
     w->now++;
     w->nmade = 0;
@@ -551,9 +551,9 @@ simulate(sim_route_world_t *w)
 bool
 sim_route(const sim_options_t *opt, uint64_t seed, sim_figures_t *total)
 {
-    bool       passed;
-    unsigned   i;
-    sim_route_world_t   *w;
+    bool                passed;
+    unsigned            i;
+    sim_route_world_t  *w;
 
     w = calloc(1, sizeof(*w));
     if (w == NULL) {

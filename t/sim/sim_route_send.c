@@ -13,8 +13,8 @@
 static sim_delivery_t *
 deliver(sim_route_world_t *w)
 {
-    uint8_t      entropy[10];
-    unsigned     i;
+    uint8_t          entropy[10];
+    unsigned         i;
     sim_delivery_t  *d;
 
     d = &w->all[w->n++];
@@ -68,7 +68,7 @@ event_client(const sim_delivery_t *d, unsigned n, char client[32])
 static dur_str_t
 event_text(sim_route_world_t *w, unsigned n)
 {
-    char               name[64], client[32], *fill;
+    char                   name[64], client[32], *fill;
     const sim_delivery_t  *d = &w->all[n];
 
     event_name(d, name);
@@ -89,8 +89,8 @@ event_text(sim_route_world_t *w, unsigned n)
 static void
 apply_piece(sim_route_world_t *w, unsigned n, dur_str_t text)
 {
-    size_t       from;
-    dur_op_t     op;
+    size_t           from;
+    dur_op_t         op;
     sim_delivery_t  *d = &w->all[n];
 
     from = (size_t) d->sent_pieces * DUR_UPLOAD_PIECE;
@@ -112,7 +112,7 @@ apply_event(sim_route_world_t *w, unsigned n)
     char             name[64], client[32];
     dur_op_t         op;
     dur_str_t        text;
-    sim_delivery_t      *d;
+    sim_delivery_t  *d;
     dur_op_event_t   event;
 
     d = &w->all[n];
@@ -203,10 +203,12 @@ sim_route_apply_events(sim_route_world_t *w, unsigned most)
 }
 
 
-/* Nothing of a large one is forgotten before an hour is over. */
+/* Nothing of a large one is forgotten before an hour is over; then it comes
+ * again, as another request. */
 static void
 forgotten(sim_route_world_t *w, unsigned n, const sim_route_made_t *m)
 {
+    uint8_t          entropy[10];
     sim_delivery_t  *d = &w->all[n];
 
     if (d->size == 0 || m->reply.status != 503 || d->pieces == 0
@@ -216,14 +218,16 @@ forgotten(sim_route_world_t *w, unsigned n, const sim_route_made_t *m)
                   d->pieces);
     }
 
-    d->sent_pieces = 0;
+    d->pieces = d->sent_pieces = 0;
+    sim_bytes(&w->rand, entropy, sizeof(entropy));
+    dur_ulid_make(&d->id, (uint64_t) w->now, entropy);
 }
 
 
 void
 sim_route_committed_piece(sim_route_world_t *w, const sim_route_made_t *m)
 {
-    bool         known;
+    bool             known;
     sim_delivery_t  *d = &w->all[m->ref];
 
     if (m->reply.status != 200) {
@@ -251,7 +255,7 @@ void
 sim_route_committed_again(sim_route_world_t *w, const sim_route_made_t *m)
 {
     sim_route_t     *r;
-    dur_str_t    id;
+    dur_str_t        id;
     sim_delivery_t  *d = &w->all[m->ref];
 
     r = &w->routes[d->route];

@@ -46,9 +46,9 @@ sent_body(sim_route_world_t *w)
 static unsigned
 sent_number(sim_route_world_t *w)
 {
-    char       text[16] = "";
-    size_t     i, n;
-    unsigned   number;
+    char      text[16] = "";
+    size_t    i, n;
+    unsigned  number;
 
     n = w->buf.len < 15 ? w->buf.len : 15;
     memcpy(text, w->buf.data, n);
@@ -75,10 +75,10 @@ sent_number(sim_route_world_t *w)
 static void
 sent_run(sim_route_world_t *w, const dur_effect_t *f, unsigned n)
 {
-    dur_txn_t   *txn;
-    dur_item_t   item;
+    dur_txn_t       *txn;
+    dur_item_t       item;
     sim_delivery_t  *d = &w->all[n];
-    dur_ulid_t   none = { { 0 } };
+    dur_ulid_t       none = { { 0 } };
 
     if (dur_txn_begin(dur_engine_store(w->engine), false, &txn) != DUR_OK
         || dur_call_body_lease(txn, f->item, f->generation, &item) != DUR_OK)
@@ -101,10 +101,10 @@ sent_run(sim_route_world_t *w, const dur_effect_t *f, unsigned n)
 void
 sim_route_sent(sim_route_world_t *w, const dur_effect_t *f)
 {
-    sim_route_call_t              *c;
-    sim_route_t             *r;
+    sim_route_call_t    *c;
+    sim_route_t         *r;
     dur_rc_t             rc;
-    sim_delivery_t          *d;
+    sim_delivery_t      *d;
     dur_call_options_t   options = { .now_ms = w->now };
 
     rc = dur_call_build(dur_engine_store(w->engine), f->item, f->generation,
@@ -184,9 +184,9 @@ sim_route_answer(sim_route_world_t *w, sim_route_call_t *c)
 void
 sim_route_apply_result(sim_route_world_t *w, unsigned n)
 {
-    char       lines[64] = "";
-    sim_route_call_t    *c;
-    dur_op_t   op;
+    char               lines[64] = "";
+    sim_route_call_t  *c;
+    dur_op_t           op;
 
     c = &w->calls[n];
 
@@ -211,8 +211,8 @@ sim_route_apply_result(sim_route_world_t *w, unsigned n)
 void
 sim_route_committed_result(sim_route_world_t *w, const sim_route_made_t *m)
 {
-    sim_route_call_t      *c;
-    sim_delivery_t  *d;
+    sim_route_call_t  *c;
+    sim_delivery_t    *d;
 
     c = &w->calls[m->ref];
 
@@ -308,9 +308,9 @@ sim_route_runs_of(sim_route_world_t *w, dur_txn_t *txn,
 static void
 look(sim_route_world_t *w, dur_txn_t *txn, unsigned n)
 {
-    uint8_t      status;
+    uint8_t          status;
     sim_route_t     *r;
-    dur_run_t    run;
+    dur_run_t        run;
     sim_delivery_t  *d;
 
     d = &w->all[n];
