@@ -6,8 +6,11 @@
 #include "engine/dur_state.h"
 
 
-/* counter, function, score, item */
-#define DUR_BLOCKED_KEY  (DUR_COUNTER_KEY + 4 + 8 + 8)
+/* counter, group, score, item */
+#define DUR_BLOCKED_KEY    (DUR_COUNTER_KEY + DUR_BLOCKED_GROUP + 8 + 8)
+
+/* function, whether its run begins: u32, u8 */
+#define DUR_BLOCKED_GROUP  (4 + 1)
 
 /* kind, item */
 #define DUR_PLACE_KEY    (1 + 8)
@@ -15,12 +18,17 @@
 
 static dur_str_t
 dur_blocked_key(uint8_t key[DUR_BLOCKED_KEY], const dur_counter_t *c,
-    uint32_t function, int64_t score, uint64_t id)
+    uint64_t group, int64_t score, uint64_t id)
 {
+    uint8_t  *p = key + DUR_COUNTER_KEY;
+
     dur_counter_put(key, c);
-    dur_put32(key + DUR_COUNTER_KEY, function);
-    dur_put64(key + DUR_COUNTER_KEY + 4, (uint64_t) score);
-    dur_put64(key + DUR_COUNTER_KEY + 12, id);
+    dur_put32(p, (uint32_t) (group >> 1));
+    p[4] = group & 1;
+
+    p += DUR_BLOCKED_GROUP;
+    dur_put64(p, (uint64_t) score);
+    dur_put64(p + 8, id);
 
     return dur_str_make(key, DUR_BLOCKED_KEY);
 }
@@ -106,9 +114,10 @@ dur_blocked_find(dur_txn_t *t, uint64_t item, dur_blocked_t *b)
 
     dur_counter_get(key, &b->counter);
     b->function = dur_get32(key + DUR_COUNTER_KEY);
-    b->score = (int64_t) dur_get64(key + DUR_COUNTER_KEY + 4);
+    b->score = (int64_t) dur_get64(key + DUR_COUNTER_KEY + DUR_BLOCKED_GROUP);
 
-    (void) dur_blocked_key(first, &b->counter, b->function, 0, 0);
+    (void) dur_blocked_key(first, &b->counter, (uint64_t) b->function << 1, 0,
+                           0);
 
     b->before = dur_blocked_walk(t, first, key, DUR_COUNTER_KEY + 4,
                                  DUR_BLOCKED_COUNT);
@@ -127,7 +136,7 @@ dur_blocked_count(dur_txn_t *t, const dur_counter_t *c, uint32_t function,
 {
     uint8_t  key[DUR_BLOCKED_KEY];
 
-    (void) dur_blocked_key(key, c, function, 0, 0);
+    (void) dur_blocked_key(key, c, (uint64_t) function << 1, 0, 0);
 
     return dur_blocked_walk(t, key, NULL, DUR_COUNTER_KEY
                                           + (function != 0 ? 4 : 0), max);
@@ -204,7 +213,8 @@ dur_blocked_put(dur_engine_t *e, const dur_counter_t *c, dur_item_t *item)
     item->flags &= (uint8_t) ~DUR_ITEM_F_WOKEN;
     dur_metrics_blocked(e, c->scope);
 
-    k = dur_blocked_key(key, c, item->function, item->score, item->id);
+    k = dur_blocked_key(key, c, dur_blocked_group(item), item->score,
+                        item->id);
 
     rc = dur_txn_put(e->txn, DUR_T_BLOCKED, k, dur_item_encode(item, row));
 
@@ -221,7 +231,7 @@ dur_blocked_put(dur_engine_t *e, const dur_counter_t *c, dur_item_t *item)
 
 
 dur_rc_t
-dur_blocked_first(dur_engine_t *e, const dur_counter_t *c, uint32_t function,
+dur_blocked_first(dur_engine_t *e, const dur_counter_t *c, uint64_t group,
     dur_item_t *item)
 {
     bool           good;
@@ -236,7 +246,7 @@ dur_blocked_first(dur_engine_t *e, const dur_counter_t *c, uint32_t function,
     }
 
     for ( ;; ) {
-        rc = dur_cursor_seek(cursor, dur_blocked_key(key, c, function, 0, 0),
+        rc = dur_cursor_seek(cursor, dur_blocked_key(key, c, group, 0, 0),
                              &k, &v);
 
         if (rc == DUR_OK && (k.len != DUR_BLOCKED_KEY
@@ -255,11 +265,11 @@ dur_blocked_first(dur_engine_t *e, const dur_counter_t *c, uint32_t function,
 
         /* nothing behind what cannot be read would ever run */
 
-        dur_state_log(e, 0, "work of function %u cannot be read and was "
-                      "dropped", function);
+        dur_state_log(e, 0, "work that waits for a limit cannot be read and "
+                      "was dropped");
 
-        (void) dur_place_key(place, 'b', dur_get64(k.data
-                                                   + DUR_COUNTER_KEY + 12));
+        (void) dur_place_key(place, 'b', dur_get64(k.data + DUR_BLOCKED_KEY
+                                                   - 8));
         rc = dur_cursor_del(cursor);
         if (rc == DUR_OK) {
             rc = dur_txn_del(e->txn, DUR_T_PLACE,

@@ -2,7 +2,8 @@
 
 /*
  * Items that wait for a limit: DUR_T_BLOCKED, under the counter that has no
- * room for them, those of one function after the other, by score.
+ * room for them, in groups by score.  Those of one function are two groups,
+ * as only runs that begin are subject to concurrency.fn and throttle.
  *
  * DUR_T_PLACE says where an item is that cannot be found by the score of its
  * run: 'b' + item is the key of its row here; 'w' + item says under which
@@ -55,10 +56,18 @@ dur_rc_t dur_blocked_next(dur_txn_t *t, dur_counter_t *c, dur_item_t *item);
 dur_rc_t dur_blocked_put(dur_engine_t *e, const dur_counter_t *c,
     dur_item_t *item);
 
-/* The first item of a function, or of the next one with a higher id, that
- * waits for the counter.  DUR_ENOTFOUND. */
+/* The group of an item; the next one is the number behind it. */
+static inline uint64_t
+dur_blocked_group(const dur_item_t *item)
+{
+    return (uint64_t) item->function << 1
+           | ((item->flags & DUR_ITEM_F_START) != 0);
+}
+
+/* The first item of a group, or of the next one, that waits for the counter.
+ * DUR_ENOTFOUND. */
 dur_rc_t dur_blocked_first(dur_engine_t *e, const dur_counter_t *c,
-    uint32_t function, dur_item_t *item);
+    uint64_t group, dur_item_t *item);
 
 /* It waits no more; *c is what it waited for.  DUR_ENOTFOUND. */
 dur_rc_t dur_blocked_del(dur_engine_t *e, uint64_t id, dur_counter_t *c,

@@ -218,7 +218,8 @@ dur_throttle_timer(dur_engine_t *e, const dur_counter_t *c, int64_t due)
 dur_rc_t
 dur_flow_throttle_arm(dur_engine_t *e, const dur_counter_t *c)
 {
-    int64_t              due;
+    bool                 less;
+    int64_t              due, base;
     dur_rc_t             rc;
     dur_throttle_row_t   row;
     dur_throttle_pace_t  pace;
@@ -232,27 +233,39 @@ dur_flow_throttle_arm(dur_engine_t *e, const dur_counter_t *c)
         return rc;
     }
 
-    due = (dur_throttle_base(e, &row, &pace) + pace.emission - pace.tolerance
-           + DUR_THROTTLE_NS - 1) / DUR_THROTTLE_NS;
+    base = dur_throttle_base(e, &row, &pace);
+    due = (base + pace.emission - pace.tolerance + DUR_THROTTLE_NS - 1)
+          / DUR_THROTTLE_NS;
 
     if (due <= e->now) {
         due = e->now + 1;
     }
 
+    /* what is owed no more must not be owed again a moment later */
+
+    less = row.fresh || base < row.until;
+
     if (row.timer != 0 && row.timer <= due) {
+        due = 0;
+    }
+
+    if (due == 0 && !less) {
         return DUR_OK;
     }
 
-    row.timer = due;
+    row.until = less ? base : row.until;
     row.emission = pace.emission;
 
-    if (row.fresh) {
-        row.until = due * DUR_THROTTLE_NS;
+    if (due != 0) {
+        row.timer = due;
+
+        rc = dur_throttle_timer(e, c, due);
+        if (rc != DUR_OK) {
+            return rc;
+        }
     }
 
-    rc = dur_throttle_timer(e, c, due);
-
-    return rc == DUR_OK ? dur_throttle_put(e, c, &row) : rc;
+    return dur_throttle_put(e, c, &row);
 }
 
 

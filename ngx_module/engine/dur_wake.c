@@ -54,23 +54,53 @@ dur_wake_move(dur_engine_t *e, const dur_counter_t *from,
 }
 
 
-/* The first item of a function that can go; what cannot moves to where it
- * must wait.  *good: there is one. */
+/*
+ * A waiter of c could not go for `full`.  Whether those behind it cannot go
+ * either, as they are subject to the same; *moved: how many were not asked.
+ */
+static bool
+dur_wake_stops(const dur_counter_t *c, const dur_counter_t *full,
+    unsigned *moved)
+{
+    bool  begins;
+
+    begins = full->scope == DUR_SCOPE_RUNS
+             || full->scope == DUR_SCOPE_THROTTLE;
+
+    if (!begins && dur_counter_cmp(full, c) > 0) {
+        return false;
+    }
+
+    /* of keys that is not known: a run that begins must not be held up by the
+     * calls of another one, but calls end */
+
+    if (full->value != 0 && !begins
+        && (c->scope == DUR_SCOPE_RUNS || c->scope == DUR_SCOPE_THROTTLE))
+    {
+        return false;
+    }
+
+    return full->value == 0 || ++(*moved) == DUR_WAKE_WIDE;
+}
+
+
+/* The first item of a group that can go; what cannot moves to where it must
+ * wait.  *good: there is one. */
 static dur_rc_t
 dur_wake_head(dur_engine_t *e, const dur_counter_t *c, dur_item_t *item,
     bool *good)
 {
     dur_rc_t         rc;
-    uint32_t         function;
-    unsigned         wide;
+    uint64_t         group;
+    unsigned         moved;
     dur_counter_t    full;
     dur_function_t  *fn;
 
     *good = false;
-    wide = 0;
-    function = item->function;
+    moved = 0;
+    group = dur_blocked_group(item);
 
-    fn = dur_registry_function(&e->registry, function);
+    fn = dur_registry_function(&e->registry, item->function);
 
     if (fn != NULL && fn->paused) {
         return DUR_OK;
@@ -92,15 +122,13 @@ dur_wake_head(dur_engine_t *e, const dur_counter_t *c, dur_item_t *item,
 
         rc = dur_wake_move(e, c, &full, item);
 
-        if (rc != DUR_OK || (dur_counter_cmp(&full, c) < 0
-                             && (full.value == 0 || ++wide == DUR_WAKE_WIDE)))
-        {
+        if (rc != DUR_OK || dur_wake_stops(c, &full, &moved)) {
             return rc;
         }
 
-        rc = dur_blocked_first(e, c, function, item);
+        rc = dur_blocked_first(e, c, group, item);
 
-        if (rc != DUR_OK || item->function != function) {
+        if (rc != DUR_OK || dur_blocked_group(item) != group) {
             return rc == DUR_ENOTFOUND ? DUR_OK : rc;
         }
     }
@@ -141,19 +169,19 @@ dur_wake_pick(dur_engine_t *e, const dur_counter_t *c, dur_item_t *best)
 {
     bool        good, found;
     dur_rc_t    rc;
-    uint32_t    function;
+    uint64_t    group;
     dur_item_t  item;
 
     found = false;
-    function = c->function;
+    group = 0;
 
     do {
-        rc = dur_blocked_first(e, c, function, &item);
+        rc = dur_blocked_first(e, c, group, &item);
         if (rc != DUR_OK) {
             break;
         }
 
-        function = item.function + 1;
+        group = dur_blocked_group(&item) + 1;
 
         rc = dur_wake_head(e, c, &item, &good);
 
@@ -164,9 +192,7 @@ dur_wake_pick(dur_engine_t *e, const dur_counter_t *c, dur_item_t *best)
             found = true;
         }
 
-        /* functions share the counters of env and account */
-
-    } while (rc == DUR_OK && c->function == 0);
+    } while (rc == DUR_OK);
 
     if (rc != DUR_OK && rc != DUR_ENOTFOUND) {
         return rc;
@@ -193,7 +219,7 @@ dur_wake_throttle(dur_engine_t *e, const dur_counter_t *c)
         return DUR_OK;
     }
 
-    rc = dur_blocked_first(e, c, c->function, &item);
+    rc = dur_blocked_first(e, c, 0, &item);
     if (rc == DUR_OK) {
         rc = dur_flow_throttle_room(e, c, &room);
     }
@@ -329,12 +355,40 @@ dur_wake_end(dur_engine_t *e)
 }
 
 
+/* Whether somebody of the item's function waits longer. */
+static dur_rc_t
+dur_wake_older(dur_engine_t *e, const dur_counter_t *c,
+    const dur_item_t *item, bool *older)
+{
+    dur_rc_t    rc;
+    uint64_t    group;
+    dur_item_t  first;
+
+    *older = false;
+    group = (uint64_t) item->function << 1;
+
+    do {
+        rc = dur_blocked_first(e, c, group, &first);
+        if (rc != DUR_OK || first.function != item->function) {
+            return rc == DUR_ENOTFOUND ? DUR_OK : rc;
+        }
+
+        *older = first.score < item->score
+                 || (first.score == item->score && first.id < item->id);
+        group = dur_blocked_group(&first) + 1;
+
+    } while (!*older);
+
+    return DUR_OK;
+}
+
+
 dur_rc_t
 dur_wake_first(dur_engine_t *e, const dur_item_t *item, dur_counter_t *full)
 {
+    bool         older;
     dur_rc_t     rc;
     unsigned     i, n;
-    dur_item_t   first;
     dur_limit_t  list[DUR_LIMITS_MAX];
 
     memset(full, 0, sizeof(*full));
@@ -352,17 +406,10 @@ dur_wake_first(dur_engine_t *e, const dur_item_t *item, dur_counter_t *full)
             continue;
         }
 
-        rc = dur_blocked_first(e, &list[i].counter, item->function, &first);
+        rc = dur_wake_older(e, &list[i].counter, item, &older);
 
-        if (rc == DUR_OK && first.function == item->function
-            && (first.score < item->score
-                || (first.score == item->score && first.id < item->id)))
-        {
+        if (rc != DUR_OK || older) {
             *full = list[i].counter;
-            return DUR_OK;
-        }
-
-        if (rc != DUR_OK && rc != DUR_ENOTFOUND) {
             return rc;
         }
     }

@@ -36,6 +36,7 @@ static struct {
 } flow;
 
 
+__attribute__((unused))
 static void
 flow_fresh(void)
 {
@@ -45,6 +46,7 @@ flow_fresh(void)
 
 
 /* Remembers the calls of the last op. */
+__attribute__((unused))
 static void
 flow_gather(void)
 {
@@ -92,6 +94,7 @@ flow_gather(void)
 }
 
 
+__attribute__((unused))
 static void
 flow_op(uint8_t type, uint32_t budget)
 {
@@ -101,6 +104,7 @@ flow_op(uint8_t type, uint32_t budget)
 
 
 /* Tasks, and credits for all, until nothing moves any more. */
+__attribute__((unused))
 static void
 flow_settle(uint32_t credits)
 {
@@ -123,6 +127,7 @@ flow_settle(uint32_t credits)
 
 
 /* An event "t/<name>" with { "k": key, "n": n, .. more }. */
+__attribute__((unused))
 static dur_ulid_t
 flow_send_more(const char *name, const char *key, int n, const char *more)
 {
@@ -155,6 +160,7 @@ flow_send_more(const char *name, const char *key, int n, const char *more)
 }
 
 
+__attribute__((unused))
 static dur_ulid_t
 flow_send(const char *name, const char *key, int n)
 {
@@ -163,6 +169,7 @@ flow_send(const char *name, const char *key, int n)
 
 
 /* Answers the i-th call that is out. */
+__attribute__((unused))
 static void
 flow_answer_as(size_t i, unsigned status, const char *body)
 {
@@ -178,6 +185,7 @@ flow_answer_as(size_t i, unsigned status, const char *body)
 }
 
 
+__attribute__((unused))
 static void
 flow_answer(size_t i)
 {
@@ -186,6 +194,7 @@ flow_answer(size_t i)
 
 
 /* The calls out whose event has the key; NULL: all. */
+__attribute__((unused))
 static size_t
 flow_out(const char *fn, const char *key)
 {
@@ -200,6 +209,7 @@ flow_out(const char *fn, const char *key)
 }
 
 
+__attribute__((unused))
 static uint64_t
 flow_rows(dur_table_t table)
 {
@@ -217,6 +227,7 @@ flow_rows(dur_table_t table)
 }
 
 
+__attribute__((unused))
 static void
 flow_reopen(void)
 {
@@ -231,6 +242,7 @@ flow_reopen(void)
 /* -- invariants ----------------------------------------------------------- */
 
 /* The counters are those of the leases, and none is over its limit. */
+__attribute__((unused))
 static bool
 flow_check_counters(dur_engine_t *e, bool lowered)
 {
@@ -287,10 +299,11 @@ flow_check_counters(dur_engine_t *e, bool lowered)
 
 
 /* Nobody waits who could go. */
+__attribute__((unused))
 static bool
 flow_check_waiters(dur_engine_t *e)
 {
-    uint32_t         function;
+    uint64_t         group;
     dur_item_t       item;
     dur_counter_t    c, full;
     dur_function_t  *fn;
@@ -299,9 +312,9 @@ flow_check_waiters(dur_engine_t *e)
 
     while (dur_blocked_next(e->txn, &c, &item) == DUR_OK) {
 
-        for (function = 0;
-             dur_blocked_first(e, &c, function, &item) == DUR_OK;
-             function = item.function + 1)
+        for (group = 0;
+             dur_blocked_first(e, &c, group, &item) == DUR_OK;
+             group = dur_blocked_group(&item) + 1)
         {
             fn = dur_registry_function(&e->registry, item.function);
 
@@ -320,6 +333,7 @@ flow_check_waiters(dur_engine_t *e)
 }
 
 
+__attribute__((unused))
 static bool
 flow_check_as(const char *when, bool lowered)
 {
@@ -350,6 +364,7 @@ flow_check_as(const char *when, bool lowered)
 }
 
 
+__attribute__((unused))
 static bool
 flow_check(const char *when)
 {
@@ -358,6 +373,7 @@ flow_check(const char *when)
 
 
 /* Answers all there is; how many calls were out at most, of fn and key. */
+__attribute__((unused))
 static size_t
 flow_drain(const char *fn, const char *key, uint32_t credits)
 {
