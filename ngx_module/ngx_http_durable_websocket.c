@@ -65,6 +65,7 @@ static void ngx_http_durable_ws_on_message(wslay_event_context_ptr ctx,
 static void ngx_http_durable_ws_ask(ngx_http_durable_ws_t *ws,
     dur_str_t text);
 static ngx_int_t ngx_http_durable_ws_send(ngx_http_durable_ws_t *ws);
+static ngx_uint_t ngx_http_durable_ws_sent(ngx_http_durable_ws_t *ws);
 static void ngx_http_durable_ws_flush(ngx_http_durable_subscriber_t *s);
 static void ngx_http_durable_ws_slow(ngx_http_durable_subscriber_t *s);
 static void ngx_http_durable_ws_quit(ngx_http_durable_subscriber_t *s);
@@ -209,9 +210,7 @@ ngx_http_durable_ws_read(ngx_http_request_t *r)
         return;
     }
 
-    if (ws->eof
-        || (ws->done && ngx_queue_empty(&ws->subscriber.pending)))
-    {
+    if (ws->eof || (ws->done && ngx_http_durable_ws_sent(ws))) {
         ngx_http_durable_ws_finish(ws);
         return;
     }
@@ -527,7 +526,7 @@ ngx_http_durable_ws_write(ngx_http_request_t *r)
     ws = ngx_http_durable_ctx(r)->websocket;
 
     if (ngx_http_durable_ws_send(ws) == NGX_ERROR
-        || (ws->done && ngx_queue_empty(&ws->subscriber.pending)))
+        || (ws->done && ngx_http_durable_ws_sent(ws)))
     {
         ngx_http_durable_ws_finish(ws);
     }
@@ -550,7 +549,9 @@ ngx_http_durable_ws_send(ngx_http_durable_ws_t *ws)
     s = &ws->subscriber;
     c = s->request->connection;
 
-    while (!ngx_queue_empty(&s->pending)) {
+    /* TLS may have taken what it could not send yet */
+
+    while (!ngx_queue_empty(&s->pending) || c->buffered) {
 
         n = 0;
 
@@ -577,7 +578,11 @@ ngx_http_durable_ws_send(ngx_http_durable_ws_t *ws)
             n++;
         }
 
-        rest = c->send_chain(c, chain, 0);
+        if (n) {
+            bufs[n - 1].flush = 1;
+        }
+
+        rest = c->send_chain(c, n ? chain : NULL, 0);
 
         if (rest == NGX_CHAIN_ERROR) {
             return NGX_ERROR;
@@ -595,13 +600,21 @@ ngx_http_durable_ws_send(ngx_http_durable_ws_t *ws)
             ngx_http_durable_subscriber_sent(s, p);
         }
 
-        if (rest) {
+        if (rest || c->buffered) {
             return ngx_handle_write_event(c->write, 0) == NGX_OK
                    ? NGX_AGAIN : NGX_ERROR;
         }
     }
 
     return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_durable_ws_sent(ngx_http_durable_ws_t *ws)
+{
+    return ngx_queue_empty(&ws->subscriber.pending)
+           && !ws->subscriber.request->connection->buffered;
 }
 
 

@@ -8,6 +8,8 @@
 #     my $m = $ws->next(5);         # { opcode, fin, data } or undef
 #     my $json = $ws->json(5);      # of the next text; pings are answered
 #     $ws->closed(5);               # [code, reason] of the server's close
+#
+# With tls => 1 an openssl stands between.
 
 package WebSocket;
 
@@ -18,6 +20,8 @@ use IO::Select;
 use IO::Socket::INET;
 use JSON::PP ();
 use MIME::Base64 qw(encode_base64);
+use POSIX ();
+use Socket qw(AF_UNIX SOCK_STREAM);
 use Time::HiRes qw(time);
 
 my $json = JSON::PP->new->utf8->allow_nonref;
@@ -28,8 +32,9 @@ sub new {
 
     my $self = bless { headers => {}, in => '', pings => 0, %option }, $class;
 
-    $self->{socket} = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
-        PeerPort => $self->{port}) or die "connect: $!\n";
+    $self->{socket} = $self->{tls} ? tls($self->{port})
+        : IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+              PeerPort => $self->{port}) or die "connect: $!\n";
 
     my %header = (Host => 'localhost', Upgrade => 'websocket',
         Connection => 'Upgrade', 'Sec-WebSocket-Version' => 13,
@@ -45,6 +50,30 @@ sub new {
     $self->read_head;
 
     return $self;
+}
+
+
+# The other end of an openssl, which ends with this.
+sub tls {
+    my ($port) = @_;
+
+    socketpair my $here, my $there, AF_UNIX, SOCK_STREAM, 0
+        or die "socketpair: $!\n";
+
+    my $pid = fork // die "fork: $!\n";
+
+    if ($pid == 0) {
+        CORE::close($here);
+        open STDIN, '<&', $there;
+        open STDOUT, '>&', $there;
+        open STDERR, '>', '/dev/null';
+        exec 'openssl', 's_client', '-quiet', '-connect', "127.0.0.1:$port"
+            or POSIX::_exit(1);
+    }
+
+    CORE::close($there);
+
+    return $here;
 }
 
 
