@@ -256,7 +256,7 @@ sub in_flight {
                 $ended{$1} = 1 if $line =~ /\Astop (\w+)/;
 
             } elsif ($line =~ /"does":"end"/ && $line =~ /"run":"(\w+)"/) {
-                $ended{$1} = 1 if $line !~ /"fn":"(?:child|single)"/;
+                $ended{$1} = 1 if $line !~ /"fn":"(?:child|basket|single)"/;
             }
         }
     }

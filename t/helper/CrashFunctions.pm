@@ -84,6 +84,17 @@ sub functions {
             steps => [{ run => 'child works', delay => 0.1 },
                       { sleep => 'child nap', for => '1s' }],
         },
+        gathers => {
+            steps => [{ run => 'gathers' },
+                      { invoke => 'together', function => 'crash-basket',
+                        data => \&parent },
+                      { run => 'gathered' }],
+        },
+        basket => {
+            event => 'crash/nobody',
+            config => { batchEvents => { maxSize => 3, timeout => '1s' } },
+            steps => [{ run => 'basket works', delay => 0.1 }],
+        },
         fetch => {
             steps => [{ run => 'looks' },
                       { fetch => 'page', url => sub {
@@ -122,7 +133,7 @@ sub functions {
 sub names {
     my ($functions) = @_;
 
-    return sort grep { $_ ne 'child' && $_ ne 'single' } keys %$functions;
+    return sort grep { !/\A(?:child|basket|single)\z/ } keys %$functions;
 }
 
 
