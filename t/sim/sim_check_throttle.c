@@ -152,9 +152,11 @@ sim_throttle_allows(sim_t *s, const sim_run_t *m)
 
     t = sim_throttle(s, m->fn, sim_key_value(f->throttle_key, &m->data));
 
-    /* those that are woken are on their way, one of them may be enough */
+    /* those that are woken are on their way, one of them may be enough; and
+     * what is due may be looked at in the next batch */
 
     return !t->unsure && t->woken == 0
+           && dur_engine_next_due(s->engine) > s->now
            && s->now * 1000 >= sim_throttle_next(f, t) + 1000;
 }
 
