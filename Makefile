@@ -193,7 +193,7 @@ bench: all $(BENCH_BIN) $(BUILD)/bench/cel $(BUILD)/bench/plan
 SIM_SRC := $(sort $(wildcard t/sim/*.c))
 SIM_DEPS := $(wildcard t/sim/*.h)
 SIM_OBJ := $(SIM_SRC:%.c=$(OBJ)/%.o)
-SIM_SEEDS ?= 400
+SIM_SEEDS ?= 2000
 
 .PHONY: sim
 

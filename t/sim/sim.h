@@ -671,10 +671,9 @@ dur_rc_t sim_zone(void *data, dur_str_t name, dur_buf_t *bytes);
 void sim_option_make(sim_t *s, sim_fn_t *fn);
 /* Other settings, for its next registration; false: it has none to change. */
 bool sim_option_change(sim_t *s, sim_fn_t *fn);
-/* Features that a history may have: those that are built, or one more or less;
- * false: there is none of the name. */
-void sim_option_built(sim_options_t *opt);
-bool sim_option_feature(sim_options_t *opt, const char *name, bool with);
+/* A feature that histories shall not have; false: there is none of the
+ * name. */
+bool sim_option_without(sim_options_t *opt, const char *name);
 void sim_option_drop(const sim_t *s, sim_flow_t *f);
 /* What the expressions say of an event: two that are equal are one key. */
 int sim_key_value(sim_key_t key, const sim_data_t *data);

@@ -286,38 +286,25 @@ sim_option_make(sim_t *s, sim_fn_t *fn)
 static const struct {
     const char  *name;
     size_t       at;
-    bool         built;         /* the engine enforces it */
 } sim_features[] = {
     { "concurrency", offsetof(sim_flow_t, nlimits), false },
-    { "runs", offsetof(sim_flow_t, runs.limit), true },
-    { "throttle", offsetof(sim_flow_t, throttle), true },
-    { "priority", offsetof(sim_flow_t, priority), true },
-    { "debounce", offsetof(sim_flow_t, debounce), true },
-    { "batch", offsetof(sim_flow_t, batch), true },
-    { "cron", offsetof(sim_flow_t, cron), true },
+    { "runs", offsetof(sim_flow_t, runs.limit) },
+    { "throttle", offsetof(sim_flow_t, throttle) },
+    { "priority", offsetof(sim_flow_t, priority) },
+    { "debounce", offsetof(sim_flow_t, debounce) },
+    { "batch", offsetof(sim_flow_t, batch) },
+    { "cron", offsetof(sim_flow_t, cron) },
 };
 
 
-void
-sim_option_built(sim_options_t *opt)
-{
-    unsigned  i;
-
-    for (i = 0; i < sizeof(sim_features) / sizeof(sim_features[0]); i++) {
-        opt->without |= (uint32_t) !sim_features[i].built << i;
-    }
-}
-
-
 bool
-sim_option_feature(sim_options_t *opt, const char *name, bool with)
+sim_option_without(sim_options_t *opt, const char *name)
 {
     unsigned  i;
 
     for (i = 0; i < sizeof(sim_features) / sizeof(sim_features[0]); i++) {
         if (strcmp(sim_features[i].name, name) == 0) {
-            opt->without &= ~((uint32_t) 1 << i);
-            opt->without |= (uint32_t) !with << i;
+            opt->without |= (uint32_t) 1 << i;
             return true;
         }
     }
