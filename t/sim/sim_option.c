@@ -287,7 +287,7 @@ static const struct {
     const char  *name;
     size_t       at;
 } sim_features[] = {
-    { "concurrency", offsetof(sim_flow_t, nlimits), false },
+    { "concurrency", offsetof(sim_flow_t, nlimits) },
     { "runs", offsetof(sim_flow_t, runs.limit) },
     { "throttle", offsetof(sim_flow_t, throttle) },
     { "priority", offsetof(sim_flow_t, priority) },
