@@ -281,6 +281,7 @@ typedef struct {
     uint8_t                    instance[16];
     unsigned                   started:1;
     unsigned                   warned:1;
+    unsigned                   denied:1;    /* and that it may not be used */
     unsigned                   heard:1;
     unsigned                   pinged:1;
 } ngx_durable_sidecar_t;

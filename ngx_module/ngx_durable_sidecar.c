@@ -84,6 +84,7 @@ ngx_durable_sidecar_stop(void)
 
     sc->started = 0;
     sc->warned = 0;
+    sc->denied = 0;
 
     if (sc->retry.timer_set) {
         ngx_del_timer(&sc->retry);
@@ -282,8 +283,11 @@ ngx_durable_sidecar_connect(void)
 
     if (l == NULL) {
 
-        if (!sc->warned) {
+        /* one that came meanwhile and may not be used is told as well */
+
+        if (!sc->warned || (err == NGX_EACCES && !sc->denied)) {
             sc->warned = 1;
+            sc->denied = (err == NGX_EACCES);
             ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, err,
                           "durable: no sidecar at unix:%V, work waits",
                           &dp->conf->sidecar);
@@ -485,6 +489,8 @@ ngx_durable_sidecar_hello(ngx_durable_link_t *l, dur_frame_t *f)
 
     l->ready = 1;
     sc->delay = NGX_DURABLE_SIDECAR_MIN;
+
+    sc->denied = 0;
 
     if (sc->warned) {
         sc->warned = 0;
