@@ -86,6 +86,7 @@ typedef struct {
     size_t              event_max_size;
     size_t              request_max_size;
     ngx_uint_t          max_steps;
+    ngx_uint_t          concurrency;        /* calls at a time, of all apps */
     size_t              realtime_size;      /* of the zone below */
     ngx_shm_zone_t     *realtime;           /* messages, of all workers */
     ngx_uint_t          enabled;            /* durable_store is there */

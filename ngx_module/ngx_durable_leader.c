@@ -605,6 +605,10 @@ ngx_durable_leader_config(dur_config_t *config)
         config->max_steps = conf->max_steps;
     }
 
+    if (conf->concurrency) {
+        config->max_concurrency = conf->concurrency;
+    }
+
     app = conf->apps.elts;
 
     for (i = 0; i < conf->apps.nelts; i++) {

@@ -104,6 +104,7 @@ ngx_http_durable_create_main_conf(ngx_conf_t *cf)
     conf->event_max_size = NGX_CONF_UNSET_SIZE;
     conf->request_max_size = NGX_CONF_UNSET_SIZE;
     conf->max_steps = NGX_CONF_UNSET_UINT;
+    conf->concurrency = NGX_CONF_UNSET_UINT;
     conf->realtime_size = NGX_CONF_UNSET_SIZE;
 
     return dmcf;
@@ -140,6 +141,7 @@ ngx_http_durable_init_main_conf(ngx_conf_t *cf, void *data)
     ngx_conf_init_size_value(conf->event_max_size, 3 * 1024 * 1024);
     ngx_conf_init_size_value(conf->request_max_size, 16 * 1024 * 1024);
     ngx_conf_init_uint_value(conf->max_steps, 1000);
+    ngx_conf_init_uint_value(conf->concurrency, 1000);
     ngx_conf_init_size_value(conf->realtime_size, 16 * 1024 * 1024);
 
     dmcf->kind = conf->dev ? ngx_http_durable_kind_dev

@@ -139,6 +139,13 @@ static ngx_command_t  ngx_http_durable_commands[] = {
       offsetof(ngx_http_durable_main_conf_t, durable.max_steps),
       &ngx_http_durable_steps_bounds },
 
+    { ngx_string("durable_concurrency"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_durable_main_conf_t, durable.concurrency),
+      &ngx_http_durable_steps_bounds },
+
     { ngx_string("durable_realtime"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_size_slot,

@@ -87,6 +87,20 @@ GET /health
 
 
 
+=== at least one call goes out at a time
+--- http_config
+durable_concurrency 0;
+--- config
+--- must_die
+--- error_log
+value must be between 1 and 100000
+
+
+--- no_error_log
+[error]
+
+
+
 === every directive in one configuration
 --- http_config eval
 "durable_store \$TEST_NGINX_SERVER_ROOT/html/store size=64m retention=7d
@@ -104,6 +118,7 @@ durable_discovery off;
 durable_event_max_size 1m;
 durable_request_max_size 2m;
 durable_max_steps 50;
+durable_concurrency 200;
 client_max_body_size 2m;"
 --- config
 location / { durable_server; }
