@@ -71,6 +71,11 @@ sim_committed_pause(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
         return;
     }
 
+    if (reply->status == 404 && fn->toggled && s->conf.retention > 0) {
+        fn->paused = false;     /* retention has deleted it meanwhile */
+        return;
+    }
+
     if (reply->status != 200) {
         sim_fail(s, "%s does not %s: %u", fn->slug, pause ? "pause" : "go on",
                  reply->status);
