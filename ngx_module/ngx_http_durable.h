@@ -42,6 +42,7 @@
 #define NGX_HTTP_DURABLE_REQUEST_MAX   (16 * 1024 * 1024)
 #define NGX_HTTP_DURABLE_BUFFER_MAX    (64 * 1024 * 1024)
 #define NGX_HTTP_DURABLE_ERROR_LEN     512
+#define NGX_HTTP_DURABLE_OUTCOMES      9        /* of $durable_status */
 
 
 /* The context of the directives in "durable_function"; a bit that no module
@@ -132,6 +133,8 @@ typedef struct {
                                                    that are served */
 
     ngx_str_t                      kind;    /* "dev" or "cloud" */
+    ngx_shm_zone_t                *tally;   /* of routes; NULL: there is
+                                               none */
     ngx_http_durable_scratch_t     scratch;
     unsigned                       warned:1;
 } ngx_http_durable_main_conf_t;
@@ -675,6 +678,13 @@ ngx_int_t ngx_http_durable_dev_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 ngx_int_t ngx_http_durable_telemetry_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
+
+/* ngx_http_durable_tally.c */
+ngx_int_t ngx_http_durable_tally_zone(ngx_conf_t *cf);
+ngx_int_t ngx_http_durable_tally(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+void ngx_http_durable_tally_write(ngx_http_durable_main_conf_t *conf,
+    dur_exposition_t *x);
 
 /* ngx_http_durable_queue.c */
 ngx_int_t ngx_http_durable_queue_handler(ngx_http_request_t *r,

@@ -446,6 +446,12 @@ ngx_http_durable_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
+    if (dmcf->route.line && dmcf->metrics.line
+        && ngx_http_durable_tally_zone(cf) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (ngx_http_durable_header_filter_init(cf) != NGX_OK) {
         return NGX_ERROR;
     }

@@ -56,6 +56,10 @@ ngx_http_durable_route_handler(ngx_http_request_t *r)
 
     ctx->delivery = d;
 
+    if (ngx_http_durable_tally(r, ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     if (r->method == NGX_HTTP_HEAD) {
         return ngx_http_durable_route_probe(r, ctx);
     }

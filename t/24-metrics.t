@@ -38,6 +38,9 @@ $app->start;
 my $d = Durable->new(port => $port, apps => [$app->url], workers => 3,
     retry_interval => '50ms', log_level => 'notice', server => "
         location = $path { durable_metrics; }
+        location = /hook { durable_route linear;
+                           durable_verify linear secret; }
+        location ~ ^/any/ { durable_route; }
         location = /closed { durable_metrics; deny all; }
         location = /secret { durable_metrics; auth_basic me;
                              auth_basic_user_file users; }
@@ -205,6 +208,31 @@ for my $round (1 .. 20) {
 is($smaller, 0, 'no counter shrinks while one worker leads');
 
 
+# ---- webhooks, which any worker takes
+
+my @hooks = (['/hook', '{}', 401], ['/hook', '{"a":1}', 401],
+             ['/any/one', '{}', 200], ['/any/two', '{}', 200]);
+
+for my $hook (@hooks) {
+    is(HttpClient->new(port => $port, keepalive => 0)
+         ->request('POST', $hook->[0], $hook->[1])->{status}, $hook->[2],
+       "a webhook at $hook->[0]");
+}
+
+my $hooks = wait_for(10, 'webhooks are counted', sub {
+    my $now = scrape();
+    return $now->sum('durable_webhooks_total') == 4 ? $now : undef;
+});
+
+is($hooks->value('durable_webhooks_total', route => 'linear',
+                 outcome => 'unverified'), 2, 'by their route and outcome');
+is($hooks->value('durable_webhooks_total', route => '*',
+                 outcome => 'accepted'), 2,
+   'those that name themselves are one route');
+is($hooks->value('durable_events_total', source => 'webhook'), 2,
+   'only what is verified is an event');
+
+
 # ---- another leader
 
 sub next_leader {
@@ -238,6 +266,7 @@ my $next = next_leader('after a reload', $x->value('durable_leader_epoch'),
                        sub { $d->reload });
 
 is($next->sum('durable_runs_started_total'), 0, 'counters begin anew');
+is($next->sum('durable_webhooks_total'), 4, 'but those of all workers');
 is($next->value('durable_runs_live'), 5, 'gauges do not');
 
 $next = next_leader('after a kill', $next->value('durable_leader_epoch'),
