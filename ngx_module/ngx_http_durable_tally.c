@@ -6,9 +6,9 @@
 
 /*
  * What became of webhooks, for durable_metrics.  Any worker takes one, and
- * most that are refused never reach the leader: the counters are in memory that
- * all workers share and that a reload keeps.  Routes are told apart by names of
- * the configuration, never by what a request says.
+ * most that are refused never reach the leader: the counters are in memory
+ * that all workers share and that a reload keeps.  Routes are told apart by
+ * names of the configuration, never by what a request says.
  */
 
 
