@@ -9,9 +9,10 @@
 #
 # A round waits a random moment and does one of: leader, nginx, sidecar, both
 # (kill -9), reload, upgrade, target (kill -9, back after a while), broken (the
-# target answers 503 for a while).  Two processes send webhooks, the one to a
-# route that is ordered, the other with large bodies among them to one that is
-# not; each sends a delivery again, with its id, until it is accepted.
+# target answers 503 for a while).  Three processes send webhooks: to a route
+# that is ordered, with large bodies among them to one that is not, and to one
+# that an app listens to, which sends them on by itself.  Each sends a delivery
+# again, with its id, until it is accepted.
 
 use strict;
 use warnings;
@@ -23,11 +24,13 @@ use Digest::SHA qw(sha1_hex);
 use File::Path qw(make_path remove_tree);
 use File::Temp ();
 use Getopt::Long qw(GetOptions);
+use MIME::Base64 qw(decode_base64);
 use POSIX ();
 use Test::More;
 use Time::HiRes qw(sleep time);
 
 use Durable qw(missing slurp wait_for);
+use FakeApp;
 use Handler;
 use HttpClient;
 
@@ -66,8 +69,11 @@ remove_tree($keep, { keep_root => 1 });
 
 my $handler = Handler->new(record => "$keep/handled")->start;
 my $url = $handler->url;
+my $app = FakeApp->new(id => 'api', record => "$keep/called", functions => {
+    app => { event => 'event/api.webhooks.app.action', retries => 20,
+             code => \&send_on } });
 my $server = Durable->new(dir => $keep, workers => $workers,
-    retry_interval => '200ms', server => <<"SERVER");
+    apps => [$app->url], retry_interval => '200ms', server => <<"SERVER");
         durable_dedupe  \$http_x_id;
         durable_retries 20;
 
@@ -75,7 +81,10 @@ my $server = Durable->new(dir => $keep, workers => $workers,
                                durable_forward $url/ordered ordered; }
         location = /parallel { durable_route   parallel;
                                durable_forward $url/parallel; }
+        location = /app      { durable_route   app; }
 SERVER
+$app->{server} = $server->url;
+$app->start;
 
 note("seed $seed, $workers workers, in $keep");
 
@@ -83,8 +92,9 @@ my @windows;                            # [kind, from, to]
 
 eval {
     $server->start;
+    $server->wait_registered('api');
 
-    my @senders = map { sender($_) } qw(ordered parallel);
+    my @senders = map { sender($_) } qw(ordered parallel app);
 
     for my $round (1 .. $rounds) {
         one_round($round);
@@ -152,19 +162,21 @@ sub sender {
 sub send_one {
     my ($route, $n) = @_;
 
-    my $body = $route eq 'parallel' && $n % 25 == 0
+    my $body = $route ne 'ordered' && $n % 25 == 0
                ? join('', map { pack 'N', $_ * 2654435761 }
                           1 .. 20_000 + int rand 80_000)
                : "$route $n";
 
     open my $out, '>>', "$keep/sent.$route" or die "$keep: $!\n";
 
+    my $at = time;
+
     for (1 .. 600) {
         my $r = HttpClient->new(port => $server->port, keepalive => 0)
             ->request('POST', "/$route", $body, { 'X-Id' => $n });
 
         if ($r->{status} == 200) {
-            syswrite $out, "$n " . sha1_hex($body) . "\n";
+            syswrite $out, "$n " . sha1_hex($body) . " $at\n";
             return;
         }
 
@@ -175,6 +187,26 @@ sub send_one {
     }
 
     die "$route $n was refused for too long\n";
+}
+
+
+# What an app's own forwarder does with the event of a webhook.
+sub send_on {
+    my ($call) = @_;
+
+    my $data = $call->{request}{event}{data};
+    my $body = $data->{body};
+
+    utf8::encode($body);
+    $body = decode_base64($body)
+        if ($data->{bodyEncoding} || '') eq 'base64';
+
+    my $r = HttpClient->new(port => $handler->{port}, keepalive => 0)
+        ->request($data->{method}, '/app', $body,
+                  { 'X-Id' => $data->{headers}{'x-id'} });
+
+    return $r->{status} == 200 ? (200, {}, { status => 200 })
+                               : (500, {}, { message => 'not taken' });
 }
 
 
@@ -245,7 +277,7 @@ sub check {
     push @{$taken{substr $_->{path}, 1}}, $_
         for grep { $_->{status} == 200 } $handler->requests;
 
-    for my $route (qw(ordered parallel)) {
+    for my $route (qw(ordered parallel app)) {
         check_route($route, $taken{$route} || []);
     }
 
@@ -267,7 +299,9 @@ sub check {
 sub check_route {
     my ($route, $taken) = @_;
 
-    my %sent = map { split / / } split /\n/, slurp("$keep/sent.$route");
+    my @lines = map { [split / /] } split /\n/, slurp("$keep/sent.$route");
+    my %sent = map { $_->[0] => $_->[1] } @lines;
+    my %since = map { $_->[0] => $_->[2] } @lines;
     my %at;
 
     push @{$at{$_->{headers}{'x-id'}}}, $_ for @$taken;
@@ -281,7 +315,9 @@ sub check_route {
     none("$route: with its bytes",
          grep { $at{$_} && $at{$_}[0]{sha1} ne $sent{$_} } keys %sent);
     none("$route: and once, unless the sidecar or the target was killed",
-         map { again($_, @{$at{$_}}) } sort { $a <=> $b } keys %at);
+         map { $route eq 'app' ? again_by_app($_, $since{$_}, @{$at{$_}})
+                               : again($_, @{$at{$_}}) }
+         sort { $a <=> $b } keys %at);
 
     for my $status (qw(Failed Cancelled Running Scheduled)) {
         my $r = $server->http('GET', "/v1/routes/$route/deliveries?limit=51"
@@ -311,4 +347,20 @@ sub again {
     }
 
     return @bad;
+}
+
+
+# The same of an app: what it was asked before an accident it may do long after
+# it, when it is busy.  So each time but the first needs an accident since the
+# webhook came.
+sub again_by_app {
+    my ($n, $since, @taken) = @_;
+
+    return grep { $_ > 0 } map {
+        my $i = $_;
+        my $accidents = grep { $_->[0] =~ /^(?:sidecar|both|target)$/
+                               && $_->[2] >= $since - 0.1
+                               && $_->[1] <= $taken[$i]{at} + 0.1 } @windows;
+        $accidents < $i ? $n : 0;
+    } 1 .. $#taken;
 }
