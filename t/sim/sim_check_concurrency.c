@@ -320,43 +320,41 @@ sim_runs_at_a_time(const sim_view_t *v, const sim_run_t *m)
 }
 
 
-/* A start may go by what limits those. */
+/* Nothing limits it now; `besides`: but for what it waits for. */
 static bool
-sim_waiter_may_start(const sim_view_t *v, const sim_run_t *m)
-{
-    const sim_limit_t  *l;
-
-    l = &v->s->fns[m->fn].held.runs;
-
-    return m->begun
-           || ((l->limit == 0 || sim_runs_at_a_time(v, m) < l->limit)
-               && sim_throttle_allows(v->s, m));
-}
-
-
-/* Nothing limits it now. */
-static bool
-sim_waiter_could_go(sim_counters_t *t, const sim_item_t *it)
+sim_waiter_could_go(sim_counters_t *t, const sim_item_t *it, bool besides)
 {
     unsigned            i, n;
     sim_limit_t         limits[SIM_LIMITS_MAX];
     sim_counter_t      *c;
     const sim_run_t    *m;
     sim_counter_id_t    id;
+    const sim_limit_t  *runs;
 
     m = &t->v->s->runs[it->run];
+    runs = &t->v->s->fns[m->fn].held.runs;
     n = sim_limits_of(&t->v->s->fns[m->fn].held, m->fn, m, limits);
 
     for (i = 0; i < n; i++) {
         sim_counter_id(&id, &limits[i], m->fn, m);
         c = sim_counter(t, &id);
 
-        if (c->most + c->woken >= limits[i].limit) {
+        if (c->most + c->woken >= limits[i].limit
+            && !(besides && sim_counter_is(&it->counter, &limits[i],
+                                           it->item.function, m)))
+        {
             return false;
         }
     }
 
-    return sim_waiter_may_start(t->v, m);
+    if (m->begun) {
+        return true;
+    }
+
+    return (runs->limit == 0 || sim_runs_at_a_time(t->v, m) < runs->limit
+            || (besides && it->counter.scope == DUR_SCOPE_RUNS))
+           && (sim_throttle_allows(t->v->s, m)
+               || (besides && it->counter.scope == DUR_SCOPE_THROTTLE));
 }
 
 
@@ -417,8 +415,39 @@ sim_limit_at(const sim_view_t *v, const sim_item_t *it)
 }
 
 
-/* It is behind others of its function: one that the same counter gives less
- * to, or so many that the engine looks at them one after the other. */
+/* The other one is subject to what the item waits for. */
+static bool
+sim_waiter_shares(const sim_view_t *v, const sim_item_t *it,
+    const sim_item_t *other)
+{
+    unsigned           i, n;
+    sim_limit_t        limits[SIM_LIMITS_MAX];
+    const sim_run_t   *m;
+
+    if (memcmp(&other->counter, &it->counter, sizeof(it->counter)) == 0) {
+        return true;
+    }
+
+    m = &v->s->runs[other->run];
+    n = sim_limits_of(&v->s->fns[m->fn].held, m->fn, m, limits);
+
+    for (i = 0; i < n; i++) {
+        if (sim_counter_is(&it->counter, &limits[i], other->item.function, m))
+        {
+            return true;
+        }
+    }
+
+    return !m->begun && (it->counter.scope == DUR_SCOPE_RUNS
+                         || it->counter.scope == DUR_SCOPE_THROTTLE);
+}
+
+
+/*
+ * It is behind others of its function that want the same: one that has less
+ * of it, or so many that the engine did not look at all of them, those that
+ * moved on to what else they wait for among them.
+ */
 static bool
 sim_waiter_is_behind(const sim_view_t *v, const sim_item_t *it)
 {
@@ -428,16 +457,18 @@ sim_waiter_is_behind(const sim_view_t *v, const sim_item_t *it)
     for (i = 0, before = 0; i < v->nitems; i++) {
         o = &v->items[i];
 
-        if (o->table != DUR_T_BLOCKED
+        if (o->table != DUR_T_BLOCKED || o->run < 0
             || o->item.function != it->item.function
-            || memcmp(&o->counter, &it->counter, sizeof(o->counter)) != 0
             || o->item.score > it->item.score
-            || (o->item.score == it->item.score && o->id >= it->id))
+            || (o->item.score == it->item.score && o->id >= it->id)
+            || !sim_waiter_shares(v, it, o))
         {
             continue;
         }
 
-        if (sim_limit_at(v, o) < sim_limit_at(v, it)) {
+        if (memcmp(&o->counter, &it->counter, sizeof(it->counter)) == 0
+            && sim_limit_at(v, o) < sim_limit_at(v, it))
+        {
             return true;
         }
 
@@ -463,7 +494,7 @@ sim_waiter_check(sim_counters_t *t, const sim_item_t *it)
                  "it", it->id, fn->slug);
     }
 
-    if (!s->clock_steps && sim_waiter_could_go(t, it)
+    if (!s->clock_steps && sim_waiter_could_go(t, it, false)
         && !sim_waiter_is_behind(t->v, it))
     {
         sim_fail(s, "item %" PRIu64 " of %s waits, and nothing limits it now",
@@ -487,16 +518,18 @@ sim_waiter_now(const sim_view_t *v, uint64_t id)
 }
 
 
-/* Of those that wait for the same in one function the older has its turn
- * first. */
+/* Of those that wait for the same in one function, and for nothing else, the
+ * older has its turn first. */
 static void
-sim_waiters_order(sim_view_t *v, const sim_waiter_t *w)
+sim_waiters_order(sim_counters_t *t, const sim_waiter_t *w)
 {
     sim_t               *s;
+    sim_view_t          *v;
     unsigned             i;
     const sim_item_t    *it, *other;
     const sim_waiter_t  *o;
 
+    v = t->v;
     s = v->s;
     it = sim_waiter_now(v, w->item);
 
@@ -518,7 +551,9 @@ sim_waiters_order(sim_view_t *v, const sim_waiter_t *w)
         if (other != NULL && other->table == DUR_T_BLOCKED
             && memcmp(&other->counter, &w->counter, sizeof(o->counter)) == 0
             && s->fns[s->runs[other->run].fn].paused_in != s->nlog
-            && !sim_waiter_rests(v, other))
+            && !sim_waiter_rests(v, other)
+            && !sim_waiter_is_behind(v, other)
+            && sim_waiter_could_go(t, other, true))
         {
             sim_fail(s, "item %" PRIu64 " has its turn before %" PRIu64
                      ", which is older", w->item, o->item);
@@ -540,7 +575,7 @@ sim_waiters_check(sim_counters_t *t)
     for (i = 0; i < s->nblocked && !dur_engine_has_tasks(s->engine)
                 && !s->had_tasks; i++)
     {
-        sim_waiters_order(t->v, &s->blocked[i]);
+        sim_waiters_order(t, &s->blocked[i]);
     }
 
     for (i = 0, s->nblocked = 0; i < t->v->nitems; i++) {
