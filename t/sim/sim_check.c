@@ -182,6 +182,13 @@ sim_view_figures(sim_view_t *v)
                  (unsigned) stat.leases, (unsigned) v->leases);
     }
 
+    if (v->leases > v->s->conf.max_concurrency) {
+        sim_fail(v->s, "%u calls are out, all together may be %u",
+                 (unsigned) v->leases, v->s->conf.max_concurrency);
+    }
+
+    ready &= v->leases < v->s->conf.max_concurrency;
+
     if (ready && !dur_engine_has_ready(v->s->engine)) {
         sim_fail(v->s, "the engine does not see its ready work");
     }

@@ -494,7 +494,8 @@ sim_waiter_check(sim_counters_t *t, const sim_item_t *it)
                  "it", it->id, fn->slug);
     }
 
-    if (!s->clock_steps && sim_waiter_could_go(t, it, false)
+    if (!s->clock_steps && s->nleased < s->conf.max_concurrency
+        && sim_waiter_could_go(t, it, false)
         && !sim_waiter_is_behind(t->v, it))
     {
         sim_fail(s, "item %" PRIu64 " of %s waits, and nothing limits it now",

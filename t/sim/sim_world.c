@@ -527,6 +527,10 @@ sim_world_init(sim_t *s)
         s->conf.max_calls = sim_range(&s->rand, 1, 6);
     }
 
+    if (s->seed % 7 == 3) {
+        s->conf.max_concurrency = 1 + (uint32_t) (s->seed / 7 % 8);
+    }
+
     s->asks = sim_permille(&s->rand, 500)
               ? 0 : sim_range(&s->rand, 5, 40);
     s->crowd = sim_permille(&s->rand, 40);
