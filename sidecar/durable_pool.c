@@ -238,6 +238,11 @@ durable_pool_start(durable_t *d, durable_call_t *call)
 void
 durable_pool_submit(durable_t *d, durable_call_t *call)
 {
+    if (strncmp(call->first_url, "exec:", 5) == 0) {
+        durable_exec_start(d, call);
+        return;
+    }
+
     if (call->kind == DUR_CALL_STEP
         || d->ephemerals < DURABLE_EPHEMERAL_RUNNING)
     {
@@ -267,6 +272,10 @@ durable_pool_cancel(durable_t *d, durable_call_t *call)
         durable_list_del(&call->in_queue);
         d->waiting--;
         return;
+    }
+
+    if (call->program != NULL) {
+        durable_exec_cancel(d, call);
     }
 
     if (slot != NULL) {

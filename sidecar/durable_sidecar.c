@@ -65,6 +65,10 @@ durable_sidecar_usage(FILE *out)
         "  --proxy-from-env     use http_proxy, https_proxy, no_proxy\n"
         "  --drain SECONDS      time for running calls after SIGTERM (30)\n"
         "  --abandon SECONDS    calls of an nginx that stays away (600)\n"
+        "  --exec-dir DIR       programs in it may be steps of workflows; may "
+        "be\n"
+        "                       repeated (none: no program is run)\n"
+        "  --exec-memory SIZE   memory of a program (1g)\n"
         "  --log-level LEVEL    error, warning, notice, info, debug "
         "(notice)\n");
 }
@@ -145,6 +149,11 @@ durable_sidecar_option(durable_options_t *o, int c, const char *arg)
     case 'C':
         o->ca = arg;
         return access(arg, R_OK) == 0;
+    case 'e':
+        return durable_exec_allow(o, arg) == 0;
+    case 'm':
+        o->exec_memory = durable_sidecar_size(arg);
+        return o->exec_memory != 0;
     case 'p':
         o->proxy_from_env = true;
         return true;
@@ -176,6 +185,8 @@ durable_sidecar_options(durable_options_t *o, int argc, char **argv)
         { "proxy-from-env", no_argument, NULL, 'p' },
         { "drain", required_argument, NULL, 'D' },
         { "abandon", required_argument, NULL, 'A' },
+        { "exec-dir", required_argument, NULL, 'e' },
+        { "exec-memory", required_argument, NULL, 'm' },
         { "log-level", required_argument, NULL, 'l' },
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 }
@@ -185,6 +196,7 @@ durable_sidecar_options(durable_options_t *o, int argc, char **argv)
     o->ledger_bytes = 256 * 1024 * 1024;
     o->drain = 30 * 1000;
     o->abandon = 600 * 1000;
+    o->exec_memory = (uint64_t) 1024 * 1024 * 1024;
     durable_policy_init(&o->policy);
 
     opterr = 0;
@@ -346,6 +358,9 @@ durable_sidecar_event(durable_t *d, const struct epoll_event *ev)
     case DURABLE_EVENT_SIGNAL:
         durable_sidecar_signal(d);
         break;
+    case DURABLE_EVENT_PROGRAM:
+        durable_exec_event(d, fd);
+        break;
     }
 }
 
@@ -397,6 +412,9 @@ durable_sidecar_loop(durable_t *d)
         next = durable_sidecar_links(d);
         due = next < due ? next : due;
 
+        next = durable_exec_turn(d);
+        due = next < due ? next : due;
+
         next = durable_session_expire(d);
         due = next < due ? next : due;
 
@@ -443,6 +461,7 @@ durable_sidecar_init(durable_t *d)
 
     durable_list_init(&d->links);
     durable_list_init(&d->spaces);
+    durable_list_init(&d->programs);
     d->listen = -1;
     d->signals = -1;
     d->pid = (uint32_t) getpid();

@@ -49,6 +49,7 @@
 #define DURABLE_MAX_BODY           (8 * 1024 * 1024)
 #define DURABLE_KEEP               (16 * 1024)  /* of a buffer not in use */
 #define DURABLE_NEVER              UINT64_MAX
+#define DURABLE_EXEC_DIRS          16
 
 
 typedef struct durable_s         durable_t;
@@ -58,6 +59,7 @@ typedef struct durable_link_s    durable_link_t;
 typedef struct durable_slot_s    durable_slot_t;
 typedef struct durable_multi_s   durable_multi_t;
 typedef struct durable_node_s    durable_node_t;
+typedef struct durable_program_s  durable_program_t;
 
 
 /* An intrusive list: a ring through its head. */
@@ -114,7 +116,8 @@ struct durable_call_s {
     durable_node_t         in_space;
     durable_node_t         in_queue;        /* send, or waiting ephemerals */
     durable_space_t       *space;
-    durable_slot_t        *slot;            /* while it runs */
+    durable_slot_t        *slot;            /* while it runs, or .. */
+    durable_program_t     *program;         /* .. the program that it is */
 
     uint8_t                attempt[DUR_ATTEMPT_LEN];
     uint8_t                kind;
@@ -196,6 +199,9 @@ typedef struct {
     uint64_t               abandon;         /* ms */
     bool                   proxy_from_env;
     durable_policy_t       policy;
+    uint32_t               nexec;
+    char                  *exec[DURABLE_EXEC_DIRS];     /* real paths */
+    uint64_t               exec_memory;     /* bytes of a program */
 } durable_options_t;
 
 
@@ -247,6 +253,7 @@ struct durable_s {
     uint32_t               ephemerals;      /* running */
     uint32_t               waiting;         /* ephemerals */
     durable_node_t         queue;           /* ephemerals that wait */
+    durable_node_t         programs;        /* that run */
     durable_socket_t      *sockets;         /* by descriptor */
     int                    nsockets;
     int                   *dirty;
@@ -261,7 +268,8 @@ typedef enum {
     DURABLE_EVENT_SOCKET = 0,
     DURABLE_EVENT_LINK,
     DURABLE_EVENT_LISTEN,
-    DURABLE_EVENT_SIGNAL
+    DURABLE_EVENT_SIGNAL,
+    DURABLE_EVENT_PROGRAM
 } durable_event_t;
 
 static inline uint64_t
@@ -342,6 +350,17 @@ void durable_pool_submit(durable_t *d, durable_call_t *call);
 void durable_pool_cancel(durable_t *d, durable_call_t *call);
 /* Runs what is due; returns when to come again. */
 uint64_t durable_pool_turn(durable_t *d);
+
+
+/* durable_exec: programs in place of requests */
+/* A directory whose programs may be run; -1: it is none, or everybody may
+ * write to it. */
+int durable_exec_allow(durable_options_t *o, const char *dir);
+void durable_exec_start(durable_t *d, durable_call_t *call);
+void durable_exec_cancel(durable_t *d, durable_call_t *call);
+void durable_exec_event(durable_t *d, int fd);
+/* Ends what is late; returns when to come again. */
+uint64_t durable_exec_turn(durable_t *d);
 
 
 /* durable_socket */

@@ -9,8 +9,9 @@
 #include <stdio.h>
 
 
-/* Bytes of an answer that an error shows. */
+/* Bytes of an answer that an error shows; of what a program said of it. */
 #define DUR_PLAN_EXCERPT  256
+#define DUR_PLAN_STDERR   (4096 + 256)
 
 
 /* -- the request ---------------------------------------------------------- */
@@ -301,12 +302,12 @@ dur_plan_is_expected(const dur_plan_node_t *node, unsigned status)
 
 /* The start of an answer in one line of printable text, for people. */
 static dur_str_t
-dur_plan_excerpt(dur_str_t body, dur_arena_t *arena)
+dur_plan_excerpt(dur_str_t body, size_t most, dur_arena_t *arena)
 {
     size_t    i, n;
     uint8_t  *p;
 
-    n = body.len < DUR_PLAN_EXCERPT ? body.len : DUR_PLAN_EXCERPT;
+    n = body.len < most ? body.len : most;
 
     while (n > 0 && n < body.len && (body.data[n] & 0xc0) == 0x80) {
         n--;
@@ -369,15 +370,24 @@ dur_plan_answer_none(const dur_op_result_t *result, uint64_t most,
 
 
 static dur_rc_t
-dur_plan_answer_status(const dur_op_result_t *result, int64_t now_ms,
-    dur_arena_t *arena, dur_answer_t *answer)
+dur_plan_answer_status(const dur_plan_node_t *node,
+    const dur_op_result_t *result, int64_t now_ms, dur_arena_t *arena,
+    dur_answer_t *answer)
 {
     char       *text;
     dur_rc_t    rc;
     unsigned    status = result->status;
     dur_str_t   excerpt, after;
 
-    excerpt = dur_plan_excerpt(result->body, arena);
+    if (node->exec) {
+        excerpt = dur_plan_excerpt(result->body, DUR_PLAN_STDERR, arena);
+        return dur_plan_answer_error(arena, answer,
+                   dur_arena_printf(arena, "%.*s", (int) excerpt.len,
+                                    excerpt.len ? (const char *) excerpt.data
+                                                : ""));
+    }
+
+    excerpt = dur_plan_excerpt(result->body, DUR_PLAN_EXCERPT, arena);
     text = dur_arena_printf(arena, "the answer has the status %u%s%.*s",
                             status, excerpt.len ? ": " : "",
                             (int) excerpt.len,
@@ -412,14 +422,14 @@ dur_plan_answer(const dur_plan_node_t *node, const dur_op_result_t *result,
     dur_json_error_t   err;
 
     memset(answer, 0, sizeof(*answer));
-    answer->excerpt = dur_plan_excerpt(result->body, arena);
+    answer->excerpt = dur_plan_excerpt(result->body, DUR_PLAN_EXCERPT, arena);
 
     if (result->status == 0) {
         return dur_plan_answer_none(result, most, arena, answer);
     }
 
     if (!dur_plan_is_expected(node, result->status)) {
-        return dur_plan_answer_status(result, now_ms, arena, answer);
+        return dur_plan_answer_status(node, result, now_ms, arena, answer);
     }
 
     if (result->body.len > most) {
