@@ -340,6 +340,15 @@ sim_ctx_event(sim_ctx_t *x)
 
     event = json_object_get(x->body, "event");
     data = json_object_get(event, "data");
+
+    if (x->run->original == -1
+        && json_array_size(json_object_get(x->body, "events"))
+           != (x->run->batched ? x->run->nevents : 1))
+    {
+        sim_fail(x->s, "a call of %s has more events than its run, or less",
+                 x->fn->slug);
+    }
+
     if (!x->fn->deferred || strcmp(json_string_value(
             json_object_get(event, "name")), "inngest/deferred.schedule"))
     {
