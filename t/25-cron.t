@@ -60,7 +60,9 @@ sub runs {
 
 # The minute must not come while the server is away.
 
-wait_for(30, 'there is time before the minute', sub { time % 60 < 35 });
+wait_for(30, 'there is time before the minute', sub {
+    time % 60 > 1 && time % 60 < 35;
+});
 
 my $next = function('app-minute')->{next_run_at};
 
@@ -84,8 +86,11 @@ $d->start;
 is(function('app-minute')->{next_run_at}, $next,
    'a schedule survives kill -9 of the server');
 
-my $run = wait_for(70, 'the minute comes', sub { (runs('app-minute'))[0] },
-                   0.05);
+# There may be the run of the minute before.
+my $from = substr $next, 0, -1;
+my $run = wait_for(70, 'the minute comes', sub {
+    (grep { $_->{run_started_at} ge $from } runs('app-minute'))[0];
+}, 0.05);
 
 my ($hour, $minute) = $next =~ /T(\d\d):(\d\d)/;
 like($run->{run_started_at}, qr/T$hour:$minute:0/,
