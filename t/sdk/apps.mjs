@@ -8,6 +8,7 @@ import { routes } from "./routes.mjs";
 import { steps } from "./steps.mjs";
 import { definer, pause } from "./tools.mjs";
 import { waits } from "./waits.mjs";
+import { limits } from "./limits.mjs";
 import { windows } from "./windows.mjs";
 
 export function start({ lib, serve, create, client, streaming, more }) {
@@ -33,7 +34,7 @@ export function start({ lib, serve, create, client, streaming, more }) {
   listen([
     ["/api/inngest", serve({ client: main, functions: [
       ...steps(sdk), ...waits(sdk), ...options(sdk), ...extra.functions,
-      ...windows(sdk), ...routes(create(main), lib),
+      ...limits(sdk), ...windows(sdk), ...routes(create(main), lib),
     ] })],
     ["/api/other", serve({ client: other, servePath: "/api/other",
       functions: [double] })],
