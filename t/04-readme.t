@@ -299,9 +299,9 @@ sub configurations_are_valid {
     accepted('README.md', whole($synopsis));
     is(@other, 0, 'README.md: no other configuration');
 
-    my ($dev, $keys, $status, $metrics, $verify, @more)
+    my ($dev, $keys, $status, $metrics, $verify, $function, @more)
         = blocks($directives, 'nginx');
-    is(@more, 0, 'docs/directives.md: five configurations');
+    is(@more, 0, 'docs/directives.md: six configurations');
 
     place();
     accepted('docs/directives.md, development', whole($dev));
@@ -322,6 +322,16 @@ sub configurations_are_valid {
         place();
         accepted('a location of the docs', whole($text));
     }
+
+    local $ENV{MAIL_TOKEN} = 'a-token';
+    place();
+    (my $workflow = $dev) =~ s/^(    server \{\n)/$function$1/m;
+    accepted('a workflow of the docs', whole($workflow));
+
+    my ($server) = blocks(slurp('docs/metrics.md'), 'nginx');
+    place();
+    (my $metered = $dev) =~ s/^(    server \{\n)/$server$1/m;
+    accepted('docs/metrics.md', whole($metered));
 
     place();
     (my $wrong = whole($synopsis)) =~ s/^ *durable_event_key .*\n//m;

@@ -173,15 +173,14 @@ main::filtered('lowercase(1) == \'a\'')
 
 
 
-=== an option that is not enforced yet is named
+=== options are enforced, none is named as if it were not
 --- request eval
 "POST /fn/register\n"
 . main::optional('"debounce":{"period":"5s"},"timeouts":{"start":"10s"},'
                  . '"singleton":{"mode":"skip"},"idempotency":"event.data.id"')
 --- response_body_like eval: $::Ok
---- error_log
-function "shop-one": debounce is not enforced by this version
 --- no_error_log
+not enforced
 [error]
 
 
