@@ -2,9 +2,13 @@
 
 #include "engine/dur_workflow_memo.h"
 #include "engine/dur_event.h"
+#include "engine/dur_member.h"
 #include "engine/dur_ulid.h"
 
 #include <stdlib.h>
+
+
+#define DUR_WORKFLOW_EVENTS  (64 * 1024 * 1024)
 
 
 static dur_plan_state_t
@@ -147,6 +151,32 @@ dur_workflow_output(void *data, const dur_plan_at_t *at, dur_str_t *json)
 }
 
 
+/* All events of a batch, an array. */
+static dur_rc_t
+dur_workflow_events(dur_workflow_memo_t *m)
+{
+    dur_rc_t   rc;
+    dur_buf_t  b, scratch;
+
+    dur_buf_init(&b, DUR_WORKFLOW_EVENTS);
+    dur_buf_init(&scratch, DUR_WORKFLOW_EVENTS);
+
+    dur_buf_addc(&b, '[');
+    rc = dur_member_events(m->txn, m->run, &b, &scratch);
+    dur_buf_addc(&b, ']');
+
+    if (rc == DUR_OK) {
+        m->events = dur_arena_copy(m->arena, dur_buf_str(&b));
+        rc = m->events.data && !b.failed ? DUR_OK : DUR_ENOMEM;
+    }
+
+    dur_buf_deinit(&b);
+    dur_buf_deinit(&scratch);
+
+    return rc;
+}
+
+
 static dur_rc_t
 dur_workflow_event(void *data, dur_str_t *event, dur_str_t *events)
 {
@@ -154,13 +184,14 @@ dur_workflow_event(void *data, dur_str_t *event, dur_str_t *events)
     dur_event_t           row;
     dur_workflow_memo_t  *m = data;
 
-    *events = dur_str_null;
-
     if (m->event.data == NULL) {
         rc = dur_event_get(m->txn, &m->run->event, &row);
 
         if (rc == DUR_OK) {
             rc = dur_workflow_text(m, &m->run->event, &row.json, &m->event);
+        }
+        if (rc == DUR_OK && (m->run->flags & DUR_RUN_F_BATCH)) {
+            rc = dur_workflow_events(m);
         }
         if (rc != DUR_OK) {
             return rc == DUR_ENOTFOUND ? DUR_ECORRUPT : rc;
@@ -168,6 +199,7 @@ dur_workflow_event(void *data, dur_str_t *event, dur_str_t *events)
     }
 
     *event = m->event;
+    *events = m->events;
 
     return DUR_OK;
 }

@@ -27,6 +27,7 @@ typedef struct {
     size_t               n;
     dur_workflow_row_t  *rows;          /* sorted by hash */
     dur_str_t            event;         /* as it was read */
+    dur_str_t            events;        /* of a batch */
     char                 run_id[DUR_ULID_TEXT_LEN + 1];
 } dur_workflow_memo_t;
 

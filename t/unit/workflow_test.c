@@ -351,6 +351,48 @@ test_send_itself(void)
 
 
 static void
+test_batch(void)
+{
+    dur_ulid_t  event;
+
+    event = begin("batch 2 timeout=1h\n" T "step a " H "a\n"
+                  "return `[events.size(), events[1].name]`");
+    (void) kit_event("go");
+    peek("a");
+    is_int(json_array_size(kit_get("events", NULL)), 2, "a batch is in the "
+           "body of its steps");
+    answer("a", "1");
+    ended(&event, "Completed", "[2,\"t/go\"]");
+}
+
+
+static void
+test_options(void)
+{
+    dur_ulid_t  event, other;
+
+    event = begin(T "singleton skip\nconcurrency 1\n"
+                  "timeouts finish=10s\nstep a " H "a\nsleep s 1h");
+    other = kit_event("go");
+    is_str(dur_str_c(kit_status(&other)), "Skipped", "a singleton");
+    answer("a", "1");
+    kit_timers();
+    is_str(dur_str_c(kit_status(&event)), "Cancelled", "a timeout");
+
+    event = begin(T "cancel_on event=t/stop match=data.x\nsleep s 1h");
+    (void) kit_event("stop");
+    is_str(dur_str_c(kit_status(&event)), "Cancelled", "cancel_on");
+
+    event = begin(T "concurrency 1\nparallel {\nstep a " H "a\nstep b " H
+                  "b\n}\nreturn 1");
+    is_int(out(), 1, "concurrency is that of steps");
+    answer("a", "1");
+    answer("b", "1");
+    ended(&event, "Completed", "1");
+}
+
+
+static void
 test_invoke(void)
 {
     dur_ulid_t  event;
@@ -610,6 +652,8 @@ main(void)
     test_signal();
     test_send();
     test_send_itself();
+    test_batch();
+    test_options();
     test_invoke();
     test_answers();
     test_retry_after();
