@@ -606,6 +606,7 @@ struct sim_s {
     sim_rerun_t           reruns[SIM_RERUNS_MAX];
     unsigned              batch_events; /* accepted before the batch */
     bool                  had_tasks;    /* .. when it began */
+    unsigned              batch_ops;
     unsigned              nsignals;
     unsigned              signals_size;
     sim_signal_t         *signals;

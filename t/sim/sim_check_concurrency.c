@@ -17,6 +17,9 @@
  * for something else. */
 #define SIM_WAITERS_PASSED  8
 
+/* A result, say, and a dispatch. */
+#define SIM_OPS_FEW         2
+
 
 /* What is counted together. */
 typedef struct {
@@ -573,8 +576,10 @@ sim_waiters_check(sim_counters_t *t)
 
     s = t->v->s;
 
+    /* in a batch of many ops there was room for this one and then for that */
+
     for (i = 0; i < s->nblocked && !dur_engine_has_tasks(s->engine)
-                && !s->had_tasks; i++)
+                && !s->had_tasks && s->batch_ops <= SIM_OPS_FEW; i++)
     {
         sim_waiters_order(t, &s->blocked[i]);
     }

@@ -496,6 +496,7 @@ sim_batch(sim_t *s, sim_ops_t *b)
 
     sim_note_batch(s, b);
 
+    s->batch_ops = b->n;
     sim_log_batch(s, b);
     s->opened = 0;
     sim_target_begin(s);
