@@ -88,6 +88,15 @@ dur_retention_row(dur_retention_sweep_t *s, dur_table_t table, uint32_t id)
 }
 
 
+/* One that is paused stays: it would go on when its app is back. */
+static bool
+dur_retention_may_go(const dur_function_t *fn)
+{
+    return fn->archived && !fn->paused && !fn->resuming
+           && fn->kind != DUR_FUNCTION_ENDPOINT;
+}
+
+
 static dur_rc_t
 dur_retention_functions(dur_retention_sweep_t *s)
 {
@@ -100,7 +109,7 @@ dur_retention_functions(dur_retention_sweep_t *s)
     {
         fn = s->e->registry.functions[i];
 
-        if (fn != NULL && fn->archived && fn->kind != DUR_FUNCTION_ENDPOINT
+        if (fn != NULL && dur_retention_may_go(fn)
             && dur_retention_is_due(s, fn->archived_at))
         {
             rc = dur_retention_row(s, DUR_T_FUNCTION, fn->id);

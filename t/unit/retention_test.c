@@ -217,6 +217,7 @@ register_only(const char *name)
 static void
 test_functions(void)
 {
+    dur_op_t       op;
     kit_attempt_t  a;
 
     fresh(2 * HOUR);
@@ -242,6 +243,23 @@ test_functions(void)
     register_only("f");
     kit_event("f");
     ok(kit_take("app-f").item != 0, "it may come back");
+
+    /* a pause is not forgotten */
+
+    fresh(2 * HOUR);
+    memset(&op, 0, sizeof(op));
+    op.type = DUR_OP_PAUSE;
+    op.url = dur_str("app-f");
+    op.generation = 1;
+    kit_op(&op);
+    register_only("g");
+    kit.now += 3 * HOUR;
+    expire();
+    is_int(rows(DUR_T_FUNCTION), 2, "one that is paused stays");
+    op.generation = 0;
+    kit_op(&op);
+    expire();
+    is_int(rows(DUR_T_FUNCTION), 1, "until it is not");
 
     /* one that comes back in time is itself again */
 
