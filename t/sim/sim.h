@@ -427,6 +427,7 @@ typedef struct {
     uint32_t    may;            /* functions that may */
     uint32_t    later;          /* .. and those that wait for others first */
     unsigned    order;          /* of acceptance */
+    bool        late;           /* a task may have led it on */
     dur_ulid_t  in[SIM_FNS_MAX];        /* the run of its batch */
 } sim_event_t;
 

@@ -144,12 +144,17 @@ sim_batch_check_members(sim_view_t *v, const sim_members_t *m, unsigned fn,
             sim_batch_wrong(s, fn, "has an event that is none of it");
         }
 
+        sim_batch_take(s, &s->events[event], fn, run);
+
+        if (s->events[event].late) {
+            continue;           /* others went past it */
+        }
+
         if (last >= 0 && s->events[event].order < s->events[last].order) {
             sim_batch_wrong(s, fn, "has its events in another order");
         }
 
         last = event;
-        sim_batch_take(s, &s->events[event], fn, run);
     }
 
     return value;
@@ -369,6 +374,19 @@ sim_batch_ended(sim_t *s, const sim_batch_of_t *b)
 
 /* -- all of it ------------------------------------------------------------ */
 
+/* The rest of a fan-out is a task. */
+static void
+sim_batch_late(sim_t *s)
+{
+    unsigned  i;
+
+    for (i = s->batch_events; i < s->naccepted; i++) {
+        s->events[s->accepted[i]].late = s->had_tasks
+                                         || dur_engine_has_tasks(s->engine);
+    }
+}
+
+
 /* What came is in one; an event of a client's id may be known. */
 static void
 sim_batch_came(sim_t *s)
@@ -408,6 +426,7 @@ sim_view_batch(sim_view_t *v)
     t.v = v;
     t.n = 0;
 
+    sim_batch_late(s);
     sim_batch_rows(&t);
 
     for (i = 0; i < s->nruns; i++) {
