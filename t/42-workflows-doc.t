@@ -49,7 +49,9 @@ my ($hello) = blocks($docs, 'nginx');
 $hello =~ s/\A.*?(?=    durable_function)//s;
 $hello =~ s/\}\s*\z//;
 
-$d->{http} = join "\n", $hello, map { blocks($_, 'nginx') } @examples;
+my $snippet = local_ports(slurp("$FindBin::Bin/../conf.d/workflows.conf"));
+
+$d->{http} = join "\n", $hello, $snippet, map { blocks($_, 'nginx') } @examples;
 
 my $services = fork // die "fork: $!\n";
 
@@ -77,6 +79,14 @@ $d->start;
 my $id = $d->send_event({ name => 'hello', data => { name => 'Ann' } });
 is_deeply($d->wait_run($id)->{output}, { sent => JSON::PP::true,
           text => 'Hello, Ann' }, 'the first function works');
+
+# the services have none of its paths: it fails, and says so to nobody
+
+$id = $d->send_event({ name => 'order/placed', data => { id => 1,
+    amount => 5, customer => 'ann' } });
+like($d->wait_run($id, 'Failed')->{output}{message},
+     qr/^step reserve in \S+:\d+: the answer has the status 404/,
+     'the function of conf.d is there');
 
 for my $example (@examples) {
     my ($title) = $example =~ /\A(.*)\n/;

@@ -554,6 +554,24 @@ test_cancel(void)
 
 /* -- versions ------------------------------------------------------------- */
 
+/* Rows of the table of definitions. */
+static uint64_t
+definitions(void)
+{
+    uint64_t    n;
+    dur_txn_t  *t;
+
+    if (dur_txn_begin(dur_engine_store(kit.engine), false, &t) != DUR_OK) {
+        return UINT64_MAX;
+    }
+
+    n = dur_txn_count(t, DUR_T_DEFINITION);
+    dur_txn_abort(t);
+
+    return n;
+}
+
+
 static void
 test_versions(void)
 {
@@ -563,9 +581,11 @@ test_versions(void)
     declare(T "step a " H "a2\nreturn 'new'");
     new = kit_event("go");
 
+    is_int(definitions(), 4, "two definitions with a run each");
     answer("a", "1");
     answer("b", "1");
     ended(&old, "Completed", "\"old\"");
+    is_int(definitions(), 2, "the old one goes with its last run");
     answer("a2", "1");
     ended(&new, "Completed", "\"new\"");
 
@@ -575,6 +595,7 @@ test_versions(void)
     is_str(dur_str_c(kit_status(&old)), "none", "it starts nothing any more");
     answer("a2", "1");
     ended(&new, "Completed", "\"new\"");
+    is_int(definitions(), 0, "nothing of it is left");
 }
 
 
