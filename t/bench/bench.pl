@@ -13,7 +13,7 @@
 #   BENCH_DIR=DIR       where stores are made (default: under build)
 #   BENCH_ONLY=WORD     only the rows of one group: accept, runs, backlog,
 #                       checkpoint, alone, wake, waits, forward, workflow,
-#                       webhook, large, serve, cron, cost, start
+#                       webhook, large, serve, cron, flow, cost, start
 #   BENCH_WAITING=100000  runs that wait for an event
 #   BENCH_LIMIT=1800    seconds after which a single measurement is given up
 #   BENCH_STRICT=1      fail when a row of the first table misses its "must"
@@ -56,6 +56,7 @@ my %goal = (
     told     => ['up', 2_000, 4_000],
     sdk      => ['down', 3, 2.2],
     backlog  => ['up', 2_500, 5_000],
+    flow     => ['up', 60, 85],
     alone    => ['down', 1.6, 1.2],
     wake     => ['down', 3, 1.5],
     match    => ['down', 4, 2],
@@ -677,6 +678,54 @@ sub measure_cron {
 }
 
 
+# A backlog of a function with limits, beside one without any.
+sub measure_flow {
+    my ($workers) = @_;
+
+    my $arrays = int(($backlog + 19) / 20);
+    my (%rate, %cpu);
+
+    for my $event ('one', 'limited') {
+        my $server = start($workers, closed => 1);
+        my $url = "http://$server->{app_address}/api";
+        my $r = $server->http('POST', '/fn/register', { url => "$url/limits",
+            appName => 'limits', sdk => 'js:v4.0.0', functions => [
+                { id => 'limits-limited', name => 'limited',
+                  triggers => [{ event => 'bench/limited' }],
+                  concurrency => [{ limit => 50 },
+                                  { limit => 1, key => 'event.data.id % 1000' }],
+                  steps => { step => { id => 'step', name => 'step',
+                      runtime => { type => 'http',
+                          url => "$url/inngest?fnId=bench-one&stepId=step" },
+                  } } } ] });
+
+        die "the function is refused: $r->{status} $r->{body}\n"
+            if $r->{status} != 200;
+
+        load($server, 'post', '-c', 4, '-a', 20, '-n', $arrays,
+             '-e', "bench/$event", '-k', 0);
+        my $before = $server->usage->{cpu};
+
+        $rate{$event} = load($server, 'drain', '-n', $arrays * 20,
+                             '-t', 300)->{rate};
+        $cpu{$event} = ($server->usage->{cpu} - $before) * 1e6
+            / ($arrays * 20);
+
+        finish();
+        remove_tree($dir);
+    }
+
+    row('', "backlog of $backlog one-step runs", $rate{one}, 'runs/s',
+        $base{nginx}, $base{commits});
+    row('', 'the same, 50 at a time, 1 of each of 1,000 keys', $rate{limited},
+        'runs/s', $base{nginx}, $base{commits});
+    row('', 'CPU per run without limits, nginx and sidecar', $cpu{one}, 'us');
+    row('', 'the same with them', $cpu{limited}, 'us');
+    row('flow', 'of the rate without limits', 100 * $rate{limited}
+        / $rate{one}, '%');
+}
+
+
 sub measure_cost {
     my ($workers) = @_;
 
@@ -775,6 +824,7 @@ my @groups = (
     large   => \&measure_large,
     serve   => \&measure_serve,
     cron    => \&measure_cron,
+    flow    => \&measure_flow,
     realtime => \&measure_realtime,
     cost    => \&measure_cost,
     start   => \&measure_start,
@@ -797,7 +847,7 @@ for my $workers (@workers) {
 
         # These do not change with a second worker.
         next if !$first
-            && $groups[$i] =~ /^(?:waits|cron|realtime|cost|start)$/;
+            && $groups[$i] =~ /^(?:waits|cron|flow|realtime|cost|start)$/;
 
         eval { $groups[$i + 1]->($workers) };
 
