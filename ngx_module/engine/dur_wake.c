@@ -84,12 +84,34 @@ dur_wake_stops(const dur_counter_t *c, const dur_counter_t *full,
 }
 
 
+/* A registration took the limit away: nobody ever gives it back, so that all
+ * who wait there have to move. */
+static bool
+dur_wake_is_stale(dur_engine_t *e, const dur_counter_t *c,
+    const dur_item_t *item)
+{
+    unsigned     i, n;
+    dur_limit_t  list[DUR_LIMITS_MAX];
+
+    n = dur_flow_limits(e, item, list);
+
+    for (i = 0; i < n; i++) {
+        if (dur_counter_cmp(&list[i].counter, c) == 0) {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
 /* The first item of a group that can go; what cannot moves to where it must
  * wait.  *good: there is one. */
 static dur_rc_t
 dur_wake_head(dur_engine_t *e, const dur_counter_t *c, dur_item_t *item,
     bool *good)
 {
+    bool             stale;
     dur_rc_t         rc;
     uint64_t         group;
     unsigned         moved;
@@ -107,6 +129,7 @@ dur_wake_head(dur_engine_t *e, const dur_counter_t *c, dur_item_t *item,
     }
 
     for ( ;; ) {
+        stale = dur_wake_is_stale(e, c, item);
         rc = dur_flow_admit(e, item, false, &full);
 
         if (rc != DUR_OK || full.scope == 0) {
@@ -122,7 +145,7 @@ dur_wake_head(dur_engine_t *e, const dur_counter_t *c, dur_item_t *item,
 
         rc = dur_wake_move(e, c, &full, item);
 
-        if (rc != DUR_OK || dur_wake_stops(c, &full, &moved)) {
+        if (rc != DUR_OK || (!stale && dur_wake_stops(c, &full, &moved))) {
             return rc;
         }
 

@@ -189,9 +189,9 @@ sim_check_quiet(sim_t *s)
 {
     unsigned  i;
 
-    if (s->nverified != s->nevents) {
+    if (s->nverified != s->naccepted) {
         sim_fail(s, "%u events were never fanned out",
-                 s->nevents - s->nverified);
+                 s->naccepted - s->nverified);
     }
 
     for (i = 0; i < s->nruns && s->conf.retention == 0; i++) {

@@ -82,6 +82,23 @@ sim_throttle_next(const sim_flow_t *f, const sim_throttle_t *t)
 }
 
 
+/* What is owed by other settings is no more than these can owe. */
+static void
+sim_throttle_most(const sim_fn_t *fn, sim_throttle_t *t, int64_t now)
+{
+    int64_t            most;
+    const sim_flow_t  *f;
+
+    f = &fn->held;
+    most = (int64_t) f->throttle_period * 1000000 / f->throttle
+           * (f->throttle + f->burst);
+
+    if (fn->flow_changed && t->tat > now + most) {
+        t->tat = now + most;
+    }
+}
+
+
 static void
 sim_throttle_take(sim_t *s, const sim_run_t *m)
 {
@@ -99,6 +116,7 @@ sim_throttle_take(sim_t *s, const sim_run_t *m)
 
     t = sim_throttle(s, m->fn, sim_key_value(f->throttle_key, &m->data));
     now = s->now * 1000;
+    sim_throttle_most(fn, t, now);
 
     /* to the millisecond */
 
@@ -176,6 +194,7 @@ sim_throttle_waiter(sim_view_t *v, const sim_item_t *it)
     fn = &v->s->fns[m->fn];
     t = sim_throttle(v->s, m->fn, sim_key_value(fn->held.throttle_key,
                                                 &m->data));
+    sim_throttle_most(fn, t, v->s->now * 1000);
     due = sim_throttle_next(&fn->held, t) / 1000 + 1;
 
     if (due <= v->s->now + 1 || t->woken > 0 || t->unsure) {

@@ -95,6 +95,14 @@ sim_committed_events(sim_t *s, const sim_op_t *o, const dur_reply_t *reply)
                  dur_strerror(reply->rc), reply->status);
     }
 
+    /* retention may have forgotten what started nothing */
+
+    if (known && !(reply->flags & DUR_REPLY_F_DUPLICATE)
+        && s->conf.retention > 0 && s->now >= e->accepted + s->conf.retention)
+    {
+        known = false;
+    }
+
     if (known != ((reply->flags & DUR_REPLY_F_DUPLICATE) != 0)) {
         sim_fail(s, "events that were %sstored before are called %s",
                  known ? "" : "not ", known ? "new" : "duplicates");

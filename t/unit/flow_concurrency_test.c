@@ -700,6 +700,33 @@ test_crash(void)
 }
 
 
+/* Those who wait for a limit that is taken away all wait for another one, not
+ * only the first of them. */
+static void
+test_limit_taken_away(void)
+{
+    int  i;
+
+    flow_fresh();
+    kit_app("app", APP("f", "\"concurrency\":[{\"limit\":1,\"key\":"
+                       "\"event.data.k\"}]"));
+
+    for (i = 0; i < 20; i++) {
+        flow_send("f", "a", i);
+    }
+
+    flow_settle(10);
+    is_int((long) flow.n, 1, "one of a key at a time");
+
+    kit_app("app", APP("f", "\"concurrency\":1"));
+    flow_settle(10);
+    flow_check("after a limit was taken away");
+    flow_drain(NULL, NULL, 10);
+    is_int((long) flow.started, 20, "all run by the other limit");
+    is_int((long) flow_rows(DUR_T_BLOCKED), 0, "and nobody is forgotten");
+}
+
+
 /* One that comes when a throttle is used up already has a timer of its own
  * key, though nobody ever gives a throttle back. */
 static void
@@ -750,6 +777,7 @@ main(void)
     test_fair();
     test_bounded();
     test_priority();
+    test_limit_taken_away();
     test_throttled_later();
     test_crash();
 
