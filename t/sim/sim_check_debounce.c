@@ -273,7 +273,8 @@ sim_debounce_came(sim_helds_t *h, const sim_event_t *e, unsigned fn)
 
     if (row == NULL) {
         if (before == NULL || before->due > s->now
-            || (e->ts >= before->ts && !sim_debounce_begun(s, before)))
+            || (e->ts >= before->ts && e->client < 0
+                && !sim_debounce_begun(s, before)))
         {
             sim_debounce_wrong(s, fn, value, "does not hold an event that "
                                "came");
