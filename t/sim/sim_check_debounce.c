@@ -309,6 +309,29 @@ sim_debounce_came(sim_helds_t *h, const sim_event_t *e, unsigned fn)
 
 /* -- what ended ----------------------------------------------------------- */
 
+/* An event of a client's id came after its end and before anybody looked: the
+ * id may be known, and then nothing begins. */
+static bool
+sim_debounce_known(const sim_t *s, const sim_debounce_t *d)
+{
+    unsigned            i;
+    const sim_event_t  *e;
+
+    for (i = s->batch_events; i < s->naccepted; i++) {
+        e = &s->events[s->accepted[i]];
+
+        if ((e->later >> d->fn & 1) && e->client >= 0
+            && sim_key_value(s->fns[d->fn].held.debounce_key, &e->data)
+               == d->value)
+        {
+            return s->fns[d->fn].held.debounce_timeout > 0;
+        }
+    }
+
+    return false;
+}
+
+
 /* A row that is not there any more, or another one, has started its run, and
  * not too early. */
 static void
@@ -322,7 +345,8 @@ sim_debounce_ended(sim_t *s, const sim_debounce_t *d)
         sim_debounce_wrong(s, d->fn, d->value, "ended too early");
     }
 
-    if (!sim_debounce_begun(s, d) && !s->fns[d->fn].toggled
+    if (!sim_debounce_begun(s, d) && !sim_debounce_known(s, d)
+        && !s->fns[d->fn].toggled
         && (event == -1 || s->events[event].client == -1))
     {
         sim_debounce_wrong(s, d->fn, d->value, "ended and started no run");
