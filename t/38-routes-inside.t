@@ -97,11 +97,15 @@ sub newest {
 sub logged {
     my ($uri) = @_;
 
-    my @lines = wait_for(5, "the log has $uri", sub {
-        [grep { /^\Q$uri\E\|/ } split /\n/, slurp($d->dir . '/hooks.log')];
+    # written when the answer has gone
+
+    my $line = wait_for(5, "the log has $uri", sub {
+        my @lines = grep { /^\Q$uri\E\|/ }
+            split /\n/, slurp($d->dir . '/hooks.log');
+        return $lines[-1];
     });
 
-    return (split /\|/, $lines[0][-1])[1 .. 3];
+    return (split /\|/, $line)[1 .. 3];
 }
 
 
