@@ -459,6 +459,80 @@ test_paused(void)
 }
 
 
+/* Fails the first call that is out: nobody was there. */
+static void
+refused(void)
+{
+    kit_attempt_t  a;
+
+    if (flow.n == 0) {
+        ok(false, "a call is out");
+        return;
+    }
+
+    a = flow.calls[0].attempt;
+    flow.n--;
+    memmove(&flow.calls[0], &flow.calls[1], flow.n * sizeof(flow.calls[0]));
+
+    kit_result_error(a, DUR_CALL_ECONNECT);
+    flow_gather();
+}
+
+
+/* What an app that does not answer was woken for, others have. */
+static void
+test_parked(void)
+{
+    int  i;
+
+    flow_fresh();
+    kit_app("app", APP("f", "\"concurrency\":{\"limit\":1,\"scope\":\"env\","
+                       "\"key\":\"'x'\"}") "," APP("p", "\"x\":1"));
+    kit_app("two", KIT_FN("two-g", KIT_ON("t/g"), ",\"concurrency\":{"
+                          "\"limit\":1,\"scope\":\"env\",\"key\":\"'x'\"}"));
+
+    for (i = 0; i < 5; i++) {
+        flow_send("p", "", 9);
+    }
+
+    flow_settle(10);
+    flow_send("f", "", 1);
+    flow_settle(10);
+    kit.now++;
+    flow_send("f", "", 2);
+    kit.now++;
+    flow_send("g", "", 3);
+    flow_settle(10);
+    is_int((long) flow_rows(DUR_T_BLOCKED), 2, "two wait for one that runs");
+
+    for (i = 0; i < 5; i++) {
+        refused();
+    }
+
+    is_int((long) flow.n, 1, "the app is parked");
+    refused();
+    flow_settle(10);
+    ok(flow_out("two-g", NULL) == 1, "the other app has the slot");
+    flow_check("an app is parked");
+
+    flow_answer(0);
+    flow_settle(10);
+    flow_send("g", "", 4);
+    flow_settle(10);
+    ok(flow_out("two-g", NULL) == 1, "and has it again, whoever rests");
+    flow_check("an app is parked still");
+
+    flow_answer(0);
+    kit.now += 1000;
+    flow_op(DUR_OP_DISPATCH, 10);
+    is_int((long) flow.n, 1, "a probe goes out");
+    flow_answer(0);
+    flow_drain(NULL, NULL, 10);
+    is_int((long) (flow_rows(DUR_T_BLOCKED) + flow_rows(DUR_T_READY)), 0,
+           "then all that waited runs");
+}
+
+
 static void
 test_registered(void)
 {
@@ -772,6 +846,7 @@ main(void)
     test_gone();
     test_woken_gone();
     test_paused();
+    test_parked();
     test_registered();
     test_account();
     test_fair();
