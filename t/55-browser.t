@@ -44,8 +44,12 @@ const token = async () => {
   return (await answer.json()).jwt;
 };
 
+const opened = (source) =>
+  new Promise((open) => { source.onopen = open; });
+
 const socket = new WebSocket(location.origin.replace("http", "ws")
   + "/v1/realtime/connect?token=" + await token());
+const open = [opened(socket)];
 socket.onmessage = ({ data }) => {
   const message = JSON.parse(data);
   if (message.kind === "data") {
@@ -55,6 +59,7 @@ socket.onmessage = ({ data }) => {
 };
 
 const events = new EventSource("/v1/realtime/sse?token=" + await token());
+open.push(opened(events));
 events.onmessage = ({ data }) => {
   const message = JSON.parse(data);
   if (message.kind === "data") {
@@ -64,10 +69,10 @@ events.onmessage = ({ data }) => {
 };
 
 const feed = new EventSource("/v1/feed?topics=figures");
+open.push(opened(feed));
 feed.onmessage = () => { heard.feed++; };
 
-await Promise.all([socket, events, feed].map((source) =>
-  new Promise((open) => { source.onopen = open; })));
+await Promise.all(open);
 tell("open");
 </script>
 PAGE
