@@ -175,14 +175,16 @@ $(BENCH_BIN): $(BUILD)/bench/%: t/bench/%.c t/bench/net.c t/bench/net.h
 	$(CC) -std=gnu11 -Wall -Wextra -Werror -D_GNU_SOURCE -O2 -g -o $@ \
 		$< t/bench/net.c -llmdb
 
-$(BUILD)/bench/cel $(BUILD)/bench/plan: $(BUILD)/bench/%: t/bench/%.c \
-		t/bench/net.c t/bench/net.h \
+# Those of the engine alone.
+ENGINE_BENCH := $(BUILD)/bench/cel $(BUILD)/bench/plan $(BUILD)/bench/future
+
+$(ENGINE_BENCH): $(BUILD)/bench/%: t/bench/%.c t/bench/net.c t/bench/net.h \
 		$(BUILD)/libdur.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -o $@ $< t/bench/net.c $(BUILD)/libdur.a \
 		$(ENGINE_LIBS)
 
-bench: all $(BENCH_BIN) $(BUILD)/bench/cel $(BUILD)/bench/plan
+bench: all $(BENCH_BIN) $(ENGINE_BENCH)
 	DURABLE_BUILD=$(BUILD) BENCH_RUNS=$(RUNS) \
 		TEST_NGINX_BINARY=$(NGINX_BINARY) perl t/bench/bench.pl
 

@@ -22,7 +22,7 @@ use strict;
 use warnings;
 
 use Digest::SHA 'hmac_sha256_hex';
-use File::Path 'remove_tree';
+use File::Path qw(make_path remove_tree);
 use File::Spec;
 use FindBin;
 use POSIX ();
@@ -69,6 +69,8 @@ my %goal = (
     large    => ['down', 4, 2],
     sent     => ['down', 4, 2],
     serve    => ['up', 2_000, 5_000],
+    enqueue  => ['down', 2.5, 1.5],
+    pick     => ['down', 2.5, 1.5],
     publish  => ['up', 10_000, 30_000],
     hear     => ['down', 1, 0.4],
     hear99   => ['down', 5, 2],
@@ -510,6 +512,26 @@ sub measure_serve {
 }
 
 
+# Starts in the future, in the engine alone: with a million of them that wait
+# against an empty queue.
+sub measure_future {
+    make_path("$dir-future");
+
+    my $r = eval { program('future', "$dir-future", 1_000_000) };
+    my $error = $@;
+
+    remove_tree("$dir-future");
+    die $error if $error;
+
+    row('', 'start in the future, enqueue, none waits', $r->{enqueue}, 'us');
+    row('enqueue', 'beside 1,000,000 that wait', $r->{full_enqueue}
+        / $r->{enqueue}, 'x');
+    row('', 'the same, due pick, none waits', $r->{pick}, 'us');
+    row('pick', 'beside 1,000,000 that wait', $r->{full_pick} / $r->{pick},
+        'x');
+}
+
+
 # Subscribers over WebSocket, of which about half are in another worker than a
 # publisher.
 sub measure_realtime {
@@ -842,6 +864,7 @@ my @groups = (
     serve   => \&measure_serve,
     cron    => \&measure_cron,
     flow    => \&measure_flow,
+    future  => \&measure_future,
     realtime => \&measure_realtime,
     cost    => \&measure_cost,
     start   => \&measure_start,
@@ -864,7 +887,7 @@ for my $workers (@workers) {
 
         # These do not change with a second worker.
         next if !$first
-            && $groups[$i] =~ /^(?:waits|cron|flow|realtime|cost|start)$/;
+            && $groups[$i] =~ /^(?:waits|cron|flow|realtime|future|cost|start)$/;
 
         eval { $groups[$i + 1]->($workers) };
 
