@@ -887,7 +887,8 @@ for my $workers (@workers) {
 
         # These do not change with a second worker.
         next if !$first
-            && $groups[$i] =~ /^(?:waits|cron|flow|realtime|future|cost|start)$/;
+            && $groups[$i]
+               =~ /^(?:waits|cron|flow|realtime|future|cost|start)$/;
 
         eval { $groups[$i + 1]->($workers) };
 

@@ -2,9 +2,9 @@
 
 /*
  * What a start in the future costs the engine while many others wait: to
- * enqueue it, and to pick it when it is due.  Prints microseconds of each, with
- * an empty queue and beside COUNT others.  Commits are not synced: the disk is
- * not what is asked about.
+ * enqueue it, and to pick it when it is due.  Prints microseconds of each,
+ * with an empty queue and beside COUNT others.  Commits are not synced: the
+ * disk is not what is asked about.
  *
  *     future DIRECTORY COUNT
  */
