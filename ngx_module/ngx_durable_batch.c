@@ -20,7 +20,7 @@
 #define NGX_DURABLE_EIO_MAX  3
 
 /* TIMERS ops of one batch. */
-#define NGX_DURABLE_TIMERS   16
+#define NGX_DURABLE_TIMERS   64
 
 
 static dur_rc_t ngx_durable_batch_try(ngx_durable_commit_t *c,
