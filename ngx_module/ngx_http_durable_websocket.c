@@ -157,6 +157,12 @@ ngx_http_durable_ws_start(ngx_http_request_t *r, dur_realtime_grant_t *grant)
     cln->handler = ngx_http_durable_ws_cleanup;
     cln->data = ws;
 
+    /* a small message must not wait for the ACK of the one before */
+
+    if (ngx_tcp_nodelay(c) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     c->log->action = "serving a realtime subscriber";
 
     r->main->count++;
