@@ -57,14 +57,12 @@ dur_expr_check_child(dur_expr_checker_t *c, uint16_t id,
 }
 
 
-/* All children, which may be anything. */
+/* The child and those behind it, which may be anything. */
 
 static bool
-dur_expr_check_children(dur_expr_checker_t *c, const dur_expr_node_t *node)
+dur_expr_check_children(dur_expr_checker_t *c, uint16_t id)
 {
-    uint16_t  id;
-
-    for (id = node->first; id; id = dur_expr_child_at(c, id)->next) {
+    for ( ; id; id = dur_expr_child_at(c, id)->next) {
         if (dur_expr_check_node(c, id) == 0) {
             return false;
         }
@@ -298,13 +296,13 @@ dur_expr_check_node(dur_expr_checker_t *c, uint16_t id)
         return 1U << node->u.value.kind;
 
     case DUR_EXPR_N_LIST:
-        return dur_expr_check_children(c, node) ? DUR_EXPR_M(LIST) : 0;
+        return dur_expr_check_children(c, node->first) ? DUR_EXPR_M(LIST) : 0;
 
     case DUR_EXPR_N_MAP:
-        return dur_expr_check_children(c, node) ? DUR_EXPR_M(MAP) : 0;
+        return dur_expr_check_children(c, node->first) ? DUR_EXPR_M(MAP) : 0;
 
     case DUR_EXPR_N_HAS:
-        return dur_expr_check_children(c, node) ? DUR_EXPR_M(BOOL) : 0;
+        return dur_expr_check_children(c, node->first) ? DUR_EXPR_M(BOOL) : 0;
 
     case DUR_EXPR_N_SELECT:
         return dur_expr_check_child(c, node->first, DUR_EXPR_M(MAP),
@@ -314,7 +312,9 @@ dur_expr_check_node(dur_expr_checker_t *c, uint16_t id)
     case DUR_EXPR_N_INDEX:
         return dur_expr_check_child(c, node->first, DUR_EXPR_M_RANGE,
                                     "only lists and maps have elements%s", "")
-               && dur_expr_check_children(c, node) ? DUR_EXPR_M_ANY : 0;
+               && dur_expr_check_children(c,
+                                  dur_expr_child_at(c, node->first)->next)
+               ? DUR_EXPR_M_ANY : 0;
 
     case DUR_EXPR_N_CALL:
         return dur_expr_check_call(c, node);

@@ -159,6 +159,25 @@ dur_expr_listed(dur_expr_value_t v)
 }
 
 
+/* What makes it unfit for the key of a map, NULL when nothing does.  JSON has
+ * text with zero bytes, the library that reads it has no such keys. */
+
+static const char *
+dur_expr_key_fault(dur_expr_run_t *run, dur_expr_value_t key)
+{
+    if (key.kind == DUR_EXPR_V_STRING) {
+        dur_expr_charge(run, key.u.text.len);
+
+        return key.u.text.len > 0
+               && memchr(key.u.text.data, '\0', key.u.text.len) != NULL
+               ? "a key with a zero byte" : NULL;
+    }
+
+    return (1U << key.kind) & (DUR_EXPR_M(BOOL) | DUR_EXPR_M_NUMBER)
+           ? NULL : "a key that is no string or number";
+}
+
+
 /* A list or a map. */
 
 static dur_expr_value_t
@@ -166,6 +185,7 @@ dur_expr_collect(dur_expr_run_t *run, const dur_expr_node_t *node)
 {
     size_t            n;
     uint16_t          id;
+    const char       *fault;
     dur_expr_value_t  v, *items;
 
     n = 0;
@@ -198,11 +218,10 @@ dur_expr_collect(dur_expr_run_t *run, const dur_expr_node_t *node)
         n /= 2;
 
         for (size_t i = 0; i < n; i++) {
-            if (!((1U << items[2 * i].kind)
-                  & (DUR_EXPR_M(BOOL) | DUR_EXPR_M_NUMBER
-                     | DUR_EXPR_M(STRING))))
-            {
-                return dur_expr_error("a key that is no string or number");
+            fault = dur_expr_key_fault(run, items[2 * i]);
+
+            if (fault != NULL) {
+                return dur_expr_error(fault);
             }
         }
     }

@@ -451,6 +451,8 @@ test_operators(void)
         { "[1, 2,] == [1.0, 2u]", "true" },
         { "{'a': 1, \"b\": [2]} == {'b': [2.0], 'a': 1}", "true" },
         { "{'a': 1}.a + {2: 'x'}[2].size()", "2" },
+        { "{'': 1}", "{\"\":1}" },
+        { "{'a\\000': 1}", "error: a key with a zero byte" },
         { "{'a': 1, 3: b'x'}", "{\"a\":1,\"3\":\"x\"}" },
         { "event.data.one == event.data.two", "true" },
         { "event.data.one == {'a': [1, {'b': null}]}", "true" },
@@ -689,6 +691,8 @@ test_limits(void)
         const char  *value, *err;
     } rows[] = {
         { "event", ".a", " == null", 128, 199, "true", "nested too deeply" },
+        { "event", "['a']", " == null", 128, 199, "true",
+          "nested too deeply" },
         { "true", "&&true", "", 1000, 1365, "true", "longer than 8192" },
         { "1", "+1", "", 199, 200, "200", "nested too deeply" },
         { "", "(", "1", 0, 48, "1", "nested too deeply" },
