@@ -3,7 +3,8 @@
 # Copyright (C) the nginx-durable authors
 
 # Runs the libFuzzer targets of a directory, some beside each other, each for
-# so many seconds from its saved corpus.  A corpus is one file, a line of
+# so many seconds from its saved corpus, or with --runs for so many inputs that
+# are the same ones each time, as in CI.  A corpus is one file, a line of
 # base64 for each input: t/fuzz/corpus/<target>.  With --save what was found
 # goes there, as few inputs as cover the same, the short ones first.
 
@@ -15,11 +16,15 @@ use File::Path qw(make_path remove_tree);
 use Getopt::Long;
 use MIME::Base64;
 
-my ($seconds, $jobs, $save, $most) = (30, 2, 0, 64 * 1024);
+my ($seconds, $runs, $jobs, $save, $most) = (30, 0, 2, 0, 64 * 1024);
 
-GetOptions('seconds=i' => \$seconds, 'jobs=i' => \$jobs, 'save' => \$save)
+GetOptions('seconds=i' => \$seconds, 'runs=i' => \$runs, 'jobs=i' => \$jobs,
+           'save' => \$save)
     && @ARGV == 1
-    or die "usage: run.pl [--seconds N] [--jobs N] [--save] directory\n";
+    or die 'usage: run.pl [--seconds N | --runs N] [--jobs N] [--save] '
+        . "directory\n";
+
+my @until = $runs ? ("-runs=$runs", '-seed=1') : "-max_total_time=$seconds";
 
 my $dir = shift;
 my $saved = dirname(__FILE__) . '/corpus';
@@ -66,7 +71,7 @@ sub start {
     open STDOUT, '>', "$work/log";
     open STDERR, '>&', \*STDOUT;
 
-    exec $target, "-max_total_time=$seconds", '-max_len=4096', '-timeout=20',
+    exec $target, @until, '-max_len=4096', '-timeout=20',
         '-rss_limit_mb=2048', '-print_final_stats=1',
         "-dict=$work/words", "-artifact_prefix=$work/found/", "$work/corpus"
         or die "exec $target: $!\n";
@@ -94,9 +99,26 @@ sub report {
 
     $failed++;
     print "not ok $n - $name\n";
+    print map { "# $_\n" } excerpt($log);
+    print '# ', basename($_), ' in base64: ', encode_base64(slurp($_), ''),
+        "\n# replay: $target $_\n" for @found;
+}
+
+
+# What went wrong is at the head of the first report; the stack behind it may
+# be longer than anybody reads.
+
+sub excerpt {
+    my ($log) = @_;
+
     my @lines = split /\n/, $log;
-    print "# $_\n" for @lines > 40 ? @lines[-40 .. -1] : @lines;
-    print "# replay: $target $_\n" for @found;
+    my ($first) = grep { $lines[$_] =~ /ERROR|runtime error|^not ok/ }
+        0 .. $#lines;
+
+    $first //= @lines > 20 ? @lines - 20 : 0;
+    my $last = $first + 19 < $#lines ? $first + 19 : $#lines;
+
+    return @lines[$first .. $last];
 }
 
 
