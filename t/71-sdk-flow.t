@@ -123,6 +123,11 @@ subtest 'a run that sleeps has no slot' => sub {
     cmp_ok(time - $start, '<', 3, 'sleep beside each other');
 };
 
+subtest 'a limit of whole runs' => sub {
+    all_end('both run', send_all('limit-runs', map { { n => $_ } } 1 .. 2));
+    is(most(edges('limit-runs')), 1, 'one at a time, also while it sleeps');
+};
+
 subtest 'a throttle' => sub {
     all_end('all of them run', send_all('throttle', map { { n => $_ } }
                                         1 .. 4));

@@ -7,6 +7,17 @@ const key = "event.data.key";
 
 export function limits({ define }) {
 
+  // A run of two calls with a sleep between them.
+  const whole = async ({ event, step, run, runId }) => {
+    const edge = (name, edge) => run(name, () => {
+      note({ kind: "busy", name: "limit-runs", run: runId, edge });
+      return edge;
+    });
+    await edge("before", 1);
+    await step.sleep("a while", "1s");
+    return edge("after", -1);
+  };
+
   // One call of a moment, which says when it began and when it ended.
   const busy = (name) => async ({ event, runId }) => {
     const { n, key } = event.data;
@@ -39,6 +50,8 @@ export function limits({ define }) {
       await step.sleep("a while", "1s");
       return run("after", () => event.data.n);
     }, { concurrency: 1 }),
+
+    define("limit-runs", whole, { concurrency: { fn: [{ limit: 1 }] } }),
 
     limited("throttle", { throttle: { limit: 1, period: "1s", burst: 1 } }),
 
