@@ -228,13 +228,29 @@ dur_rc_t
 dur_expr_true(const dur_expr_t *expr, const dur_expr_vars_t *vars,
     dur_arena_t *arena, bool *value)
 {
+    dur_rc_t          rc;
+    dur_expr_truth_t  truth;
+
+    rc = dur_expr_true_named(expr, vars, NULL, arena, &truth);
+    *value = truth.value;
+
+    return rc;
+}
+
+
+dur_rc_t
+dur_expr_true_named(const dur_expr_t *expr, const dur_expr_vars_t *vars,
+    const json_t *const *named, dur_arena_t *arena, dur_expr_truth_t *truth)
+{
     dur_expr_run_t    run;
     dur_expr_value_t  v;
 
     dur_expr_begin(&run, expr, vars, arena);
+    run.named = named;
     v = dur_expr_walk(&run, expr->root);
 
-    *value = run.work >= 0 && v.kind == DUR_EXPR_V_BOOL && v.u.boolean;
+    truth->value = run.work >= 0 && v.kind == DUR_EXPR_V_BOOL && v.u.boolean;
+    truth->work = (uint64_t) (DUR_EXPR_WORK - run.work);
 
     dur_expr_end(&run);
 

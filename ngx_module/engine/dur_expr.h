@@ -94,4 +94,14 @@ dur_rc_t dur_expr_eval_named(const dur_expr_t *expr,
 dur_rc_t dur_expr_true(const dur_expr_t *expr, const dur_expr_vars_t *vars,
     dur_arena_t *arena, bool *value);
 
+typedef struct {
+    bool      value;
+    uint64_t  work;             /* units that it took */
+} dur_expr_truth_t;
+
+/* The same for dur_expr_compile_named(). */
+dur_rc_t dur_expr_true_named(const dur_expr_t *expr,
+    const dur_expr_vars_t *vars, const json_t *const *named,
+    dur_arena_t *arena, dur_expr_truth_t *truth);
+
 #endif /* DUR_EXPR_H */

@@ -223,6 +223,7 @@ dur_query_item(dur_query_t *q, const dur_run_t *run, const dur_step_t *step,
 
 /* -- statuses ------------------------------------------------------------- */
 
+/* Behind the first by dur_run_status_t. */
 static const char  *dur_query_statuses[] = {
     "Scheduled", "Running", "Completed", "Failed", "Cancelled", "Skipped"
 };
@@ -246,9 +247,16 @@ dur_query_status_mask(dur_str_t name)
 }
 
 
-/* A run that waits for its first call is "Scheduled". */
 const char *
-dur_query_status(dur_query_t *q, const dur_run_t *run)
+dur_query_status_name(unsigned bit)
+{
+    return bit < DUR_QUERY_NSTATUSES ? dur_query_statuses[bit] : NULL;
+}
+
+
+/* A run that waits for its first call is "Scheduled". */
+unsigned
+dur_query_status_bit(dur_txn_t *txn, const dur_run_t *run)
 {
     uint8_t    key[8];
     dur_str_t  row;
@@ -256,12 +264,20 @@ dur_query_status(dur_query_t *q, const dur_run_t *run)
     if (run->status == DUR_RUN_LIVE && run->started == 0) {
         dur_put64(key, run->discovery);
 
-        if (dur_txn_get(q->txn, DUR_T_LEASE, dur_str_make(key, 8), &row)
+        if (dur_txn_get(txn, DUR_T_LEASE, dur_str_make(key, 8), &row)
             == DUR_ENOTFOUND)
         {
-            return dur_query_statuses[0];
+            return 1u << 0;
         }
     }
 
-    return dur_run_status_name(run);
+    return 1u << run->status;
+}
+
+
+const char *
+dur_query_status(dur_query_t *q, const dur_run_t *run)
+{
+    return dur_query_status_bit(q->txn, run) == 1u << 0
+           ? dur_query_statuses[0] : dur_run_status_name(run);
 }

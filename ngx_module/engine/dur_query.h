@@ -112,6 +112,9 @@ dur_rc_t dur_query_runs(dur_store_t *s, const dur_query_list_t *want,
 /* The bit of a status in any case; 0: there is none of this name. */
 unsigned dur_query_status_mask(dur_str_t name);
 
+/* The name of the bit at this place; NULL behind the last one. */
+const char *dur_query_status_name(unsigned bit);
+
 
 /* Bare array of the functions of an app (protocol 8.1); all when app is
  * empty.  DUR_ENOTFOUND for an unknown app. */

@@ -4,7 +4,8 @@
  * What the queries share: one read transaction around each of them, a limit
  * for what they write, and the few shapes that several of them show.
  *
- * Included by the dur_query_*.c only; dur_query.h is for everybody else.
+ * Included by the dur_query_*.c and dur_filter*.c only; dur_query.h is for
+ * everybody else.
  */
 
 #ifndef DUR_QUERY_CORE_H
@@ -70,6 +71,23 @@ dur_table_t dur_query_item(dur_query_t *q, const dur_run_t *run,
 
 /* "Scheduled", "Running", "Completed", .. */
 const char *dur_query_status(dur_query_t *q, const dur_run_t *run);
+
+/* The same as the bit of dur_query_status_mask(), and the bits of live runs.
+ */
+unsigned dur_query_status_bit(dur_txn_t *txn, const dur_run_t *run);
+
+#define DUR_QUERY_LIVE  (1u << 0 | 1u << DUR_RUN_LIVE)
+
+/* From its first call to its end, ms. */
+static inline int64_t
+dur_query_duration(const dur_run_t *run)
+{
+    int64_t  start;
+
+    start = run->started ? run->started : run->created;
+
+    return run->ended > start ? run->ended - start : 0;
+}
 
 /* Zeroed when there is no such row, DUR_OK all the same. */
 dur_rc_t dur_query_function(dur_query_t *q, uint32_t id, dur_function_t *fn);

@@ -124,12 +124,17 @@ dur_run_get(dur_txn_t *t, const dur_ulid_t *id, dur_run_t *run)
 {
     dur_rc_t   rc;
     dur_str_t  row;
-    dur_dec_t  r;
 
     rc = dur_txn_get(t, DUR_T_RUN, dur_ulid_key(id), &row);
-    if (rc != DUR_OK) {
-        return rc;
-    }
+
+    return rc == DUR_OK ? dur_run_decode(id, row, run) : rc;
+}
+
+
+dur_rc_t
+dur_run_decode(const dur_ulid_t *id, dur_str_t row, dur_run_t *run)
+{
+    dur_dec_t  r;
 
     dur_dec_init(&r, row);
 

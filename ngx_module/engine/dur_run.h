@@ -98,6 +98,7 @@ dur_run_score(const dur_run_t *run)
 
 /* Borrowed from the transaction.  DUR_ENOTFOUND. */
 dur_rc_t dur_run_get(dur_txn_t *t, const dur_ulid_t *id, dur_run_t *run);
+dur_rc_t dur_run_decode(const dur_ulid_t *id, dur_str_t row, dur_run_t *run);
 dur_rc_t dur_run_put(dur_engine_t *e, const dur_run_t *run);
 
 /* "Running", "Completed", ... */
