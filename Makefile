@@ -115,7 +115,7 @@ TEST_ENV = TEST_NGINX_PORT=$(TEST_NGINX_PORT) DURABLE_BUILD=$(CURDIR)/$(BUILD) D
 test: PACKAGES += curl
 test: deps deps-node deps-python deps-go deps-browser
 	$(MAKE) --no-print-directory -j$(JOBS) check-style all unit fuzz \
-		$(BUILD)/sim
+		$(BUILD)/sim dashboard
 	$(PROVE) $(UNIT_BIN) $(FUZZ_BIN)
 	$(BUILD)/sim --seeds $(SIM_SEEDS)
 	PATH="$(NODE_BIN):$$PATH" $(TEST_ENV) $(PROVE) $(TESTS)
@@ -302,16 +302,54 @@ $(EXAMPLE)/node_modules/.package-lock.json: $(EXAMPLE)/package-lock.json
 	    --no-fund --ignore-scripts --omit=dev --loglevel=error
 	@touch $@
 
+# --- dashboard: its files as they are, the libraries from npm, all of them
+# compressed as well.
+
+DASHBOARD := $(BUILD)/dashboard
+DASHBOARD_SRC := $(shell find dashboard -type f \
+	-not -path '*/node_modules/*' -not -name 'package*.json')
+DASHBOARD_VENDOR := $(BUILD)/vendor/node_modules/.package-lock.json
+
+.PHONY: dashboard
+
+dashboard: $(DASHBOARD)/.made
+
+$(DASHBOARD_VENDOR): dashboard/package.json dashboard/package-lock.json \
+		| deps-node
+	@echo "installing the libraries of the dashboard ..."
+	@mkdir -p $(BUILD)/vendor
+	@cp $^ $(BUILD)/vendor
+	@cd $(BUILD)/vendor && PATH="$(NODE_BIN):$$PATH" npm ci --no-audit \
+	    --no-fund --ignore-scripts --loglevel=error
+	@touch $@
+
+# uPlot is published minified as a script only: a line makes it a module.
+$(DASHBOARD)/.made: $(DASHBOARD_SRC) $(DASHBOARD_VENDOR) Makefile
+	@rm -rf $(DASHBOARD)
+	@mkdir -p $(DASHBOARD)/vendor
+	@cd dashboard && cp --parents $(DASHBOARD_SRC:dashboard/%=%) \
+	    $(CURDIR)/$(DASHBOARD)
+	@cd $(BUILD)/vendor/node_modules && to=$(CURDIR)/$(DASHBOARD)/vendor \
+	    && cp htm/preact/standalone.module.js $$to/preact.js \
+	    && cp uplot/dist/uPlot.min.css $$to/uplot.css \
+	    && (cat uplot/dist/uPlot.iife.min.js \
+	        && echo 'export default uPlot;') >$$to/uplot.js
+	@find $(DASHBOARD) -type f -exec gzip -9 -n -k {} +
+	@touch $@
+
+# --- end of dashboard
+
 run: deps deps-node
 	@mkdir -p $(BUILD)
 	@echo "building ..."
 	@$(MAKE) --no-print-directory -j$(JOBS) all >$(BUILD)/run.log 2>&1 \
 	    || { tail -30 $(BUILD)/run.log; exit 1; }
+	@$(MAKE) -s --no-print-directory dashboard
 	@$(MAKE) -s --no-print-directory $(EXAMPLE)/node_modules/.package-lock.json
 	@PATH="$(NODE_BIN):$$PATH" exec $(EXAMPLE)/run.sh \
 	    $(abspath $(BUILD))/durable
 
-install: all
+install: all dashboard
 	install -D -m 755 $(BUILD)/durable $(DESTDIR)$(PREFIX)/bin/durable
 	install -D -m 644 $(MODULE) \
 	    $(DESTDIR)$(PREFIX)/lib/nginx/modules/$(notdir $(MODULE))
@@ -320,7 +358,10 @@ install: all
 	install -D -m 644 conf.d/serve.conf $(DESTDIR)$(SHARE)/serve.conf
 	install -D -m 644 conf.d/durable-api.conf \
 		$(DESTDIR)$(SHARE)/durable-api.conf
-	install -d $(DESTDIR)$(UNITS)
+	rm -rf $(DESTDIR)$(SHARE)/dashboard
+	install -d $(DESTDIR)$(SHARE)/dashboard $(DESTDIR)$(UNITS)
+	cp -R $(DASHBOARD)/[!.]* $(DESTDIR)$(SHARE)/dashboard
+	chmod -R u=rwX,go=rX $(DESTDIR)$(SHARE)/dashboard
 	for f in mod-http-durable.conf durable-sidecar.socket \
 	    durable-sidecar.service; do \
 	    case $$f in \

@@ -1,0 +1,109 @@
+// Which runs: the fields of GET /v1/runs, kept in the address.
+
+import { html, useState } from "../../vendor/preact.js";
+import { get } from "../api.js";
+import { useLoad } from "../hooks.js";
+import { Button, Chips, Field, Select } from "./basic.js";
+import { STATUSES } from "./status.js";
+import { timeText } from "./time.js";
+
+const NAMES = ["status", "app", "function", "event", "id", "q", "after",
+  "before"];
+
+const SPANS = [["", "any time"], ["15m", "last 15 minutes"],
+  ["1h", "last hour"], ["24h", "last day"], ["168h", "last week"],
+  ["range", "from … to …"]];
+
+// The arguments of an address that are filters.
+export function filterOf(args) {
+  return Object.fromEntries(NAMES.filter((name) => args[name])
+    .map((name) => [name, args[name]]));
+}
+
+const ago = (span) => new Date(Date.now() - parseInt(span, 10)
+  * (span.endsWith("m") ? 60000 : 3600000)).toISOString();
+
+// A local date and time of an input as an instant, and back.
+const toInstant = (text) => text ? new Date(text).toISOString() : "";
+
+function toInput(instant) {
+  const date = new Date(instant ?? "");
+
+  if (Number.isNaN(date.getTime())) {
+    return "";
+  }
+  return new Date(date.getTime() - date.getTimezoneOffset() * 60000)
+    .toISOString().slice(0, 19);
+}
+
+function When({ value, change }) {
+  const [range, setRange] = useState(Boolean(value.before));
+  const at = (name, label) => html`<div class="field" key=${name}><label
+    for=${`when-${name}`}>${label}</label><input id=${`when-${name}`}
+    type="datetime-local" step="1" value=${toInput(value[name])}
+    onChange=${(event) => change({ ...value,
+      [name]: toInstant(event.target.value) })} /></div>`;
+
+  const choose = (span) => {
+    setRange(span === "range");
+    if (span !== "range") {
+      change({ ...value, before: "", after: span ? ago(span) : "" });
+    }
+  };
+  const options = value.after && !range
+    ? [["since", `since ${timeText(value.after)}`], ...SPANS] : SPANS;
+
+  return html`<${Select} label="Started" options=${options}
+      value=${range ? "range" : value.after ? "since" : ""}
+      change=${(span) => span !== "since" && choose(span)} />
+    ${range && [at("after", "From"), at("before", "To")]}`;
+}
+
+// error: of the expression.
+export function FilterBar({ value, change, error, without = [] }) {
+  const [more, setMore] = useState(Boolean(value.q || value.id || value.app));
+  const known = useLoad(async (signal) => {
+    const { data } = await get("v1/functions", {}, signal);
+    return data;
+  }, []);
+  const set = (name) => (text) => change({ ...value, [name]: text.trim() });
+  const functions = (known.data ?? []).filter((fn) => !fn.archived_at
+    && (!value.app || fn.app === value.app)).map((fn) => fn.id).sort();
+  const apps = [...new Set((known.data ?? []).map((fn) => fn.app))]
+    .filter(Boolean).sort();
+  const statuses = (value.status ?? "").split(",").filter(Boolean);
+  const any = Object.keys(value).length > 0;
+
+  return html`<div role="search" aria-label="Filters">
+    <div class="filters chips-row">
+      <${Chips} label="Status" value=${statuses}
+        options=${STATUSES.map((status) => [status])}
+        change=${(list) => change({ ...value, status: list.join(",") })} />
+      <span class="actions">
+        <button type="button" class="more" aria-expanded=${more
+          ? "true" : "false"} onClick=${() => setMore(!more)}>${more
+          ? "Fewer filters" : "More filters"}</button>
+        ${any && html`<button type="button" class="more"
+          onClick=${() => change({})}>Clear</button>`}
+      </span>
+    </div>
+    <div class="filters">
+      ${!without.includes("function") && html`<div class="grow" data-filter>
+        <${Field} label="Function" value=${value.function}
+          options=${functions} change=${set("function")} /></div>`}
+      <${Field} label="Event" value=${value.event} placeholder="shop/*"
+        change=${set("event")} />
+      <${When} value=${value} change=${change} />
+      ${more && html`
+        <${Field} label="App" value=${value.app} options=${apps}
+          change=${set("app")} />
+        <${Field} label="Id contains" value=${value.id}
+          placeholder="of a run or an event" change=${set("id")}
+          hint=${value.id && value.id.length < 3
+            ? "At least 3 characters." : null} />
+        <${Field} label="Expression" value=${value.q} change=${set("q")} wide
+          placeholder=${"event.data.total > 100 && output.ok == true"}
+          error=${error} />`}
+    </div>
+  </div>`;
+}

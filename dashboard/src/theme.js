@@ -1,0 +1,13 @@
+// Before the first paint: the theme that was chosen, if one was.
+
+(() => {
+  try {
+    const theme = localStorage.getItem("durable.theme");
+
+    if (theme === "light" || theme === "dark") {
+      document.documentElement.dataset.theme = theme;
+    }
+  } catch {
+    // without storage the system decides
+  }
+})();
