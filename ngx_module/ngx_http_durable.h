@@ -118,6 +118,8 @@ typedef struct {
     ngx_http_durable_place_t       metrics;
     ngx_http_durable_place_t       route;
     ngx_http_durable_place_t       serve;
+    ngx_http_durable_place_t       dashboard;
+    ngx_http_durable_place_t       keyed;   /* a dashboard with the key */
     ngx_http_durable_place_t       function;
 
     ngx_http_durable_function_t   *current;     /* whose block is read */
@@ -146,7 +148,8 @@ typedef enum {
     NGX_HTTP_DURABLE_STATUS,
     NGX_HTTP_DURABLE_ROUTE,
     NGX_HTTP_DURABLE_SERVE,
-    NGX_HTTP_DURABLE_METRICS
+    NGX_HTTP_DURABLE_METRICS,
+    NGX_HTTP_DURABLE_DASHBOARD
 } ngx_http_durable_surface_e;
 
 
@@ -196,6 +199,22 @@ struct ngx_http_durable_serve_s {
 };
 
 
+typedef enum {
+    NGX_HTTP_DURABLE_ACCESS_UNSET = 0,
+    NGX_HTTP_DURABLE_ACCESS_KEY,
+    NGX_HTTP_DURABLE_ACCESS_NGINX           /* nginx asks who it is */
+} ngx_http_durable_access_e;
+
+
+/* What durable_dashboard says. */
+typedef struct {
+    ngx_str_t                      prefix;      /* of the location */
+    ngx_str_t                      root;        /* without a slash behind */
+    ngx_http_complex_value_t      *read_only;   /* NULL: it is not */
+    ngx_uint_t                     access;
+} ngx_http_durable_dashboard_t;
+
+
 /* A webhook on its way in. */
 typedef struct {
     ngx_http_durable_hook_t       *hook;
@@ -215,6 +234,7 @@ typedef struct {
     ngx_http_handler_pt            handler;     /* of that surface */
     ngx_http_durable_hook_t        hook;
     ngx_http_durable_serve_t      *serve;
+    ngx_http_durable_dashboard_t  *dashboard;
 } ngx_http_durable_loc_conf_t;
 
 
@@ -222,6 +242,7 @@ typedef enum {
     NGX_HTTP_DURABLE_OPEN = 0,
     NGX_HTTP_DURABLE_EVENT_KEY,             /* in the path */
     NGX_HTTP_DURABLE_SIGNING_KEY,           /* as a bearer token */
+    NGX_HTTP_DURABLE_PEOPLE,                /* that, or by a dashboard */
     NGX_HTTP_DURABLE_PUBLISH                /* that, or a realtime token */
 } ngx_http_durable_auth_e;
 
@@ -284,6 +305,7 @@ struct ngx_http_durable_ctx_s {
     const ngx_http_durable_route_t  *route;
     ngx_http_durable_delivery_t   *delivery;    /* of durable_route */
     ngx_http_durable_served_t     *served;      /* of durable_serve */
+    ngx_http_durable_dashboard_t  *dashboard;   /* of durable_dashboard */
 
     ngx_str_t                      args[2]; /* what the pattern's "*" met */
     off_t                          limit;   /* of the body, 0: none */
@@ -446,6 +468,22 @@ ngx_int_t ngx_http_durable_serve_flow(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, const dur_plan_def_t *def,
     const dur_served_call_t *call);
 
+/* ngx_http_durable_dashboard_conf.c */
+char *ngx_http_durable_set_dashboard(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* ngx_http_durable_dashboard.c */
+ngx_int_t ngx_http_durable_dashboard_handler(ngx_http_request_t *r);
+ngx_uint_t ngx_http_durable_dashboard_has(
+    const ngx_http_durable_route_t *route, ngx_str_t *arg);
+ngx_int_t ngx_http_durable_dashboard_access(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_dashboard_mark(ngx_http_request_t *r);
+
+/* ngx_http_durable_dashboard_file.c */
+ngx_int_t ngx_http_durable_dashboard_file(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, ngx_str_t *name);
+
 /* ngx_http_durable_relay.c */
 ngx_int_t ngx_http_durable_relay_headers(ngx_http_request_t *r,
     const json_t *headers, ngx_str_t *type);
@@ -461,6 +499,8 @@ ngx_int_t ngx_http_durable_add_variables(ngx_conf_t *cf);
 
 /* ngx_http_durable_server.c */
 ngx_int_t ngx_http_durable_server_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_durable_server_route(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, ngx_str_t *path);
 ngx_http_durable_ctx_t *ngx_http_durable_ctx(ngx_http_request_t *r);
 ngx_uint_t ngx_http_durable_match(ngx_str_t *pattern, ngx_str_t *uri,
     ngx_str_t *args);
@@ -468,6 +508,8 @@ ngx_int_t ngx_http_durable_no_route(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, ngx_uint_t allowed);
 
 /* ngx_http_durable_auth.c */
+ngx_int_t ngx_http_durable_auth_signing_key(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
 ngx_int_t ngx_http_durable_auth(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 
@@ -707,6 +749,8 @@ ngx_int_t ngx_http_durable_send_copy(ngx_http_request_t *r,
 ngx_int_t ngx_http_durable_error(ngx_http_request_t *r, ngx_uint_t status,
     const char *fmt, ...);
 ngx_int_t ngx_http_durable_unavailable(ngx_http_request_t *r);
+ngx_int_t ngx_http_durable_refuse(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *text);
 const char *ngx_http_durable_error_code(ngx_uint_t status);
 ngx_int_t ngx_http_durable_error_rc(ngx_http_request_t *r, dur_rc_t rc);
 ngx_int_t ngx_http_durable_header(ngx_http_request_t *r, const char *name,

@@ -9,8 +9,6 @@
 
 static ngx_int_t ngx_http_durable_auth_event_key(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
-static ngx_int_t ngx_http_durable_auth_signing_key(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx);
 
 
 /* NGX_OK: let in; NGX_DECLINED: ctx->error is the sentence of the 401. */
@@ -18,12 +16,18 @@ static ngx_int_t ngx_http_durable_auth_signing_key(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_durable_auth(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx)
 {
+    if (ctx->dashboard) {
+        return ctx->dashboard->access == NGX_HTTP_DURABLE_ACCESS_KEY
+               ? ngx_http_durable_auth_signing_key(r, ctx) : NGX_OK;
+    }
+
     switch (ctx->route->auth) {
 
     case NGX_HTTP_DURABLE_EVENT_KEY:
         return ngx_http_durable_auth_event_key(r, ctx);
 
     case NGX_HTTP_DURABLE_SIGNING_KEY:
+    case NGX_HTTP_DURABLE_PEOPLE:
         return ngx_http_durable_auth_signing_key(r, ctx);
 
     case NGX_HTTP_DURABLE_PUBLISH:
@@ -77,7 +81,7 @@ ngx_http_durable_auth_event_key(ngx_http_request_t *r,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_durable_auth_signing_key(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx)
 {

@@ -199,6 +199,13 @@ ngx_http_durable_check_store(ngx_conf_t *cf,
             return NGX_ERROR;
         }
 
+        if (dmcf->dashboard.line) {
+            ngx_http_durable_complain(cf, NGX_LOG_EMERG, &dmcf->dashboard,
+                                      "\"durable_dashboard\" needs "
+                                      "\"durable_store\" in the http block");
+            return NGX_ERROR;
+        }
+
         if (dmcf->function.line) {
             ngx_http_durable_complain(cf, NGX_LOG_EMERG, &dmcf->function,
                                       "\"durable_function\" needs "
@@ -237,7 +244,19 @@ static ngx_int_t
 ngx_http_durable_check_keys(ngx_conf_t *cf,
     ngx_http_durable_main_conf_t *dmcf)
 {
-    if (dmcf->durable.dev || dmcf->server.line == 0) {
+    if (dmcf->durable.dev) {
+        return NGX_OK;
+    }
+
+    if (dmcf->keyed.line && dmcf->durable.signing_key.len == 0) {
+        ngx_http_durable_complain(cf, NGX_LOG_EMERG, &dmcf->keyed,
+                                  "\"durable_dashboard\" in production needs "
+                                  "\"durable_signing_key\", or "
+                                  "\"access=nginx\" where nginx protects it,");
+        return NGX_ERROR;
+    }
+
+    if (dmcf->server.line == 0) {
         return NGX_OK;
     }
 
@@ -373,11 +392,13 @@ ngx_http_durable_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
         conf->surface = NGX_HTTP_DURABLE_NONE;
         conf->serve = NULL;
+        conf->dashboard = NULL;
 
         if (clcf->noname && clcf->handler == NULL) {
             conf->surface = prev->surface;
             conf->handler = prev->handler;
             conf->serve = prev->serve;
+            conf->dashboard = prev->dashboard;
         }
 
         /* nginx does not do that for "limit_except" */

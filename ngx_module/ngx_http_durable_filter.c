@@ -74,6 +74,12 @@ ngx_http_durable_header_filter(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
+    if (dlcf->surface == NGX_HTTP_DURABLE_DASHBOARD
+        && ngx_http_durable_dashboard_mark(r) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (r->headers_out.status >= NGX_HTTP_BAD_REQUEST) {
 
         ctx = ngx_http_durable_ctx(r);

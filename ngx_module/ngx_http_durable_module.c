@@ -174,6 +174,13 @@ static ngx_command_t  ngx_http_durable_commands[] = {
       0,
       NULL },
 
+    { ngx_string("durable_dashboard"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE123,
+      ngx_http_durable_set_dashboard,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("durable_function"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
       ngx_http_durable_set_function,
@@ -322,6 +329,9 @@ ngx_http_durable_taken(ngx_http_durable_loc_conf_t *dlcf,
     case NGX_HTTP_DURABLE_METRICS:
         return "cannot share a location with \"durable_metrics\"";
 
+    case NGX_HTTP_DURABLE_DASHBOARD:
+        return "cannot share a location with \"durable_dashboard\"";
+
     default:
         return "cannot share a location with \"durable_route\"";
     }
@@ -435,7 +445,7 @@ ngx_http_durable_init(ngx_conf_t *cf)
 
     if (dmcf->server.line == 0 && dmcf->status.line == 0
         && dmcf->metrics.line == 0 && dmcf->route.line == 0
-        && dmcf->serve.line == 0)
+        && dmcf->serve.line == 0 && dmcf->dashboard.line == 0)
     {
         return NGX_OK;
     }

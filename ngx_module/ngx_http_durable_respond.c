@@ -208,6 +208,26 @@ ngx_http_durable_error_body(ngx_http_request_t *r,
 }
 
 
+/* An error before the body was looked at. */
+
+ngx_int_t
+ngx_http_durable_refuse(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *text)
+{
+    ngx_int_t  rc;
+
+    r->expect_tested = 1;
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_durable_error(r, status, "%V", text);
+}
+
+
 /* The word for a status (protocol 8.5). */
 
 const char *

@@ -46,7 +46,7 @@ static const ngx_http_durable_route_t  ngx_http_durable_routes[] = {
       NGX_HTTP_DURABLE_EVENT_KEY, ngx_http_durable_event_handler },
 
     { NGX_HTTP_POST, ngx_string("/invoke/*"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_invoke_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_invoke_handler },
 
     { NGX_HTTP_GET, ngx_string("/health"),
       NGX_HTTP_DURABLE_OPEN, ngx_http_durable_health_handler },
@@ -73,94 +73,94 @@ static const ngx_http_durable_route_t  ngx_http_durable_routes[] = {
       NGX_HTTP_DURABLE_OPEN, ngx_http_durable_telemetry_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/events"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_events_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_events_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/events/*"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_one_event_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_one_event_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/events/*/runs"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_event_runs_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_event_runs_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/runs/*"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_run_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_run_handler },
 
     { NGX_HTTP_DELETE, ngx_string("/v1/runs/*"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_cancel_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_cancel_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/runs/*/history"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_history_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_history_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/runs"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_runs_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_runs_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/runs/*/tree"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_tree_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_tree_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/runs/*/steps/*"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_step_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_step_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/runs/*/jobs"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_jobs_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_jobs_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/runs/*/metadata"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_metadata_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/signals"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_signal_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_signal_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/runs/*/rerun"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_rerun_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_rerun_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/cancellations"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_cancellations_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_cancellations_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/cancellations"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_cancellation_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_cancellation_handler },
 
     { NGX_HTTP_DELETE, ngx_string("/v1/cancellations/*"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_uncancel_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_uncancel_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/routes"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_routes_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_routes_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/routes/*/deliveries"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_deliveries_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_deliveries_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/routes/*/redeliver"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_redeliver_many_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_redeliver_many_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/deliveries/*/redeliver"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_redeliver_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_redeliver_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/redeliveries"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_redeliveries_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_redeliveries_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/redeliveries/*"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_redelivery_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_redelivery_handler },
 
     { NGX_HTTP_DELETE, ngx_string("/v1/redeliveries/*"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_unredeliver_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_unredeliver_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/queue"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_queue_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_queue_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/functions/*/queue"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_function_queue_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_function_queue_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/functions/*/pause"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_pause_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_pause_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/functions/*/resume"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_resume_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_resume_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/apps"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_apps_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_apps_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/apps/*/functions"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_app_functions_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/functions"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_functions_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_functions_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/realtime/publish"),
       NGX_HTTP_DURABLE_PUBLISH, ngx_http_durable_publish_handler },
@@ -178,7 +178,7 @@ static const ngx_http_durable_route_t  ngx_http_durable_routes[] = {
       NGX_HTTP_DURABLE_OPEN, ngx_http_durable_sse_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/feed"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_feed_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_feed_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/traces/userland"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_traces_handler },
@@ -251,22 +251,39 @@ static ngx_str_t  ngx_http_durable_cors_age = ngx_string("3600");
 ngx_int_t
 ngx_http_durable_server_handler(ngx_http_request_t *r)
 {
-    ngx_uint_t                       method, allowed;
-    ngx_http_durable_ctx_t          *ctx;
-    const ngx_http_durable_route_t  *route;
+    ngx_http_durable_ctx_t  *ctx;
 
     ctx = ngx_http_durable_ctx(r);
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    return ngx_http_durable_server_route(r, ctx, &r->uri);
+}
+
+
+/* The path is a part of the request's, for a dashboard. */
+
+ngx_int_t
+ngx_http_durable_server_route(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, ngx_str_t *path)
+{
+    ngx_uint_t                       method, allowed;
+    const ngx_http_durable_route_t  *route;
+
     method = (r->method == NGX_HTTP_HEAD) ? NGX_HTTP_GET : r->method;
     allowed = 0;
 
     for (route = ngx_http_durable_routes; route->methods; route++) {
 
-        if (!ngx_http_durable_match((ngx_str_t *) &route->pattern, &r->uri,
+        if (!ngx_http_durable_match((ngx_str_t *) &route->pattern, path,
                                     ctx->args))
+        {
+            continue;
+        }
+
+        if (ctx->dashboard
+            && !ngx_http_durable_dashboard_has(route, &ctx->args[0]))
         {
             continue;
         }
@@ -293,15 +310,9 @@ ngx_http_durable_dispatch(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx)
 
     if (ngx_http_durable_auth(r, ctx) != NGX_OK) {
 
-        r->expect_tested = 1;
-
-        rc = ngx_http_discard_request_body(r);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        if (ctx->route->auth == NGX_HTTP_DURABLE_SIGNING_KEY) {
+        if (ctx->route->auth != NGX_HTTP_DURABLE_EVENT_KEY
+            || ctx->dashboard)
+        {
             ngx_str_set(&bearer, "Bearer");
 
             if (ngx_http_durable_header(r, "WWW-Authenticate", &bearer)
@@ -311,8 +322,13 @@ ngx_http_durable_dispatch(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx)
             }
         }
 
-        return ngx_http_durable_error(r, NGX_HTTP_UNAUTHORIZED, "%V",
-                                      &ctx->error);
+        return ngx_http_durable_refuse(r, NGX_HTTP_UNAUTHORIZED,
+                                       &ctx->error);
+    }
+
+    if (ctx->dashboard && ngx_http_durable_dashboard_access(r, ctx) != NGX_OK)
+    {
+        return ngx_http_durable_refuse(r, NGX_HTTP_FORBIDDEN, &ctx->error);
     }
 
     if (!NGX_HTTP_DURABLE_READS_BODY(ctx->route->handler)) {
@@ -416,7 +432,7 @@ ngx_http_durable_no_route(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
                                       "there is nothing at %V", &r->uri);
     }
 
-    if (r->method == NGX_HTTP_OPTIONS) {
+    if (r->method == NGX_HTTP_OPTIONS && ctx->dashboard == NULL) {
         return ngx_http_durable_options(r, allowed);
     }
 
