@@ -163,6 +163,7 @@ listen_heard(listen_conn_t *c)
 {
     char         *end;
     size_t        n, len;
+    uint64_t      at;
     const char   *data, *mark;
 
     if (!c->open) {
@@ -185,9 +186,12 @@ listen_heard(listen_conn_t *c)
 
         mark = memmem(data, len, LISTEN_MARK, sizeof(LISTEN_MARK) - 1);
 
-        if (mark != NULL) {
-            net_hist_add(&l.times, net_now_us()
-                         - strtoull(mark + sizeof(LISTEN_MARK) - 1, NULL, 10));
+        at = mark ? strtoull(mark + sizeof(LISTEN_MARK) - 1, NULL, 10) : 0;
+
+        /* the channel's last messages before that are kept for who is late */
+
+        if (l.start != 0 && at >= l.start) {
+            net_hist_add(&l.times, net_now_us() - at);
             l.heard++;
         }
 
@@ -285,8 +289,6 @@ listen_talk(void)
     for (i = 0; i < l.publishers; i++) {
         (void) listen_connect(true);
     }
-
-    /* what was said before the subscribers came is not looked at */
 
     l.start = net_now_us();
     until = l.start + (uint64_t) (l.seconds * 1e6);
