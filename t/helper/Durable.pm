@@ -36,6 +36,9 @@ our @EXPORT_OK = qw(build free_port missing node_bin npm_install slurp
 
 my %started;                            # pid => name; what we may signal
 
+# A test that is interrupted leaves nothing behind.
+$SIG{$_} = sub { exit 1 } for qw(HUP INT TERM);
+
 
 sub build {
     my ($name) = @_;
@@ -457,20 +460,30 @@ sub kill_leader {
 }
 
 
-# The master first, so that it cannot start another worker.
 sub kill_nginx {
     my ($self) = @_;
 
     my $master = $self->{nginx} or return;
-    my @workers = $self->worker_pids;
 
-    kill 'KILL', $master;
-    push @workers, grep { my $pid = $_; !grep { $_ == $pid } @workers }
-                   $self->worker_pids;
-    $self->kill9($master, @workers);
+    $self->kill9($master, halted_children($master));
     delete $self->{nginx};
 
     return;
+}
+
+
+# Of a process that cannot start another one from now on.
+sub halted_children {
+    my ($pid) = @_;
+
+    kill 'STOP', $pid;
+
+    for (1 .. 500) {
+        last if slurp("/proc/$pid/stat") !~ /\) [RSD] /;
+        sleep 0.01;
+    }
+
+    return split ' ', slurp("/proc/$pid/task/$pid/children");
 }
 
 
@@ -554,12 +567,11 @@ sub end_process {
     my ($pid, $signal, $seconds) = @_;
 
     for my $try ([$signal, $seconds], ['TERM', 3], ['KILL', 3]) {
-        my @children = split ' ', slurp("/proc/$pid/task/$pid/children");
+        my @children = $try->[0] eq 'KILL' ? halted_children($pid) : ();
 
-        kill $try->[0], $pid;
-        kill 'KILL', @children if $try->[0] eq 'KILL';
+        kill $try->[0], $pid, @children;
 
-        if (gone($try->[1], $pid, $try->[0] eq 'KILL' ? @children : ())) {
+        if (gone($try->[1], $pid, @children)) {
             return $try->[0] eq $signal;
         }
     }
@@ -705,7 +717,7 @@ END {
         for my $pid (sort keys %started) {
             my ($parent) = slurp("/proc/$pid/stat") =~ /\) \S (\d+)/s
                 or next;
-            kill 'KILL', $pid if $parent == $me;
+            kill 'KILL', $pid, halted_children($pid) if $parent == $me;
         }
     }
 }
