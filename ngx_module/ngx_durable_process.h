@@ -297,7 +297,9 @@ typedef struct {
     u_char                     error[128];
     size_t                     error_len;
     unsigned                   configured:1;
+    unsigned                   found:1;     /* on a port of this machine */
     unsigned                   stored:1;
+    unsigned                   asked:1;     /* for: the outcome is told */
     unsigned                   known:1;     /* error is what the store has */
     unsigned                   failed:1;
 } ngx_durable_target_t;

@@ -211,7 +211,7 @@ ngx_durable_sync_add(ngx_str_t *url)
         return 0;
     }
 
-    t->configured = 1;
+    t->found = 1;
     ngx_durable_sync_arm();
 
     return s->targets.nelts > n;
@@ -320,7 +320,8 @@ ngx_durable_sync_target(dur_str_t url)
 }
 
 
-/* Drops what neither a directive nor the store names any more. */
+/* Drops what neither a directive nor the store names any more; what was found
+ * gets into the store with its first answer. */
 
 static void
 ngx_durable_sync_forget(void)
@@ -334,7 +335,9 @@ ngx_durable_sync_forget(void)
     n = 0;
 
     for (i = 0; i < s->targets.nelts; i++) {
-        if (t[i].configured || t[i].stored || t[i].item) {
+        if (t[i].configured || t[i].stored || t[i].item
+            || (t[i].found && !t[i].known))
+        {
             if (n != i) {
                 t[n] = t[i];
             }
@@ -351,6 +354,7 @@ ngx_durable_sync_loaded(json_t *app)
 {
     size_t                 n;
     dur_str_t              url, error;
+    ngx_uint_t             syncing;
     ngx_durable_sync_t    *s;
     ngx_durable_target_t  *t;
 
@@ -384,7 +388,9 @@ ngx_durable_sync_loaded(json_t *app)
     t->error_len = ngx_min(error.len, sizeof(t->error));
     ngx_memcpy(t->error, error.data, t->error_len);
 
-    if (error.len == 0) {
+    syncing = json_is_true(json_object_get(app, "syncing"));
+
+    if (error.len == 0 && !syncing) {
         s->found = 1;
     }
 
@@ -394,6 +400,11 @@ ngx_durable_sync_loaded(json_t *app)
 
         t->failed = (error.len != 0);
         ngx_durable_sync_schedule(t);
+    }
+
+    if (syncing && !t->asked) {
+        t->asked = 1;
+        t->due = t->item ? t->due : ngx_current_msec;
     }
 }
 
@@ -624,7 +635,7 @@ ngx_durable_sync_message(dur_str_t body, const char *code, u_char *buf,
 }
 
 
-/* Only what changed is an op. */
+/* Only what changed is an op, and what somebody waits for. */
 
 static void
 ngx_durable_sync_report(ngx_durable_target_t *t, dur_str_t error)
@@ -635,13 +646,14 @@ ngx_durable_sync_report(ngx_durable_target_t *t, dur_str_t error)
         error = dur_str("");
     }
 
-    if (t->known && t->error_len == error.len
+    if (t->known && !t->asked && t->error_len == error.len
         && ngx_memcmp(t->error, error.data, error.len) == 0)
     {
         return;
     }
 
     t->known = 1;
+    t->asked = 0;
     t->error_len = ngx_min(error.len, sizeof(t->error));
     ngx_memcpy(t->error, error.data, t->error_len);
 

@@ -320,6 +320,7 @@ struct ngx_http_durable_ctx_s {
 
     dur_ulid_t                    *ids;
     ngx_uint_t                     nids;
+    ngx_uint_t                     status;  /* of what was found, 0: 200 */
 
     ngx_str_t                      error;   /* the body in place of nginx's */
 
@@ -544,6 +545,19 @@ ngx_int_t ngx_http_durable_upload_refuse(ngx_http_request_t *r,
 ngx_int_t ngx_http_durable_event_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 
+ngx_int_t ngx_http_durable_replay_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+
+/* ngx_http_durable_app.c */
+ngx_int_t ngx_http_durable_add_app_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_sync_app_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_remove_app_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_remove_url_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+
 /* ngx_http_durable_invoke.c */
 ngx_int_t ngx_http_durable_invoke_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
@@ -551,6 +565,9 @@ ngx_int_t ngx_http_durable_invoke_handler(ngx_http_request_t *r,
 /* ngx_http_durable_parse.c */
 ngx_int_t ngx_http_durable_events_parse(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_str_t body, dur_op_t *op,
+    json_t **root);
+ngx_int_t ngx_http_durable_replay_parse(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_str_t text, dur_op_t *op,
     json_t **root);
 ngx_int_t ngx_http_durable_invoke_parse(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_str_t body, dur_op_t *op);
@@ -686,6 +703,8 @@ ngx_int_t ngx_http_durable_pause_handler(ngx_http_request_t *r,
 ngx_int_t ngx_http_durable_resume_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 
+json_t *ngx_http_durable_control_parse(ngx_http_request_t *r,
+    dur_str_t body, ngx_int_t *rc);
 ngx_int_t ngx_http_durable_control_submit(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_op_t *op,
     ngx_http_durable_reply_pt reply);

@@ -26,8 +26,6 @@ static ngx_int_t ngx_http_durable_cancellation_body(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 static ngx_int_t ngx_http_durable_pause(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, ngx_uint_t pause);
-static json_t *ngx_http_durable_control_parse(ngx_http_request_t *r,
-    dur_str_t body, ngx_int_t *rc);
 static void ngx_http_durable_signal_reply(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_rc_t rc, dur_reply_t *reply);
 static void ngx_http_durable_rerun_reply(ngx_http_request_t *r,
@@ -370,7 +368,7 @@ ngx_http_durable_pause_reply(ngx_http_request_t *r,
 
 /* The body as an object, NULL: it is none, *rc finalizes the request. */
 
-static json_t *
+json_t *
 ngx_http_durable_control_parse(ngx_http_request_t *r, dur_str_t body,
     ngx_int_t *rc)
 {
@@ -432,7 +430,10 @@ ngx_http_durable_control_reply(ngx_http_request_t *r,
     ngx_str_t         error;
     dur_json_error_t  err;
 
-    if (rc == DUR_OK && reply->status == NGX_HTTP_OK && reply->body.len) {
+    if (rc == DUR_OK && reply->status < NGX_HTTP_SPECIAL_RESPONSE
+        && reply->body.len)
+    {
+        ctx->status = reply->status;
 
         dur_buf_adds(ngx_http_durable_answer(ctx, 1), reply->body);
 

@@ -13,7 +13,9 @@ static void ngx_http_durable_event_reply(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_rc_t rc, dur_reply_t *reply);
 static ngx_int_t ngx_http_durable_event_ids(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
-static ngx_int_t ngx_http_durable_event_ids_v2(ngx_http_request_t *r,
+static void ngx_http_durable_replay_reply(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_rc_t rc, dur_reply_t *reply);
+static ngx_int_t ngx_http_durable_event_data(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 
 
@@ -98,6 +100,87 @@ ngx_http_durable_event_reply(ngx_http_request_t *r,
 }
 
 
+/* POST /v1/events/{id}/replay */
+
+ngx_int_t
+ngx_http_durable_replay_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx)
+{
+    json_t       *root;
+    dur_rc_t      rc;
+    dur_op_t      op;
+    ngx_int_t     n;
+    dur_buf_t    *text;
+    dur_ulid_t    id;
+    dur_store_t  *store;
+
+    if (ngx_http_durable_id(r, ctx, &id) != NGX_OK) {
+        return ngx_http_durable_error(r, NGX_HTTP_BAD_REQUEST,
+                                      "\"%V\" is not a ULID", &ctx->args[0]);
+    }
+
+    store = ngx_durable_store();
+
+    if (store == NULL) {
+        return ngx_http_durable_unavailable(r);
+    }
+
+    text = &ctx->conf->scratch.body;
+    dur_buf_reset(text);
+
+    rc = dur_query_event_text(store, &id, ctx->conf->durable.event_max_size,
+                              text);
+
+    switch (rc) {
+
+    case DUR_OK:
+        break;
+
+    case DUR_ENOTFOUND:
+        return ngx_http_durable_error(r, NGX_HTTP_NOT_FOUND,
+                                      "there is no event %V", &ctx->args[0]);
+
+    case DUR_ETOOBIG:
+        return ngx_http_durable_error(r, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+                                      "the event %V is larger than an event "
+                                      "that is sent may be (%uz bytes): run "
+                                      "its runs again instead", &ctx->args[0],
+                                      ctx->conf->durable.event_max_size);
+
+    default:
+        return ngx_http_durable_error_rc(r, rc);
+    }
+
+    n = ngx_http_durable_replay_parse(r, ctx, dur_buf_str(text), &op, &root);
+
+    if (n == NGX_DECLINED) {
+        return ngx_http_durable_error(r, NGX_HTTP_CONFLICT, "%V",
+                                      &ctx->error);
+    }
+
+    if (n != NGX_OK) {
+        return ngx_http_durable_error_rc(r, DUR_ENOMEM);
+    }
+
+    n = ngx_http_durable_submit(r, ctx, &op, ngx_http_durable_replay_reply);
+
+    json_decref(root);
+
+    return n;
+}
+
+
+static void
+ngx_http_durable_replay_reply(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_rc_t rc, dur_reply_t *reply)
+{
+    ngx_http_finalize_request(r,
+                              rc == DUR_OK && reply->status == NGX_HTTP_OK
+                              ? ngx_http_durable_event_data(r, ctx)
+                              : ngx_http_durable_reply(r, ctx, rc, reply));
+}
+
+
 /* {"ids":["<ulid>",...],"status":200} */
 
 static ngx_int_t
@@ -109,7 +192,7 @@ ngx_http_durable_event_ids(ngx_http_request_t *r,
     ngx_uint_t   i;
 
     if (ctx->v2) {
-        return ngx_http_durable_event_ids_v2(r, ctx);
+        return ngx_http_durable_event_data(r, ctx);
     }
 
     p = ngx_pnalloc(r->pool, sizeof("{\"ids\":[],\"status\":200}")
@@ -147,7 +230,7 @@ ngx_http_durable_event_ids(ngx_http_request_t *r,
 /* {"data":{"ids":["<ulid>",...]},"metadata":...} */
 
 static ngx_int_t
-ngx_http_durable_event_ids_v2(ngx_http_request_t *r,
+ngx_http_durable_event_data(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx)
 {
     char         id[DUR_ULID_TEXT_LEN + 1];

@@ -15,8 +15,11 @@
 
 
 static ngx_int_t ngx_http_durable_intake(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx, dur_str_t body, dur_op_t *op, json_t **root,
-    ngx_uint_t invoke);
+    ngx_http_durable_ctx_t *ctx, dur_intake_t *in, dur_str_t body,
+    dur_op_t *op, json_t **root);
+static ngx_int_t ngx_http_durable_intake_events(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_intake_t *in, dur_str_t body,
+    dur_op_t *op, json_t **root);
 static void ngx_http_durable_intake_seed(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_intake_t *in);
 static dur_rc_t ngx_http_durable_intake_id(void *data, int64_t ms,
@@ -33,10 +36,39 @@ ngx_int_t
 ngx_http_durable_events_parse(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_str_t body, dur_op_t *op, json_t **root)
 {
+    dur_intake_t  in;
+
+    ngx_memzero(&in, sizeof(dur_intake_t));
+
+    return ngx_http_durable_intake_events(r, ctx, &in, body, op, root);
+}
+
+
+/* The same for the text of a stored event, which is to be another one. */
+
+ngx_int_t
+ngx_http_durable_replay_parse(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_str_t text, dur_op_t *op, json_t **root)
+{
+    dur_intake_t  in;
+
+    ngx_memzero(&in, sizeof(dur_intake_t));
+
+    in.again = 1;
+
+    return ngx_http_durable_intake_events(r, ctx, &in, text, op, root);
+}
+
+
+static ngx_int_t
+ngx_http_durable_intake_events(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_intake_t *in, dur_str_t body,
+    dur_op_t *op, json_t **root)
+{
     ngx_int_t   rc;
     ngx_uint_t  i;
 
-    rc = ngx_http_durable_intake(r, ctx, body, op, root, 0);
+    rc = ngx_http_durable_intake(r, ctx, in, body, op, root);
 
     if (rc != NGX_OK) {
         return rc;
@@ -64,10 +96,15 @@ ngx_int_t
 ngx_http_durable_invoke_parse(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_str_t body, dur_op_t *op)
 {
-    json_t     *root;
-    ngx_int_t   rc;
+    json_t        *root;
+    ngx_int_t      rc;
+    dur_intake_t   in;
 
-    rc = ngx_http_durable_intake(r, ctx, body, op, &root, 1);
+    ngx_memzero(&in, sizeof(dur_intake_t));
+
+    in.invoke = 1;
+
+    rc = ngx_http_durable_intake(r, ctx, &in, body, op, &root);
 
     if (rc == NGX_OK) {
         json_decref(root);
@@ -77,13 +114,14 @@ ngx_http_durable_invoke_parse(ngx_http_request_t *r,
 }
 
 
+/* What kind of events these are is the caller's. */
+
 static ngx_int_t
 ngx_http_durable_intake(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
-    dur_str_t body, dur_op_t *op, json_t **root, ngx_uint_t invoke)
+    dur_intake_t *in, dur_str_t body, dur_op_t *op, json_t **root)
 {
     dur_rc_t                     rc;
     ngx_time_t                  *tp;
-    dur_intake_t                 in;
     ngx_http_durable_scratch_t  *s;
 
     tp = ngx_timeofday();
@@ -91,18 +129,19 @@ ngx_http_durable_intake(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
 
     dur_arena_reset(&s->arena);
 
-    in.now_ms = (int64_t) tp->sec * 1000 + tp->msec;
-    in.event_max = ctx->conf->durable.event_max_size;
-    in.invoke = invoke;
-    in.id = ngx_http_durable_intake_id;
-    in.data = s;
-    in.text = &s->text;
-    in.scratch = &s->canonical;
-    in.arena = &s->arena;
+    in->now_ms = (int64_t) tp->sec * 1000 + tp->msec;
+    in->event_max = ctx->conf->durable.event_max_size;
+    in->id = ngx_http_durable_intake_id;
+    in->data = s;
+    in->text = &s->text;
+    in->scratch = &s->canonical;
+    in->arena = &s->arena;
 
-    ngx_http_durable_intake_seed(r, ctx, &in);
+    if (!in->again) {
+        ngx_http_durable_intake_seed(r, ctx, in);
+    }
 
-    rc = dur_intake(&in, body, op, root);
+    rc = dur_intake(in, body, op, root);
 
     if (rc == DUR_OK) {
         return NGX_OK;
@@ -112,7 +151,7 @@ ngx_http_durable_intake(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    ctx->error.len = ngx_strlen(in.error);
+    ctx->error.len = ngx_strlen(in->error);
     ctx->error.data = ngx_pnalloc(r->pool, ctx->error.len);
 
     if (ctx->error.data == NULL) {
@@ -120,7 +159,7 @@ ngx_http_durable_intake(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    ngx_memcpy(ctx->error.data, in.error, ctx->error.len);
+    ngx_memcpy(ctx->error.data, in->error, ctx->error.len);
 
     return NGX_DECLINED;
 }

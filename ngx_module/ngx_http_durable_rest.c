@@ -258,7 +258,9 @@ ngx_http_durable_found(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
         return ngx_http_durable_error_rc(r, DUR_ENOMEM);
     }
 
-    return ngx_http_durable_send_copy(r, NGX_HTTP_OK, dur_buf_str(b));
+    return ngx_http_durable_send_copy(r, ctx->status ? ctx->status
+                                                     : NGX_HTTP_OK,
+                                      dur_buf_str(b));
 }
 
 

@@ -19,6 +19,7 @@
 #include "engine/dur_schedule.h"
 #include "engine/dur_served.h"
 #include "engine/dur_state.h"
+#include "engine/dur_sync.h"
 #include "engine/dur_task.h"
 #include "engine/dur_timer.h"
 #include "engine/dur_ulid.h"
@@ -385,6 +386,10 @@ dur_engine_once(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
         rc = dur_redelivery_apply(e, op, reply);
         break;
 
+    case DUR_OP_APP:
+        rc = dur_sync_apply(e, op, reply);
+        break;
+
     default:
         rc = dur_cancellation_apply(e, op, reply);
     }
@@ -414,7 +419,7 @@ dur_engine_decide(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
         return dur_register(e, op->body, reply);
 
     case DUR_OP_SYNC:
-        return dur_register_sync(e, op->url, op->error, reply);
+        return dur_sync_report(e, op->url, op->error, reply);
 
     case DUR_OP_REMOVE:
         return dur_register_remove(e, op->url, reply);
@@ -445,6 +450,7 @@ dur_engine_decide(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
     case DUR_OP_RERUN:
     case DUR_OP_CANCELLATION:
     case DUR_OP_REDELIVER:
+    case DUR_OP_APP:
         return dur_engine_once(e, op, reply);
 
     case DUR_OP_CHECKPOINT:
@@ -461,6 +467,7 @@ dur_engine_decide(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
 
     case DUR_OP_SERVED:
         return dur_served_apply(e, op, reply);
+
     case DUR_OP_WORKFLOWS:
         return dur_workflow_apply(e, op->body, reply);
 

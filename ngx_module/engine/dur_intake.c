@@ -58,6 +58,32 @@ dur_intake_refuse(dur_intake_event_t *e, const char *fmt, ...)
 
 /* -- fields --------------------------------------------------------------- */
 
+/* Events that are the start of one function: they start nothing by being
+ * sent. */
+static dur_rc_t
+dur_intake_again(dur_intake_event_t *e, dur_str_t name)
+{
+    size_t  i;
+
+    static const dur_str_t  names[] = {
+        dur_str("inngest/function.invoked"),
+        dur_str("inngest/scheduled.timer"),
+        dur_str("inngest/http.request")
+    };
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (dur_str_eq(name, names[i])) {
+            return dur_intake_refuse(e, "an event %.*s starts one function "
+                                     "by itself: run its run again",
+                                     (int) name.len,
+                                     (const char *) name.data);
+        }
+    }
+
+    return DUR_OK;
+}
+
+
 static dur_rc_t
 dur_intake_name(dur_intake_event_t *e)
 {
@@ -89,6 +115,10 @@ dur_intake_name(dur_intake_event_t *e)
                                  DUR_INTAKE_NAME);
     }
 
+    if (e->in->again) {
+        return dur_intake_again(e, *name);
+    }
+
     if (name->len >= 8
         && strncasecmp((const char *) name->data, "inngest/", 8) == 0)
     {
@@ -110,7 +140,7 @@ dur_intake_ts(dur_intake_event_t *e)
     json_t        *ts;
     dur_intake_t  *in = e->in;
 
-    ts = json_object_get(e->json, "ts");
+    ts = in->again ? NULL : json_object_get(e->json, "ts");
     e->event->ts = 0;
 
     if (ts != NULL && !json_is_null(ts)) {
@@ -186,7 +216,7 @@ dur_intake_fields(dur_intake_event_t *e)
     if (rc == DUR_OK) {
         rc = dur_intake_object(e, "meta", &e->object[META]);
     }
-    if (rc == DUR_OK) {
+    if (rc == DUR_OK && !e->in->again) {
         rc = dur_intake_string(e, "id", &e->event->client_id);
     }
     if (rc == DUR_OK) {
@@ -314,7 +344,7 @@ dur_intake_one(dur_intake_event_t *e)
 
     /* the key is the server's own */
 
-    e->cleaned = e->object[DATA] != NULL
+    e->cleaned = e->object[DATA] != NULL && !in->again
                  && json_object_del(e->object[DATA], "_inngest") == 0;
 
     start = in->text->len;

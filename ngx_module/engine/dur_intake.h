@@ -23,6 +23,8 @@ typedef struct {
     int64_t       now_ms;
     size_t        event_max;            /* bytes of one event */
     bool          invoke;               /* one object; its name is ours */
+    bool          again;                /* the text of a stored event, which
+                                           is to be another one */
     bool          seeded;               /* ids are made of the seed */
     uint64_t      seed_ms;
     uint8_t       seed[10];

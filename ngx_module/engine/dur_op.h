@@ -139,6 +139,16 @@ typedef enum {
      * request. */
     DUR_OP_SERVED,
 
+    /* Many runs (dur_bulk.h).  id; body: POST /v1/bulk as received.  Replies
+     * the job, 201; 400, 404, 409 (there are too many).  Or stop: generation:
+     * 1; run: its id. */
+    DUR_OP_BULK,
+
+    /* An app (dur_sync.h).  id; url: its URL, or, with item 1, its name;
+     * generation: 0: it is asked to register, 1: it is removed.  Replies
+     * {"url","state"}, 202 or 200; 400, 404, 409 (nginx.conf has it). */
+    DUR_OP_APP,
+
     DUR_OP_MAX
 } dur_op_type_t;
 

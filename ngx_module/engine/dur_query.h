@@ -75,6 +75,11 @@ dur_rc_t dur_query_step(dur_store_t *s, const dur_ulid_t *run,
 dur_rc_t dur_query_event(dur_store_t *s, const dur_ulid_t *event,
     dur_buf_t *out);
 
+/* Its text as it is stored; DUR_ENOTFOUND also when it is being deleted,
+ * DUR_ETOOBIG when it is longer than `max`. */
+dur_rc_t dur_query_event_text(dur_store_t *s, const dur_ulid_t *event,
+    size_t max, dur_buf_t *out);
+
 
 /* A page of events or runs, newest first. */
 typedef struct {
@@ -120,8 +125,12 @@ const char *dur_query_status_name(unsigned bit);
  * empty.  DUR_ENOTFOUND for an unknown app. */
 dur_rc_t dur_query_functions(dur_store_t *s, dur_str_t app, dur_buf_t *out);
 
-/* Array of apps: {"id","name","url","sdk","error","functions":n}. */
+/* Array of apps: {"id","name","url","sdk","error","functions":n,"syncing",
+ * "synced_at"}. */
 dur_rc_t dur_query_apps(dur_store_t *s, dur_buf_t *out);
+
+/* The URL of an app, by its name or UUID; no JSON.  DUR_ENOTFOUND. */
+dur_rc_t dur_query_app_url(dur_store_t *s, dur_str_t name, dur_buf_t *out);
 
 /* The same for v2: all apps or one, the functions of one or one of them. */
 dur_rc_t dur_query_apps_v2(dur_store_t *s, dur_str_t app, dur_buf_t *out);

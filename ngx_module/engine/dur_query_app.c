@@ -503,6 +503,11 @@ dur_query_write_app(dur_query_t *q, dur_str_t key, dur_str_t row, void *data)
     dur_query_string(out, "version", app.version);
     dur_query_string(out, "error", app.error);
 
+    if (want->shape == DUR_QUERY_V1) {
+        dur_query_bool(out, "syncing", app.syncing);
+        dur_query_time(out, "synced_at", app.synced);
+    }
+
     if (app.forward) {
         dur_query_bool(out, "forward", true);
     }
@@ -542,6 +547,25 @@ dur_query_apps(dur_store_t *s, dur_buf_t *out)
     memset(&want, 0, sizeof(want));
 
     return dur_query_read(s, out, dur_query_read_apps, &want);
+}
+
+
+static dur_rc_t
+dur_query_read_app_url(dur_query_t *q, void *name)
+{
+    dur_rc_t              rc;
+    dur_registered_app_t  app;
+
+    rc = dur_query_find_app(q, *(dur_str_t *) name, &app);
+
+    return rc == DUR_OK ? dur_buf_adds(q->out, app.url) : rc;
+}
+
+
+dur_rc_t
+dur_query_app_url(dur_store_t *s, dur_str_t name, dur_buf_t *out)
+{
+    return dur_query_read(s, out, dur_query_read_app_url, &name);
 }
 
 

@@ -208,6 +208,45 @@ dur_query_event(dur_store_t *s, const dur_ulid_t *id, dur_buf_t *out)
 }
 
 
+typedef struct {
+    const dur_ulid_t  *id;
+    size_t             max;
+} dur_query_text_t;
+
+
+static dur_rc_t
+dur_query_read_event_text(dur_query_t *q, void *arg)
+{
+    dur_rc_t           rc;
+    dur_event_t        event;
+    dur_query_text_t  *want = arg;
+
+    rc = dur_event_get(q->txn, want->id, &event);
+
+    if (rc == DUR_OK && event.json.length > want->max) {
+        rc = DUR_ETOOBIG;
+    }
+    if (rc == DUR_OK) {
+        rc = dur_payload_get(q->txn, want->id, &event.json, q->out);
+    }
+
+    return rc == DUR_ECORRUPT ? DUR_ENOTFOUND : rc;
+}
+
+
+dur_rc_t
+dur_query_event_text(dur_store_t *s, const dur_ulid_t *id, size_t max,
+    dur_buf_t *out)
+{
+    dur_query_text_t  want;
+
+    want.id = id;
+    want.max = max;
+
+    return dur_query_read(s, out, dur_query_read_event_text, &want);
+}
+
+
 static dur_rc_t
 dur_query_list_event(dur_query_t *q, dur_query_scan_t *scan,
     const dur_ulid_t *id, dur_str_t row)

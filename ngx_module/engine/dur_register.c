@@ -8,6 +8,7 @@
 #include "engine/dur_refusal.h"
 #include "engine/dur_schedule.h"
 #include "engine/dur_state.h"
+#include "engine/dur_sync.h"
 #include "engine/dur_task.h"
 #include "engine/dur_ulid.h"
 #include "engine/dur_wake.h"
@@ -21,9 +22,7 @@
 
 /* -- looking up ----------------------------------------------------------- */
 
-/* One that is there before one that was removed; routes are none, nor are
- * durable endpoints. */
-static dur_registered_app_t *
+dur_registered_app_t *
 dur_register_app_by_url(const dur_registry_t *r, dur_str_t url)
 {
     uint32_t               i;
@@ -347,65 +346,6 @@ dur_register_reload(dur_engine_t *e)
 }
 
 
-static dur_rc_t
-dur_register_feed_synced(dur_engine_t *e, const dur_app_t *sent)
-{
-    dur_buf_t      b;
-    dur_effect_t  *effect;
-
-    if (!e->feed) {
-        return DUR_OK;
-    }
-
-    dur_buf_init(&b, 64 * 1024);
-    dur_buf_addz(&b, "{\"app\":");
-    dur_json_write_string(&b, sent->name);
-    dur_buf_addf(&b, ",\"functions\":%zu,\"kind\":\"app.synced\",\"ts\":%lld,"
-                 "\"url\":", sent->nfunctions, (long long) e->now);
-    dur_json_write_string(&b, sent->url);
-    dur_buf_addc(&b, '}');
-
-    effect = dur_state_effect(e, DUR_EFFECT_FEED);
-    if (effect != NULL) {
-        effect->text = dur_arena_copy(e->arena, dur_buf_str(&b));
-    }
-
-    dur_buf_deinit(&b);
-
-    return effect ? DUR_OK : DUR_ENOMEM;
-}
-
-
-/* Why the app at a URL is not synced. */
-static dur_rc_t
-dur_register_feed_error(dur_engine_t *e, dur_str_t url, dur_str_t error)
-{
-    dur_buf_t      b;
-    dur_effect_t  *effect;
-
-    if (!e->feed || error.len == 0) {
-        return DUR_OK;
-    }
-
-    dur_buf_init(&b, 64 * 1024);
-    dur_buf_addf(&b, "{\"kind\":\"app.error\",\"ts\":%lld,\"url\":",
-                 (long long) e->now);
-    dur_json_write_string(&b, url);
-    dur_buf_addz(&b, ",\"error\":");
-    dur_json_write_string(&b, error);
-    dur_buf_addc(&b, '}');
-
-    effect = dur_state_effect(e, DUR_EFFECT_FEED);
-    if (effect != NULL) {
-        effect->text = dur_arena_copy(e->arena, dur_buf_str(&b));
-    }
-
-    dur_buf_deinit(&b);
-
-    return effect ? DUR_OK : DUR_ENOMEM;
-}
-
-
 /* The app is there no more: what lives of it goes on. */
 static dur_rc_t
 dur_register_drop_app(dur_engine_t *e, const dur_registered_app_t *app)
@@ -416,6 +356,7 @@ dur_register_drop_app(dur_engine_t *e, const dur_registered_app_t *app)
     copy = *app;
     copy.removed = true;
     copy.removed_at = e->now;
+    copy.syncing = false;
 
     rc = dur_registry_app_put(e, &copy);
 
@@ -478,6 +419,8 @@ dur_register_store(dur_engine_t *e, const dur_app_t *sent,
     app.id = old ? old->id : e->counters.app++;
     app.created = old ? old->created : e->now;
     app.registered = true;
+    app.synced = e->now;
+    app.syncing = old && old->syncing;
     app.name = sent->name;
     app.url = sent->url;
     app.sdk = sent->sdk;
@@ -531,7 +474,7 @@ dur_register_accept(dur_engine_t *e, const dur_app_t *sent,
                                           &e->registry, sent->name)->id);
         }
         if (rc == DUR_OK) {
-            rc = dur_register_feed_synced(e, sent);
+            rc = dur_sync_feed(e, sent->name, sent->url, sent->nfunctions);
         }
     }
 
@@ -592,72 +535,7 @@ dur_register(dur_engine_t *e, dur_str_t payload, dur_reply_t *reply)
 }
 
 
-/* -- state of a sync ------------------------------------------------------ */
-
-static dur_rc_t
-dur_register_set_error(dur_engine_t *e, dur_registered_app_t *app,
-    dur_str_t error)
-{
-    dur_rc_t               rc;
-    dur_registered_app_t   copy;
-
-    copy = *app;
-    copy.error = error;
-
-    rc = dur_registry_app_put(e, &copy);
-
-    return rc == DUR_OK ? dur_register_reload(e) : rc;
-}
-
-
-dur_rc_t
-dur_register_sync(dur_engine_t *e, dur_str_t url, dur_str_t error,
-    dur_reply_t *reply)
-{
-    dur_rc_t               rc;
-    uint32_t               id;
-    dur_str_t              normal;
-    dur_registered_app_t  *app, fresh;
-
-    reply->status = 200;
-
-    rc = dur_app_url_normalize(url, e->arena, &normal);
-    if (rc != DUR_OK) {
-        (void) dur_state_refuse(e, reply, 400, "the URL of an app must "
-                                "begin with http:// or https://");
-        return rc == DUR_EINVAL ? DUR_OK : rc;
-    }
-
-    if (error.len > 1024) {
-        error.len = 1024;
-    }
-
-    app = dur_register_app_by_url(&e->registry, normal);
-
-    if (app == NULL || !dur_str_eq(app->error, error)) {
-        rc = dur_register_feed_error(e, normal, error);
-        if (rc != DUR_OK) {
-            return rc;
-        }
-    }
-
-    if (app == NULL) {
-        memset(&fresh, 0, sizeof(fresh));
-        fresh.id = e->counters.app++;
-        fresh.created = e->now;
-        fresh.url = normal;
-
-        return dur_register_set_error(e, &fresh, error);
-    }
-
-    id = app->id;
-
-    rc = dur_str_eq(app->error, error)
-         ? DUR_OK : dur_register_set_error(e, app, error);
-
-    return (rc == DUR_OK && error.len == 0) ? dur_target_hint(e, id) : rc;
-}
-
+/* -- people ------------------------------------------------------------- */
 
 dur_rc_t
 dur_register_remove(dur_engine_t *e, dur_str_t url, dur_reply_t *reply)

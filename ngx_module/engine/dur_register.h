@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 /*
- * Registrations as ops: an app names itself and its functions, a sync of a
- * URL went well or not, an app is removed.  What is not valid is refused as a
+ * Registrations as ops: an app names itself and its functions, an app is
+ * removed, a function paused.  What is not valid is refused as a
  * whole and the registration before it stays.
  */
 
@@ -16,9 +16,10 @@
 /* POST /fn/register (protocol 3.5); the reply has the body for the SDK. */
 dur_rc_t dur_register(dur_engine_t *e, dur_str_t payload, dur_reply_t *reply);
 
-/* How syncing a URL went; error is empty when it went well. */
-dur_rc_t dur_register_sync(dur_engine_t *e, dur_str_t url, dur_str_t error,
-    dur_reply_t *reply);
+/* The app at a normalised URL: one that is there before one that was removed;
+ * routes are none, nor are durable endpoints.  NULL. */
+dur_registered_app_t *dur_register_app_by_url(const dur_registry_t *r,
+    dur_str_t url);
 
 /* DELETE /fn/remove: its functions are archived, runs in flight go on. */
 dur_rc_t dur_register_remove(dur_engine_t *e, dur_str_t url,

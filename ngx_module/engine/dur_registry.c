@@ -17,6 +17,7 @@
 #define DUR_APP_F_ENDPOINT      0x10
 #define DUR_APP_F_SERVED        0x20
 #define DUR_APP_F_WORKFLOW      0x40
+#define DUR_APP_F_SYNCING       0x80
 #define DUR_FUNCTION_F_ARCHIVED 0x01
 #define DUR_FUNCTION_F_PAUSED   0x02
 #define DUR_FUNCTION_F_RESUMING 0x04
@@ -47,10 +48,12 @@ dur_registry_app_put(dur_engine_t *e, const dur_registered_app_t *app)
                     | (app->ordered ? DUR_APP_F_ORDERED : 0)
                     | (app->endpoint ? DUR_APP_F_ENDPOINT : 0)
                     | (app->served ? DUR_APP_F_SERVED : 0)
-                    | (app->workflow ? DUR_APP_F_WORKFLOW : 0));
+                    | (app->workflow ? DUR_APP_F_WORKFLOW : 0)
+                    | (app->syncing ? DUR_APP_F_SYNCING : 0));
     dur_enc_u64(&w, (uint64_t) app->created);
     dur_enc_raw(&w, app->checksum, sizeof(app->checksum));
     dur_enc_u64(&w, (uint64_t) app->removed_at);
+    dur_enc_u64(&w, (uint64_t) app->synced);
     dur_enc_end(&w);
 
     dur_enc_str(&w, app->name);
@@ -95,6 +98,7 @@ dur_registry_app_decode(dur_str_t key, dur_str_t row,
     app->created = (int64_t) dur_dec_u64(&r);
     dur_dec_raw(&r, app->checksum, sizeof(app->checksum));
     app->removed_at = (int64_t) dur_dec_u64(&r);
+    app->synced = (int64_t) dur_dec_u64(&r);
     dur_dec_end(&r);
 
     app->registered = (flags & DUR_APP_F_REGISTERED) != 0;
@@ -104,6 +108,7 @@ dur_registry_app_decode(dur_str_t key, dur_str_t row,
     app->endpoint = (flags & DUR_APP_F_ENDPOINT) != 0;
     app->served = (flags & DUR_APP_F_SERVED) != 0;
     app->workflow = (flags & DUR_APP_F_WORKFLOW) != 0;
+    app->syncing = (flags & DUR_APP_F_SYNCING) != 0;
     app->maybe_ready = true;
     app->name = dur_dec_str(&r);
     app->url = dur_dec_str(&r);

@@ -72,11 +72,14 @@ typedef struct {
                                        for, see dur_served.h */
     bool       workflow;            /* forward, and of durable_function: its
                                        functions, or a target of its steps */
+    bool       syncing;             /* somebody wants it asked to register */
     bool       maybe_ready;         /* false: no ready rows for sure */
     uint32_t   leases;              /* calls out now */
     uint32_t   max_calls;           /* 0: not asked for yet */
     int64_t    created;
     int64_t    removed_at;          /* ms; 0: an older version removed it */
+    int64_t    synced;              /* ms: it registered, or was asked and is
+                                       as it was; 0: not known */
     dur_str_t  name;
     dur_str_t  url;                 /* normalised */
     dur_str_t  sdk;
