@@ -44,7 +44,7 @@ export function Panel({ title, children, actions, id, kind }) {
 // Names and values: rows of [name, value]; empty ones are left out.
 export function Facts({ rows }) {
   return html`<dl class="facts">${rows.filter((row) => row
-    && row[1] !== null && row[1] !== undefined && row[1] !== "")
+    && ![null, undefined, false, ""].includes(row[1]))
     .map(([name, value]) => html`<div key=${name}><dt>${name}</dt>
       <dd>${value}</dd></div>`)}</dl>`;
 }
