@@ -41,16 +41,16 @@ durable_banner_apps(const durable_settings_t *o)
     size_t  i;
 
     for (i = 0; i < o->nurls; i++) {
-        printf("  %-10s%s\n", i == 0 ? "Apps" : "", o->urls[i]);
+        printf("  %-11s%s\n", i == 0 ? "Apps" : "", o->urls[i]);
     }
 
     if (o->discovery) {
-        printf("  %-10s%s\n", o->nurls == 0 ? "Apps" : "",
+        printf("  %-11s%s\n", o->nurls == 0 ? "Apps" : "",
                o->nurls == 0 ? "looked for on the usual ports of this machine"
                              : "and what is found on the usual ports");
 
     } else if (o->nurls == 0) {
-        printf("  %-10s%s\n", "Apps", "none given: name them with -u URL, or "
+        printf("  %-11s%s\n", "Apps", "none given: name them with -u URL, or "
                "let them register");
     }
 }
@@ -66,13 +66,13 @@ durable_banner_listen(const durable_settings_t *o)
             || strcmp(o->address, "localhost") == 0;
 
     if (!local) {
-        printf("  %-10s%s%s\n", "Listens", o->address,
+        printf("  %-11s%s%s\n", "Listens", o->address,
                o->command == DURABLE_CMD_DEV
                ? ": other machines can reach it, and dev asks for no key"
                : "");
 
     } else if (o->command == DURABLE_CMD_START) {
-        printf("  %-10s%s\n", "Listens", "only to this machine (--host "
+        printf("  %-11s%s\n", "Listens", "only to this machine (--host "
                "0.0.0.0 for others)");
     }
 }
@@ -94,10 +94,15 @@ durable_banner(const durable_setup_t *s)
 
     printf("\ndurable %s %s on %s\n\n", dev ? "dev" : "start",
            DURABLE_VERSION, s->version);
-    printf("  %-10s%s\n", "Server", url);
-    printf("  %-10s%s/e/%s\n", "Events", url, dev ? "dev" : "<event key>");
+    printf("  %-11s%s\n", "Server", url);
+
+    if (s->dashboard[0] != '\0') {
+        printf("  %-11s%s/durable/\n", "Dashboard", url);
+    }
+
+    printf("  %-11s%s/e/%s\n", "Events", url, dev ? "dev" : "<event key>");
     durable_banner_listen(o);
-    printf("  %-10s%s\n", "State", s->temporary
+    printf("  %-11s%s\n", "State", s->temporary
            ? "temporary, gone at the end (--persist keeps it)" : s->store);
     durable_banner_apps(o);
 

@@ -218,6 +218,33 @@ durable_nginx_find_module(durable_setup_t *s)
 }
 
 
+void
+durable_nginx_find_dashboard(durable_setup_t *s)
+{
+    static const char *const  places[] = {
+        "dashboard", "../../../share/nginx-durable/dashboard"
+    };
+
+    int     len;
+    char    path[PATH_MAX + 64];
+    size_t  i;
+
+    len = (int) (strrchr(s->module, '/') - s->module);
+
+    for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        snprintf(path, sizeof(path), "%.*s/%s/index.html", len, s->module,
+                 places[i]);
+
+        if (access(path, R_OK) == 0 && realpath(path, s->dashboard) != NULL) {
+            *strrchr(s->dashboard, '/') = '\0';
+            return;
+        }
+    }
+
+    s->dashboard[0] = '\0';
+}
+
+
 /* A token of nginx.conf in quotes. */
 static void
 durable_conf_quote(dur_buf_t *out, const char *text)
@@ -343,6 +370,33 @@ durable_conf_durable(const durable_setup_t *s, dur_buf_t *out)
 }
 
 
+/* Who opens a server in dev mode with a browser wants its page. */
+static void
+durable_conf_dashboard(const durable_setup_t *s, dur_buf_t *out)
+{
+    char  root[PATH_MAX + 8];
+
+    if (s->dashboard[0] == '\0') {
+        return;
+    }
+
+    snprintf(root, sizeof(root), "root=%s", s->dashboard);
+
+    (void) dur_buf_addz(out, "\n        location /durable/ {\n");
+    durable_conf_text(out, "            durable_dashboard", root);
+    (void) dur_buf_addz(out, "        }\n");
+
+    if (s->options->command == DURABLE_CMD_DEV) {
+        (void) dur_buf_addz(out, "\n        set $durable_page \"$request_method"
+                            " $uri $http_accept\";\n\n"
+                            "        if ($durable_page ~ \"^GET / .*text/html"
+                            "\") {\n"
+                            "            return 302 /durable/;\n"
+                            "        }\n");
+    }
+}
+
+
 void
 durable_nginx_conf(const durable_setup_t *s, dur_buf_t *out)
 {
@@ -399,15 +453,18 @@ durable_nginx_conf(const durable_setup_t *s, dur_buf_t *out)
         durable_conf_text(out, name, path);
     }
 
-    (void) dur_buf_addf(out, "\n    server {\n        listen %s:%u;\n\n"
+    (void) dur_buf_addf(out, "\n    server {\n        listen %s:%u;\n"
+                        "        absolute_redirect off;\n\n"
                         "        location / {\n"
                         "            durable_server;\n        }\n\n"
                         "        location = /durable/status {\n"
                         "            durable_status;\n        }\n\n"
                         "        location = %s {\n"
-                        "            return 200 \"%s\\n\";\n        }\n"
-                        "    }\n}\n", o->host, s->port,
-                        DURABLE_HEALTH_TOKEN, s->token);
+                        "            return 200 \"%s\\n\";\n        }\n",
+                        o->host, s->port, DURABLE_HEALTH_TOKEN, s->token);
+
+    durable_conf_dashboard(s, out);
+    (void) dur_buf_addz(out, "    }\n}\n");
 }
 
 

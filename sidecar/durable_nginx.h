@@ -24,6 +24,9 @@ bool durable_nginx_find(durable_setup_t *s);
 /* s->module. */
 bool durable_nginx_find_module(durable_setup_t *s);
 
+/* s->dashboard, beside the module; without one there is no page. */
+void durable_nginx_find_dashboard(durable_setup_t *s);
+
 /*
  * Appends the nginx.conf.  Keys given as text are named by the file that
  * durable_nginx_write() puts them in.

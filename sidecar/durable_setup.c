@@ -495,6 +495,8 @@ durable_setup_init(durable_setup_t *s, const durable_settings_t *o)
         return false;
     }
 
+    durable_nginx_find_dashboard(s);
+
     if (o->print_config) {
         if (!durable_setup_store(s, false)) {
             return false;

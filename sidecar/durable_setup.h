@@ -41,6 +41,7 @@ typedef struct {
     char       version[64];     /* nginx/1.22.1 */
     bool       temp[DURABLE_TEMP_MAX];      /* <name>_temp_path is there */
     char       module[PATH_MAX];
+    char       dashboard[PATH_MAX];     /* its files, empty: there are none */
 
     char       error[DURABLE_ERROR_LEN];
 } durable_setup_t;

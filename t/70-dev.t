@@ -717,12 +717,13 @@ is_deeply [ leftovers() ], [], 'the temporary state is gone';
 ok -r $module, 'the module stands beside the program';
 
 sub http {
-    my ($method, $at, $path, $body) = @_;
+    my ($method, $at, $path, $body, $accept) = @_;
     my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $at,
                                   Timeout => 5) or return '';
 
     $body //= '';
     print $s "$method $path HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
+             . ($accept ? "Accept: $accept\r\n" : '')
              . 'Content-Length: ' . length($body) . "\r\n\r\n$body";
     local $/;
     return scalar <$s> // '';
@@ -738,6 +739,29 @@ sub http {
          qr/^HTTP\/1.1 200.*"ids":\["/s, 'it takes an event';
     like http('GET', $at, '/durable/status'), qr/"role":"leader"/,
          'it tells its status';
+
+    SKIP: {
+        skip 'the dashboard is not built (make dashboard)', 6
+            unless -e dirname($module) . '/dashboard/index.html';
+
+        like slurp($q->{out}), qr{^  Dashboard  http://127.0.0.1:$at/durable/$}m,
+             'it says where the dashboard is';
+        like http('GET', $at, '/durable/'), qr{^HTTP/1.1 200.*<!doctype}si,
+             'there it is';
+        like http('GET', $at, '/durable/api/session'), qr/"key":false/,
+             'which asks for no key';
+
+        my $html = 'text/html,application/xhtml+xml;q=0.9';
+
+        like http('GET', $at, '/', '', $html),
+             qr{^HTTP/1.1 302.*^Location: /durable/\r$}ms,
+             'a browser that opens the server is sent there';
+        like http('GET', $at, '/', '', '*/*'), qr{^HTTP/1.1 404},
+             'nobody else is';
+        like http('GET', $at, '/dev', '', $html), qr{^HTTP/1.1 200},
+             'and nowhere else';
+    }
+
     is slurp($q->{err}), '', 'nothing is complained about';
 
     kill 'INT', $q->{pid};
@@ -761,6 +785,18 @@ sub http {
     my ($id) = http('POST', $at, '/e/ev', '{"name":"a/b","data":{}}')
                =~ /"ids":\["(\w+)"/;
     ok $id, 'an event with the key is taken';
+
+    SKIP: {
+        skip 'the dashboard is not built (make dashboard)', 3
+            unless -e dirname($module) . '/dashboard/index.html';
+
+        like http('GET', $at, '/durable/api/session'), qr/"key":true/,
+             'the dashboard asks for the key';
+        like http('GET', $at, '/durable/api/v1/runs'), qr{^HTTP/1.1 401},
+             'without which it shows nothing';
+        like http('GET', $at, '/', '', 'text/html'), qr{^HTTP/1.1 404},
+             'and a browser that opens the server learns nothing';
+    }
 
     kill 'TERM', $q->{pid};
     is ended($q), 0, 'it ends';
