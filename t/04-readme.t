@@ -8,6 +8,7 @@ use warnings;
 
 use File::Basename qw(dirname);
 use File::Path qw(make_path);
+use File::Spec;
 use File::Temp qw(tempdir);
 use IO::Socket::INET;
 use JSON::PP qw(decode_json);
@@ -84,6 +85,8 @@ sub adapted {
         '127.0.0.1:8288' => "127.0.0.1:$place{port}",
         '127.0.0.1:8290' => "127.0.0.1:$place{status}",
         'build/durable' => build('durable'),
+        'durable_dashboard' => 'durable_dashboard root='
+                               . File::Spec->rel2abs('dashboard'),
     );
 
     # the longest first, and nothing twice
@@ -299,9 +302,9 @@ sub configurations_are_valid {
     accepted('README.md', whole($synopsis));
     is(@other, 0, 'README.md: no other configuration');
 
-    my ($dev, $keys, $status, $metrics, $verify, $function, @more)
+    my ($dev, $keys, $status, $metrics, $dashboard, $verify, $function, @more)
         = blocks($directives, 'nginx');
-    is(@more, 0, 'docs/directives.md: six configurations');
+    is(@more, 0, 'docs/directives.md: seven configurations');
 
     place();
     accepted('docs/directives.md, development', whole($dev));
@@ -314,7 +317,7 @@ sub configurations_are_valid {
 
     my ($proxy) = blocks($operations, 'nginx');
 
-    for my $location ($status, $metrics, $proxy,
+    for my $location ($status, $metrics, $dashboard, $proxy,
                       "location /acme { durable_route acme; $verify }\n")
     {
         (my $text = $dev) =~ s/^(    server \{\n)/$1$location/m
@@ -367,6 +370,14 @@ sub installation_is_complete {
     my @found = split /\n/, `cd $dir/root && find . ! -type d`;
     s/\A\.// for @found;
 
+    # the dashboard is as make has built it
+    for my $name (split /\n/, `cd $build/dashboard && find . -type f`) {
+        $mode{"/usr/share/nginx-durable/dashboard/$1"} = 0644
+            if $name =~ m{\A\./([^.].*)};
+    }
+
+    ok($mode{'/usr/share/nginx-durable/dashboard/index.html'},
+       'the dashboard is there');
     is_deeply([sort @found], [sort keys %mode], 'these files, no others');
     is(join(' ', grep { ((stat "$dir/root$_")[2] & 07777) != $mode{$_} }
                  sort keys %mode), '', 'with these modes');
