@@ -387,12 +387,12 @@ durable_conf_dashboard(const durable_setup_t *s, dur_buf_t *out)
     (void) dur_buf_addz(out, "        }\n");
 
     if (s->options->command == DURABLE_CMD_DEV) {
-        (void) dur_buf_addz(out, "\n        set $durable_page \"$request_method"
-                            " $uri $http_accept\";\n\n"
-                            "        if ($durable_page ~ \"^GET / .*text/html"
-                            "\") {\n"
-                            "            return 302 /durable/;\n"
-                            "        }\n");
+        (void) dur_buf_addz(out, "\n        set $durable_page "
+                                 "\"$request_method $uri $http_accept\";\n\n"
+                                 "        if ($durable_page ~ "
+                                 "\"^GET / .*text/html\") {\n"
+                                 "            return 302 /durable/;\n"
+                                 "        }\n");
     }
 }
 
