@@ -59,7 +59,7 @@ ngx_http_durable_deliveries_handler(ngx_http_request_t *r,
     ngx_memzero(&want, sizeof(dur_query_list_t));
 
     want.shape = DUR_QUERY_DELIVERY;
-    want.connector = dur_str_make(ctx->args[0].data, ctx->args[0].len);
+    want.filter.connector = dur_str_make(ctx->args[0].data, ctx->args[0].len);
 
     return ngx_http_durable_list_runs(r, ctx, &want);
 }

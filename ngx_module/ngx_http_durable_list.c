@@ -17,21 +17,52 @@
 #define NGX_HTTP_DURABLE_LIMIT_MAX  51
 
 
+typedef struct {
+    const char                  *name;
+    const char                  *member;    /* of the filter */
+    ngx_uint_t                   form;
+} ngx_http_durable_filter_arg_t;
+
+
+static ngx_int_t ngx_http_durable_list_found(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_rc_t rc, dur_query_page_t *page);
 static ngx_int_t ngx_http_durable_list_args(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_query_list_t *want, dur_ulid_t *cursor);
-static ngx_int_t ngx_http_durable_list_statuses(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx, dur_query_list_t *want);
+static ngx_int_t ngx_http_durable_list_filter(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, const ngx_http_durable_filter_arg_t *args,
+    dur_filter_want_t *filter);
 static ngx_int_t ngx_http_durable_bad_args(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, ngx_int_t rc);
-static ngx_int_t ngx_http_durable_arg_str(ngx_http_request_t *r,
-    const char *name, dur_str_t *value);
-static ngx_int_t ngx_http_durable_arg_time(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx, const char *name, int64_t *ms);
+static ngx_int_t ngx_http_durable_arg_text(ngx_http_request_t *r,
+    const char *name, ngx_uint_t form, dur_str_t *value);
 static ngx_int_t ngx_http_durable_functions(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_str_t app, ngx_uint_t envelope);
 
 
-/* GET /v1/events?limit=&cursor=&received_after=&received_before=&name= */
+static const ngx_http_durable_filter_arg_t  ngx_http_durable_run_args[] = {
+    { "status",          "status",   0 },
+    { "app",             "app",      0 },
+    { "function",        "function", 0 },
+    { "event",           "event",    0 },
+    { "id",              "id",       0 },
+    { "q",               "q",        1 },
+    { "after",           "after",    0 },
+    { "before",          "before",   0 },
+    { NULL,              NULL,       0 }
+};
+
+
+static const ngx_http_durable_filter_arg_t  ngx_http_durable_event_args[] = {
+    { "name",            "event",    0 },
+    { "id",              "id",       0 },
+    { "q",               "q",        1 },
+    { "received_after",  "after",    0 },
+    { "received_before", "before",   0 },
+    { NULL,              NULL,       0 }
+};
+
+
+/* GET /v1/events?limit=&cursor=&received_after=&received_before=&name=&.. */
 
 ngx_int_t
 ngx_http_durable_events_handler(ngx_http_request_t *r,
@@ -49,17 +80,8 @@ ngx_http_durable_events_handler(ngx_http_request_t *r,
     n = ngx_http_durable_list_args(r, ctx, &want, &cursor);
 
     if (n == NGX_OK) {
-        n = ngx_http_durable_arg_time(r, ctx, "received_after",
-                                      &want.after_ms);
-    }
-
-    if (n == NGX_OK) {
-        n = ngx_http_durable_arg_time(r, ctx, "received_before",
-                                      &want.before_ms);
-    }
-
-    if (n == NGX_OK) {
-        n = ngx_http_durable_arg_str(r, "name", &want.name);
+        n = ngx_http_durable_list_filter(r, ctx, ngx_http_durable_event_args,
+                                         &want.filter);
     }
 
     if (n != NGX_OK) {
@@ -75,11 +97,11 @@ ngx_http_durable_events_handler(ngx_http_request_t *r,
     rc = dur_query_events(store, &want, &page,
                           ngx_http_durable_answer(ctx, 1));
 
-    return ngx_http_durable_found(r, ctx, rc, &page, 1);
+    return ngx_http_durable_list_found(r, ctx, rc, &page);
 }
 
 
-/* GET /v1/runs?limit=&cursor=&after=&before=&status=&app=&function= */
+/* GET /v1/runs?limit=&cursor=&after=&before=&status=&app=&function=&.. */
 
 ngx_int_t
 ngx_http_durable_runs_handler(ngx_http_request_t *r,
@@ -101,37 +123,33 @@ ngx_int_t
 ngx_http_durable_list_runs(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
     dur_query_list_t *want)
 {
-    dur_rc_t           rc;
-    ngx_int_t          n;
-    dur_ulid_t         cursor;
-    dur_store_t       *store;
-    dur_query_page_t   page;
+    dur_rc_t            rc;
+    ngx_int_t           n;
+    dur_ulid_t          cursor;
+    dur_store_t        *store;
+    dur_query_page_t    page;
+    dur_filter_want_t   named;
+
+    named = want->filter;
 
     n = ngx_http_durable_list_args(r, ctx, want, &cursor);
 
     if (n == NGX_OK) {
-        n = ngx_http_durable_arg_time(r, ctx, "after", &want->after_ms);
-    }
-
-    if (n == NGX_OK) {
-        n = ngx_http_durable_arg_time(r, ctx, "before", &want->before_ms);
-    }
-
-    if (n == NGX_OK) {
-        n = ngx_http_durable_list_statuses(r, ctx, want);
-    }
-
-    if (n == NGX_OK && want->app.len == 0) {
-        n = ngx_http_durable_arg_str(r, "app", &want->app);
-    }
-
-    if (n == NGX_OK && want->function.len == 0) {
-        n = ngx_http_durable_arg_str(r, "function", &want->function);
+        n = ngx_http_durable_list_filter(r, ctx, ngx_http_durable_run_args,
+                                         &want->filter);
     }
 
     if (n != NGX_OK) {
         return ngx_http_durable_bad_args(r, ctx, n);
     }
+
+    if (named.app.len) {
+        want->filter.app = named.app;
+        want->filter.function = named.function.len ? named.function
+                                                   : want->filter.function;
+    }
+
+    want->filter.connector = named.connector;
 
     store = ngx_durable_store();
 
@@ -141,18 +159,25 @@ ngx_http_durable_list_runs(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
 
     rc = dur_query_runs(store, want, &page, ngx_http_durable_answer(ctx, 1));
 
-    if (rc == DUR_ENOTFOUND && want->connector.len) {
-        return ngx_http_durable_error(r, NGX_HTTP_NOT_FOUND,
-                                      "there is no route \"%V\"",
-                                      &ctx->args[0]);
-    }
+    return ngx_http_durable_list_found(r, ctx, rc, &page);
+}
 
+
+static ngx_int_t
+ngx_http_durable_list_found(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_rc_t rc, dur_query_page_t *page)
+{
     if (rc == DUR_ENOTFOUND) {
-        return ngx_http_durable_error(r, NGX_HTTP_NOT_FOUND,
-                                      "there is no such app or function");
+        return ngx_http_durable_error(r, NGX_HTTP_NOT_FOUND, "%s",
+                                      page->error);
     }
 
-    return ngx_http_durable_found(r, ctx, rc, &page, 1);
+    if (rc == DUR_EINVAL) {
+        return ngx_http_durable_error(r, NGX_HTTP_BAD_REQUEST, "%s",
+                                      page->error);
+    }
+
+    return ngx_http_durable_found(r, ctx, rc, page, 1);
 }
 
 
@@ -162,11 +187,14 @@ static ngx_int_t
 ngx_http_durable_list_args(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
     dur_query_list_t *want, dur_ulid_t *cursor)
 {
-    ngx_int_t  n;
-    ngx_str_t  value;
+    ngx_int_t    n;
+    ngx_str_t    value;
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
 
     want->limit = NGX_HTTP_DURABLE_LIMIT;
-    want->before_ms = INT64_MAX;
+    want->now_ms = (int64_t) tp->sec * 1000 + tp->msec;
 
     if (ngx_http_durable_arg(r, "limit", &value) != NGX_OK) {
         return NGX_ERROR;
@@ -204,38 +232,44 @@ ngx_http_durable_list_args(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
 }
 
 
+/* The arguments that are there; NGX_DECLINED likewise. */
+
 static ngx_int_t
-ngx_http_durable_list_statuses(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx, dur_query_list_t *want)
+ngx_http_durable_list_filter(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, const ngx_http_durable_filter_arg_t *args,
+    dur_filter_want_t *filter)
 {
-    u_char      *p, *last, *comma;
-    ngx_str_t    value;
-    ngx_uint_t   bit;
+    u_char     *p;
+    char        err[160];
+    dur_str_t   value;
 
-    if (ngx_http_durable_arg(r, "status", &value) != NGX_OK) {
-        return NGX_ERROR;
-    }
+    dur_filter_init(filter);
 
-    last = value.data + value.len;
+    for ( ; args->name; args++) {
 
-    for (p = value.data; p < last; p = comma + 1) {
-
-        comma = ngx_strlchr(p, last, ',');
-
-        if (comma == NULL) {
-            comma = last;
+        if (ngx_http_durable_arg_text(r, args->name, args->form, &value)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
         }
 
-        bit = dur_query_status_mask(dur_str_make(p, comma - p));
-
-        if (bit == 0) {
-            ngx_str_set(&ctx->error, "status must be a list of Scheduled, "
-                                     "Running, Completed, Failed, Cancelled "
-                                     "and Skipped");
-            return NGX_DECLINED;
+        if (dur_filter_set(filter, args->member, value, err) == DUR_OK) {
+            continue;
         }
 
-        want->statuses |= bit;
+        /* a sentence begins with the member that is wrong */
+
+        p = ngx_pnalloc(r->pool, ngx_strlen(args->name) + sizeof(err));
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        ctx->error.data = p;
+        ctx->error.len = ngx_sprintf(p, "%s%s", args->name,
+                                     err + ngx_strlen(args->member))
+                         - p;
+
+        return NGX_DECLINED;
     }
 
     return NGX_OK;
@@ -260,10 +294,30 @@ ngx_int_t
 ngx_http_durable_arg(ngx_http_request_t *r, const char *name,
     ngx_str_t *value)
 {
-    u_char     *dst, *src;
-    ngx_str_t   raw;
+    dur_str_t  text;
 
-    ngx_str_null(value);
+    if (ngx_http_durable_arg_text(r, name, 0, &text) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    value->len = text.len;
+    value->data = (u_char *) text.data;
+
+    return NGX_OK;
+}
+
+
+/* `form`: a plus is a space, as forms write it. */
+
+static ngx_int_t
+ngx_http_durable_arg_text(ngx_http_request_t *r, const char *name,
+    ngx_uint_t form, dur_str_t *value)
+{
+    u_char      *p;
+    ngx_str_t    raw;
+    ngx_uint_t   i;
+
+    *value = dur_str_null;
 
     if (ngx_http_arg(r, (u_char *) name, ngx_strlen(name), &raw) != NGX_OK
         || raw.len == 0)
@@ -271,66 +325,23 @@ ngx_http_durable_arg(ngx_http_request_t *r, const char *name,
         return NGX_OK;
     }
 
-    value->data = ngx_pnalloc(r->pool, raw.len);
-    if (value->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    dst = value->data;
-    src = raw.data;
-
-    ngx_unescape_uri(&dst, &src, raw.len, 0);
-
-    value->len = dst - value->data;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_durable_arg_str(ngx_http_request_t *r, const char *name,
-    dur_str_t *value)
-{
-    ngx_str_t  arg;
-
-    if (ngx_http_durable_arg(r, name, &arg) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    *value = dur_str_make(arg.data, arg.len);
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_durable_arg_time(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
-    const char *name, int64_t *ms)
-{
-    u_char     *p;
-    ngx_str_t   value;
-
-    if (ngx_http_durable_arg(r, name, &value) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (value.len == 0
-        || dur_rfc3339_parse(dur_str_make(value.data, value.len), ms)
-           == DUR_OK)
-    {
-        return NGX_OK;
-    }
-
-    p = ngx_pnalloc(r->pool, ngx_strlen(name)
-                             + sizeof(" must be an RFC 3339 time") - 1);
+    p = ngx_pnalloc(r->pool, raw.len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    ctx->error.data = p;
-    ctx->error.len = ngx_sprintf(p, "%s must be an RFC 3339 time", name) - p;
+    value->data = p;
 
-    return NGX_DECLINED;
+    for (i = 0; i < raw.len; i++) {
+        p[i] = (form && raw.data[i] == '+') ? ' ' : raw.data[i];
+    }
+
+    raw.data = p;
+    ngx_unescape_uri(&p, &raw.data, raw.len, 0);
+
+    value->len = p - value->data;
+
+    return NGX_OK;
 }
 
 
@@ -362,7 +373,7 @@ ngx_http_durable_functions_handler(ngx_http_request_t *r,
 {
     dur_str_t  app;
 
-    if (ngx_http_durable_arg_str(r, "app", &app) != NGX_OK) {
+    if (ngx_http_durable_arg_text(r, "app", 0, &app) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

@@ -159,8 +159,8 @@ ngx_http_durable_v2_function_runs(ngx_http_request_t *r,
     ngx_memzero(&want, sizeof(dur_query_list_t));
 
     want.shape = DUR_QUERY_V2;
-    want.app = dur_str_make(ctx->args[0].data, ctx->args[0].len);
-    want.function = dur_str_make(ctx->args[1].data, ctx->args[1].len);
+    want.filter.app = dur_str_make(ctx->args[0].data, ctx->args[0].len);
+    want.filter.function = dur_str_make(ctx->args[1].data, ctx->args[1].len);
 
     return ngx_http_durable_list_runs(r, ctx, &want);
 }

@@ -218,7 +218,7 @@ qr/\A\{"data":\[\],"metadata":\{"fetched_at":"[^"]+","cursor":null,"scanned":\{"
  "GET /v1/runs?after=2020-01-01T00:00:00Z&before=2020-01-02T00:00:00Z"]
 --- response_body_like eval
 [qr/"ok":true/, qr/"ids"/,
- qr/\A\{"data":\[\{"run_id":"\w{26}",[^\]]*"function":"shop-one",[^\]]*"app":"shop","output_bytes":0\}\],"metadata":\{"fetched_at":"[^"]+","cursor":"\w{26}","scanned":\{"rows":1,"newest":"[^"]+","oldest":"[^"]+"\}\}\}\z/,
+ qr/\A\{"data":\[\{"run_id":"\w{26}",[^\]]*"function":"shop-one",[^\]]*"app":"shop","output_bytes":0,"event_name":"[^"]+","duration_ms":null,"has_output":false\}\],"metadata":\{"fetched_at":"[^"]+","cursor":"\w{26}","scanned":\{"rows":1,"newest":"[^"]+","oldest":"[^"]+"\}\}\}\z/,
  qr/\A\{"data":\[\],.*"cursor":null,"scanned":\{"rows":2,/,
  qr/\A\{"data":\[\],.*"rows":0,/]
 
@@ -233,7 +233,8 @@ qr/\A\{"data":\[\],"metadata":\{"fetched_at":"[^"]+","cursor":null,"scanned":\{"
 [(400) x 6, 404, 404]
 --- response_body_like eval
 [qr/limit must/, qr/cursor must/, qr/after must/, qr/before must/,
- (qr/status must be a list of/) x 2, (qr/there is no such app or function/) x 2]
+ (qr/status must be a list of/) x 2, qr/there is no app \\"nobody/,
+ qr/there is no function \\"nobody/]
 
 
 

@@ -130,7 +130,7 @@ POST /v2/events
 --- error_code eval
 [(404) x 12]
 --- response_body_like eval
-[(qr/\A\{"errors":\[\{"code":"not_found","message":"there is n[^"]+"\}\]\}\z/) x 12]
+[(qr/\A\{"errors":\[\{"code":"not_found","message":"there is n(?:[^"\\]|\\.)+"\}\]\}\z/) x 12]
 
 
 

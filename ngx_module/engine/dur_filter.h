@@ -2,16 +2,13 @@
 
 /*
  * Which runs, or which events, a person means: what the lists of REST and
- * bulk jobs are asked for (docs/rest.md).  What was asked is plain text and
- * checked word by word as it is set; opening it looks up the names and
- * compiles the expression; then every row is asked, cheap questions first.
+ * bulk jobs are asked for (docs/rest.md).  Opening what was asked looks up the
+ * names and compiles the expression; then every row is asked, cheap questions
+ * first.
  *
  * It is used in read transactions and in the engine's own.  Each row takes
  * work, which is counted, so that callers stop in time; what is found does
  * not depend on where they stop.
- *
- *     dur_filter_want     what was asked for
- *     dur_filter          names, expressions, rows
  */
 
 #ifndef DUR_FILTER_H
@@ -20,6 +17,7 @@
 #include "engine/dur_base.h"
 #include "engine/dur_event.h"
 #include "engine/dur_expr.h"
+#include "engine/dur_filter_want.h"
 #include "engine/dur_run.h"
 #include "engine/dur_store.h"
 
@@ -28,19 +26,6 @@
 
 /* An expression does not look into bodies that are longer. */
 #define DUR_FILTER_BODY  (1024 * 1024)
-
-/* What was asked for, borrowed; empty: any. */
-typedef struct {
-    dur_str_t   app;            /* of runs, by name or UUID */
-    dur_str_t   function;       /* of runs, by slug or UUID */
-    dur_str_t   connector;      /* of runs: of its functions */
-    dur_str_t   event;          /* the name; a * at the end: begins so */
-    dur_str_t   id;             /* text in the id, or in that of the event */
-    dur_str_t   q;              /* an expression (docs/expressions.md) */
-    unsigned    statuses;       /* of runs, dur_query_status_mask(); 0: any */
-    int64_t     after_ms;       /* created or received at or after, or 0 */
-    int64_t     before_ms;      /* and before, or INT64_MAX */
-} dur_filter_want_t;
 
 typedef struct {
     const dur_filter_want_t  *want;
@@ -65,28 +50,6 @@ typedef struct {
     dur_arena_t               row;
     dur_buf_t                 scratch;
 } dur_filter_t;
-
-/* Everything. */
-void dur_filter_init(dur_filter_want_t *want);
-
-/*
- * Sets one member by its name: status, app, function, event, id, q, after,
- * before; an empty value leaves it as it is.  DUR_ENOTFOUND: there is none of
- * this name; DUR_EINVAL: it is wrong; both with a sentence.
- */
-dur_rc_t dur_filter_set(dur_filter_want_t *want, const char *name,
-    dur_str_t value, char err[160]);
-
-/* All members of an object, borrowed from it; DUR_EINVAL with a sentence,
- * also for one that is not known or no string.  null is absent. */
-dur_rc_t dur_filter_read(const json_t *object, dur_filter_want_t *want,
-    char err[160]);
-
-/* The same object again: what dur_filter_read() takes. */
-dur_rc_t dur_filter_write(const dur_filter_want_t *want, dur_buf_t *out);
-
-/* Whether nothing is asked for. */
-bool dur_filter_all(const dur_filter_want_t *want);
 
 /*
  * Of runs, or of events.  `want` stays borrowed; the transaction is only for

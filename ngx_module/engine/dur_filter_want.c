@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-#include "engine/dur_filter.h"
+#include "engine/dur_filter_want.h"
 #include "engine/dur_json.h"
 #include "engine/dur_query_core.h"
 #include "engine/dur_time.h"

@@ -14,6 +14,7 @@
 #define DUR_QUERY_H
 
 #include "engine/dur_base.h"
+#include "engine/dur_filter_want.h"
 #include "engine/dur_store.h"
 
 /* One account and one environment; the SDKs want UUIDs. */
@@ -85,16 +86,11 @@ dur_rc_t dur_query_event_text(dur_store_t *s, const dur_ulid_t *event,
 typedef struct {
     const dur_ulid_t   *cursor;     /* begins before it; may be NULL */
     unsigned            limit;
-    int64_t             after_ms;   /* received or created at or after, or 0 */
-    int64_t             before_ms;  /* and before, or INT64_MAX */
-    dur_str_t           name;       /* of events; empty: any */
-    dur_str_t           app;        /* of runs, by name or UUID; empty: any */
-    dur_str_t           function;   /* of runs, by slug or UUID; empty: any */
-    dur_str_t           connector;  /* of runs: of its functions; empty: any */
-    unsigned            statuses;   /* of runs, dur_query_status_mask(); 0: any
-                                     */
-    unsigned            scan;       /* rows to look at, 0: 10,000 */
+    unsigned            scan;       /* rows to look at, 0: what their work
+                                       allows */
+    int64_t             now_ms;     /* of expressions */
     dur_query_shape_t   shape;
+    dur_filter_want_t   filter;
 } dur_query_list_t;
 
 /* What is behind the page.  Ids only grow older, so the cursor stays good
@@ -106,9 +102,11 @@ typedef struct {
     unsigned     scanned;       /* rows that were looked at */
     int64_t      newest;        /* their time, ms; 0: there were none */
     int64_t      oldest;
+    char         error[160];    /* the sentence of ENOTFOUND and EINVAL */
 } dur_query_page_t;
 
-/* DUR_ENOTFOUND: there is no such app, function or connector. */
+/* DUR_ENOTFOUND: there is no such app, function or connector; DUR_EINVAL: the
+ * expression is wrong. */
 dur_rc_t dur_query_events(dur_store_t *s, const dur_query_list_t *want,
     dur_query_page_t *page, dur_buf_t *out);
 dur_rc_t dur_query_runs(dur_store_t *s, const dur_query_list_t *want,

@@ -674,8 +674,8 @@ kit_events(const char *name)
 
     memset(&want, 0, sizeof(want));
     want.limit = 1000;
-    want.before_ms = INT64_MAX;
-    want.name = dur_str_c(name);
+    want.filter.before_ms = INT64_MAX;
+    want.filter.event = dur_str_c(name);
 
     dur_buf_init(&b, 64 << 20);
     (void) dur_query_events(dur_engine_store(kit.engine), &want, &page,

@@ -81,6 +81,7 @@ only(const char *name)
     json_object_del(event, "source");
     json_object_del(event, "source_id");
     json_object_del(event, "received_at");
+    json_object_del(event, "runs");
 
     return event;
 }

@@ -137,7 +137,7 @@ test_events(void)
 
     memset(&q, 0, sizeof(q));
     q.limit = 3;
-    q.before_ms = INT64_MAX;
+    q.filter.before_ms = INT64_MAX;
 
     v = parsed(dur_query_events(s, &q, &page, &out));
     is_int(json_array_size(v), 3, "a page has as many events as asked");
@@ -155,14 +155,14 @@ test_events(void)
     json_decref(v);
 
     q.cursor = NULL;
-    q.name = dur_str("t/other");
+    q.filter.event = dur_str("t/other");
     v = parsed(dur_query_events(s, &q, &page, &out));
     is_int(json_array_size(v), 1, "a name picks its events");
     json_decref(v);
 
-    q.name = dur_str_null;
+    q.filter.event = dur_str_null;
     q.limit = 50;
-    q.after_ms = kit.now - 1500;
+    q.filter.after_ms = kit.now - 1500;
     v = parsed(dur_query_events(s, &q, &page, &out));
     is_int(json_array_size(v), 2, "a time picks the later ones");
     json_decref(v);
@@ -241,7 +241,7 @@ test_runs(void)
 
     memset(&q, 0, sizeof(q));
     q.limit = 2;
-    q.before_ms = INT64_MAX;
+    q.filter.before_ms = INT64_MAX;
 
     is_str(dur_str_c(page_of(&q, &page, ids, 6)), "54",
            "runs are listed newest first");
@@ -260,37 +260,37 @@ test_runs(void)
 
     q.cursor = NULL;
     q.limit = 50;
-    q.function = dur_str("app-f");
+    q.filter.function = dur_str("app-f");
     is_str(dur_str_c(page_of(&q, &page, ids, 6)), "954310",
            "a function picks its runs");
-    q.function = dur_str("nobody");
+    q.filter.function = dur_str("nobody");
     is_int(dur_query_runs(dur_engine_store(kit.engine), &q, &page, &out),
            DUR_ENOTFOUND, "one that is not there is not found");
-    q.function = dur_str_null;
-    q.app = dur_str("nobody");
+    q.filter.function = dur_str_null;
+    q.filter.app = dur_str("nobody");
     is_int(dur_query_runs(dur_engine_store(kit.engine), &q, &page, &out),
            DUR_ENOTFOUND, "nor is an app");
-    q.app = dur_str("app");
+    q.filter.app = dur_str("app");
 
-    q.after_ms = kit.now - 2 * 60 * 60 * 1000 - 1000;
+    q.filter.after_ms = kit.now - 2 * 60 * 60 * 1000 - 1000;
     is_str(dur_str_c(page_of(&q, &page, ids, 6)), "9543",
            "a time those after");
     ok(page.scanned == 4, "without a look at the others");
-    q.before_ms = kit.now - 1000;
+    q.filter.before_ms = kit.now - 1000;
     is_str(dur_str_c(page_of(&q, &page, ids, 6)), "43", "and those before");
 
-    q.after_ms = 0;
-    q.before_ms = INT64_MAX;
+    q.filter.after_ms = 0;
+    q.filter.before_ms = INT64_MAX;
     kit_dispatch();
     kit_result(kit_attempt(0), 200, KIT_SDK, "1");
-    q.statuses = dur_query_status_mask(dur_str("COMPLETED"));
+    q.filter.statuses = dur_query_status_mask(dur_str("COMPLETED"));
     is_str(dur_str_c(page_of(&q, &page, ids, 6)), "0", "a status");
-    q.statuses |= dur_query_status_mask(dur_str("Running"));
+    q.filter.statuses |= dur_query_status_mask(dur_str("Running"));
     is_str(dur_str_c(page_of(&q, &page, ids, 6)), "954310",
            "and several of them");
     is_int(dur_query_status_mask(dur_str("odd")), 0, "which have a name");
 
-    q.statuses = dur_query_status_mask(dur_str("Completed"));
+    q.filter.statuses = dur_query_status_mask(dur_str("Completed"));
     q.scan = 4;
     is_str(dur_str_c(page_of(&q, &page, ids, 6)), "",
            "a page that found nothing in its time");
@@ -338,7 +338,7 @@ test_v2(void)
 
     memset(&q, 0, sizeof(q));
     q.limit = 5;
-    q.before_ms = INT64_MAX;
+    q.filter.before_ms = INT64_MAX;
     q.shape = DUR_QUERY_V2;
     v = parsed(dur_query_runs(s, &q, &page, &out));
     is_str(dur_str_c(text(json_array_get(v, 0), "status")), "SCHEDULED",

@@ -302,7 +302,7 @@ test_beside_a_batch(void)
     begin("[" KIT_SLEEP(KIT_A, "nap", "1h") "]");
     memset(&q, 0, sizeof(q));
     q.limit = 5;
-    q.before_ms = INT64_MAX;
+    q.filter.before_ms = INT64_MAX;
 
     is_int(dur_engine_begin(kit.engine, kit.now, &kit.arena), DUR_OK,
            "while a batch is decided");

@@ -204,10 +204,10 @@ deliveries(const char *connector, unsigned statuses)
 
     memset(&want, 0, sizeof(want));
     want.limit = 1000;
-    want.before_ms = INT64_MAX;
+    want.filter.before_ms = INT64_MAX;
     want.shape = DUR_QUERY_DELIVERY;
-    want.connector = dur_str_c(connector);
-    want.statuses = statuses;
+    want.filter.connector = dur_str_c(connector);
+    want.filter.statuses = statuses;
 
     dur_buf_init(&b, 16 << 20);
     list = NULL;
