@@ -157,7 +157,8 @@ void ngx_durable_realtime_unlock(void);
 void ngx_durable_realtime_tell(void);
 void ngx_durable_realtime_hear(ngx_durable_realtime_pt hear,
     ngx_durable_realtime_pt quit);
-void ngx_durable_realtime_want_feed(time_t until);
+void ngx_durable_realtime_want_feed(void);
+void ngx_durable_realtime_want_runs(void);
 
 /* No name that a client can give. */
 #define NGX_DURABLE_FEED_CHANNEL  dur_str("\0feed")

@@ -244,6 +244,8 @@ ngx_durable_commit_wait(ngx_durable_commit_t *c, int64_t *now,
 
     dur_arena_reset(&b->arena);
     ngx_durable_commit_control(c, raise, feed);
+    dur_engine_set_heard(c->engine,
+                         ngx_durable_realtime_runs_wanted(*now / 1000));
 
     return b;
 }

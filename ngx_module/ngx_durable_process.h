@@ -455,6 +455,7 @@ void ngx_durable_realtime_publish(ngx_uint_t kind, dur_str_t channel,
     dur_str_t topic, dur_str_t text);
 void ngx_durable_realtime_welcome(ngx_durable_link_t *l);
 ngx_uint_t ngx_durable_realtime_feed_wanted(void);
+ngx_uint_t ngx_durable_realtime_runs_wanted(time_t now);
 
 /* ngx_durable_leader.c */
 dur_rc_t ngx_durable_leader_start(void);

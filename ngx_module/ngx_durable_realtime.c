@@ -15,15 +15,21 @@
 #include "ngx_durable_process.h"
 
 
+/* Seconds; longer than subscribers take to ask again. */
+#define NGX_DURABLE_REALTIME_WANTED  45
+
+
 typedef struct {
     ngx_atomic_t                feed;       /* seconds: until when somebody
-                                               wants the feed */
+                                               wants the feed, */
+    ngx_atomic_t                runs;       /* or what runs put out */
     dur_ring_t                 *ring;
 } ngx_durable_realtime_shared_t;
 
 
 static ngx_durable_realtime_shared_t *ngx_durable_realtime_shared(void);
 static ngx_slab_pool_t *ngx_durable_realtime_pool(void);
+static void ngx_durable_realtime_until(ngx_atomic_t *wanted);
 static void ngx_durable_realtime_tell_handler(ngx_event_t *ev);
 static void ngx_durable_realtime_frame(ngx_durable_link_t *l, uint8_t type);
 
@@ -286,17 +292,46 @@ ngx_durable_realtime_welcome(ngx_durable_link_t *l)
 }
 
 
-/* The feed is put into the ring while somebody in any worker wants it. */
+/*
+ * What the server itself puts into the ring it does while somebody in any
+ * worker wants it: who listens asks again and again.
+ */
+
+static void
+ngx_durable_realtime_until(ngx_atomic_t *wanted)
+{
+    ngx_atomic_uint_t  until;
+
+    until = (ngx_atomic_uint_t) ngx_time() + NGX_DURABLE_REALTIME_WANTED;
+
+    if (*wanted < until) {
+        *wanted = until;
+    }
+}
+
 
 void
-ngx_durable_realtime_want_feed(time_t until)
+ngx_durable_realtime_want_feed(void)
 {
     ngx_durable_realtime_shared_t  *shared;
 
     shared = ngx_durable_realtime_shared();
 
-    if (shared && shared->feed < (ngx_atomic_uint_t) until) {
-        shared->feed = (ngx_atomic_uint_t) until;
+    if (shared) {
+        ngx_durable_realtime_until(&shared->feed);
+    }
+}
+
+
+void
+ngx_durable_realtime_want_runs(void)
+{
+    ngx_durable_realtime_shared_t  *shared;
+
+    shared = ngx_durable_realtime_shared();
+
+    if (shared) {
+        ngx_durable_realtime_until(&shared->runs);
     }
 }
 
@@ -309,4 +344,17 @@ ngx_durable_realtime_feed_wanted(void)
     shared = ngx_durable_realtime_shared();
 
     return shared && shared->feed > (ngx_atomic_uint_t) ngx_time();
+}
+
+
+/* Any thread may ask. */
+
+ngx_uint_t
+ngx_durable_realtime_runs_wanted(time_t now)
+{
+    ngx_durable_realtime_shared_t  *shared;
+
+    shared = ngx_durable_realtime_shared();
+
+    return shared && shared->runs > (ngx_atomic_uint_t) now;
 }

@@ -21,9 +21,6 @@
 #define NGX_HTTP_DURABLE_SSE_GRACE  300000
 #define NGX_HTTP_DURABLE_SSE_HEAD   48
 
-/* How long the feed is made after somebody asked for it last, seconds. */
-#define NGX_HTTP_DURABLE_FEED_LIFE  45
-
 
 typedef struct {
     ngx_http_durable_subscriber_t   subscriber;     /* is first */
@@ -138,7 +135,7 @@ ngx_http_durable_feed_handler(ngx_http_request_t *r,
         (void) ngx_http_durable_sse_say(sse, "event: gap\ndata: {}\n\n");
     }
 
-    ngx_durable_realtime_want_feed(ngx_time() + NGX_HTTP_DURABLE_FEED_LIFE);
+    ngx_durable_realtime_want_feed();
     ngx_durable_realtime_tell();
 
     return ngx_http_durable_sse_wait(sse);
@@ -645,10 +642,7 @@ ngx_http_durable_sse_timer(ngx_event_t *ev)
         return;
     }
 
-    if (sse->subscriber.feed) {
-        ngx_durable_realtime_want_feed(ngx_time()
-                                       + NGX_HTTP_DURABLE_FEED_LIFE);
-    }
+    ngx_http_durable_subscriber_alive(&sse->subscriber);
 
     if (ngx_queue_empty(&sse->subscriber.pending)) {
         (void) ngx_http_durable_sse_say(sse, ":\n\n");

@@ -184,6 +184,19 @@ ngx_http_durable_subscriber_remove(ngx_http_durable_subscriber_t *s)
 }
 
 
+void
+ngx_http_durable_subscriber_alive(ngx_http_durable_subscriber_t *s)
+{
+    if (s->feed) {
+        ngx_durable_realtime_want_feed();
+    }
+
+    if (s->runs) {
+        ngx_durable_realtime_want_runs();
+    }
+}
+
+
 ngx_uint_t
 ngx_http_durable_subscribers(void)
 {
@@ -230,6 +243,7 @@ ngx_http_durable_topic_add(ngx_http_durable_subscriber_t *s,
     dur_realtime_topic_t *want, uint64_t from)
 {
     u_char                    *p;
+    dur_ulid_t                 run;
     ngx_pool_t                *pool;
     ngx_http_durable_topic_t  *topic;
 
@@ -251,6 +265,13 @@ ngx_http_durable_topic_add(ngx_http_durable_subscriber_t *s,
     ngx_memcpy(p, want->name.data, want->name.len);
 
     topic->hash = dur_ring_hash(topic->channel);
+
+    /* the channel of a run is its id */
+
+    if (!s->feed && dur_ulid_parse(topic->channel, &run) == DUR_OK) {
+        s->runs = 1;
+        ngx_durable_realtime_want_runs();
+    }
 
     ngx_queue_insert_tail(ngx_http_durable_bucket(topic->hash),
                           &topic->queue);

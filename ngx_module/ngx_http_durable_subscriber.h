@@ -75,6 +75,7 @@ struct ngx_http_durable_subscriber_s {
 
     unsigned                        streams:1;  /* knows their messages */
     unsigned                        feed:1;     /* the feed, nothing else */
+    unsigned                        runs:1;     /* topics of runs */
     unsigned                        closed:1;   /* gets no more */
 };
 
@@ -83,6 +84,9 @@ struct ngx_http_durable_subscriber_s {
  * set.  It hears nothing before it has topics. */
 ngx_int_t ngx_http_durable_subscriber_add(ngx_http_durable_subscriber_t *s);
 void ngx_http_durable_subscriber_remove(ngx_http_durable_subscriber_t *s);
+
+/* It still listens; to be said within each NGX_HTTP_DURABLE_KEEPALIVE. */
+void ngx_http_durable_subscriber_alive(ngx_http_durable_subscriber_t *s);
 
 /* Adds topics, with what was said in them a moment ago, or since the message
  * `after`.  NGX_DECLINED: too many. */

@@ -718,6 +718,7 @@ ngx_http_durable_ws_timer(ngx_event_t *ev)
     }
 
     ws->pings++;
+    ngx_http_durable_subscriber_alive(&ws->subscriber);
 
     note = ngx_http_durable_note(WSLAY_PING, dur_str_null, dur_str_null);
 

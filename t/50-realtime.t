@@ -22,7 +22,13 @@ plan skip_all => missing() if missing();
 
 my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 
-my $d = Durable->new(workers => 2);
+my $d = Durable->new(workers => 2, http => <<'HTTP');
+    durable_function told {
+        trigger        event=t/told;
+        wait_for_event word event=t/word timeout=1h;
+        return         "{'said': steps.word.data.text}";
+    }
+HTTP
 $d->start;
 
 my $http = HttpClient->new(port => $d->port);
@@ -92,6 +98,30 @@ for my $case ([ 'without an upgrade', 426, Upgrade => undef ],
         path => '/v1/realtime/connect?token=' . token({}, [ 'c', 't' ]));
     is $w->status, $status, "a handshake $title is refused";
 }
+
+# -- the channel of a run
+
+my ($told) = $d->send_events({ name => 't/told' });
+my $teller = wait_for(10, 'the run waits', sub {
+    my $runs = $http->request('GET', "/v1/events/$told/runs")->{json}{data};
+    my $id = $runs && $runs->[0] && $runs->[0]{run_id} or return;
+    my $r = $http->request('GET', "/v1/runs/$id/tree");
+
+    return ($r->{json}{data}{waits}{for} || '') eq 'event' && $id;
+});
+
+my $of_run = listens([ $teller, '$step' ], [ $teller, '$run' ],
+    [ $teller, 'word' ]);
+$d->send_events({ name => 't/word', data => { text => 'hello' } });
+
+my @said = map { $of_run->json } 1 .. 3;
+is_deeply [ map { "$_->{kind} $_->{topic}" } @said ],
+    [ 'step $step', 'step word', 'run $run' ],
+    'a run has a channel: its steps, each step, its result';
+is $said[1]{data}{data}{text}, 'hello', 'with the output of the step';
+is_deeply [ @{ $said[2] }{qw(data metadata fn_slug)} ],
+    [ { said => 'hello' }, { status => 'Completed' }, 'told' ],
+    'and the result of the run, how it ended, of which function';
 
 # -- messages
 

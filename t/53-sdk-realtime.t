@@ -11,6 +11,7 @@ use FindBin;
 use lib "$FindBin::Bin/helper", "$FindBin::Bin/sdk";
 
 use File::Copy 'copy';
+use JSON::PP ();
 use Test::More;
 
 use Clients;
@@ -95,6 +96,15 @@ for my $sdk (qw(v4 v3)) {
             "$sdk, $mode: a subscriber hears all that a run says, in order";
         is scalar(grep { !$_->[2] } @$heard), 0,
             "$sdk, $mode: each message names the run";
+
+        if ($sdk eq 'v4') {
+            is_deeply eval {
+                wait_for(20, 'the end of the run', sub {
+                    return $app->request('GET', '/ended?id=1')->{json};
+                });
+            }, { kind => 'run', data => 'told', own => JSON::PP::true },
+                "$sdk, $mode: and the run's own channel says its result";
+        }
 
         my $over = story($d, $app, 2, sub {
             kill 'HUP', $d->master_pid;

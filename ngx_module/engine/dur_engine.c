@@ -734,6 +734,13 @@ dur_engine_set_feed(dur_engine_t *e, bool on)
 
 
 void
+dur_engine_set_heard(dur_engine_t *e, bool on)
+{
+    e->heard = on;
+}
+
+
+void
 dur_engine_stat(const dur_engine_t *e, dur_engine_stat_t *stat)
 {
     *stat = e->stat;

@@ -100,6 +100,10 @@ bool dur_engine_has_ready(const dur_engine_t *e);
 /* Feed notices are only made while somebody listens. */
 void dur_engine_set_feed(dur_engine_t *e, bool on);
 
+/* Outputs of steps and results of runs are realtime messages only while
+ * somebody listens to a run (dur_publish.h). */
+void dur_engine_set_heard(dur_engine_t *e, bool on);
+
 typedef enum {
     /* Send a call: item, generation, app.  One credit is spent.  The call
      * itself is built by dur_call_build(). */

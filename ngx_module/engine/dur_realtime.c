@@ -208,6 +208,9 @@ dur_realtime_kind(dur_realtime_kind_t kind)
     case DUR_REALTIME_RUN:
         return "run";
 
+    case DUR_REALTIME_STEP:
+        return "step";
+
     case DUR_REALTIME_STREAM_START:
         return "datastream-start";
 
@@ -285,6 +288,7 @@ dur_realtime_write(dur_buf_t *out, const dur_realtime_message_t *m)
     dur_buf_addz(out, ",\"data\":");
 
     rc = m->kind == DUR_REALTIME_DATA || m->kind == DUR_REALTIME_RUN
+         || m->kind == DUR_REALTIME_STEP
          ? dur_realtime_value(out, m->data)
          : dur_json_write_string(out, m->data);
 

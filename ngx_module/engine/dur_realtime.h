@@ -67,7 +67,8 @@ typedef enum {
     DUR_REALTIME_CHUNK_OF,      /* data: text */
     DUR_REALTIME_STREAM_END,
     DUR_REALTIME_BYTES,         /* no JSON: sent on as it is */
-    DUR_REALTIME_FEED           /* a line of the feed */
+    DUR_REALTIME_FEED,          /* a line of the feed */
+    DUR_REALTIME_STEP
 } dur_realtime_kind_t;
 
 typedef struct {

@@ -8,7 +8,7 @@
 #include "engine/dur_flow_throttle.h"
 #include "engine/dur_frame.h"
 #include "engine/dur_gateway_answer.h"
-#include "engine/dur_gateway_publish.h"
+#include "engine/dur_publish.h"
 #include "engine/dur_history.h"
 #include "engine/dur_invoke.h"
 #include "engine/dur_forward.h"
@@ -429,7 +429,7 @@ dur_result_parse_gateway(dur_result_t *x, const dur_op_result_t *result)
         rc = dur_gateway_answer(&gateway, result, e->arena, &x->answer);
     }
     if (rc == DUR_OK) {
-        rc = dur_gateway_publish(e, &x->item.run, gateway.opts, &x->answer);
+        rc = dur_publish_gateway(e, &x->item.run, gateway.opts, &x->answer);
     }
 
     dur_buf_deinit(&opts);

@@ -13,6 +13,7 @@
 #include "engine/dur_invoke.h"
 #include "engine/dur_json.h"
 #include "engine/dur_lifecycle.h"
+#include "engine/dur_publish.h"
 #include "engine/dur_retention.h"
 #include "engine/dur_run_feed.h"
 #include "engine/dur_state.h"
@@ -705,6 +706,9 @@ dur_run_end(dur_engine_t *e, dur_run_t *run, dur_run_status_t status,
     if (rc == DUR_OK) {
         dur_run_count_end(e, run);
         rc = dur_run_feed_ended(e, run, output);
+    }
+    if (rc == DUR_OK) {
+        rc = dur_publish_run(e, run, output);
     }
     if (rc == DUR_OK) {
         rc = dur_lifecycle_ended(e, run, output);

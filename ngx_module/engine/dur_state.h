@@ -73,6 +73,7 @@ struct dur_engine_s {
     bool                nearly_full;
     bool                said_full;      /* the log knows */
     bool                feed;
+    bool                heard;
 
     dur_zone_read_pt    zone;           /* NULL, or reads a time zone */
     void               *zone_data;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 #include "engine/dur_step.h"
+#include "engine/dur_publish.h"
 #include "engine/dur_run_feed.h"
 #include "engine/dur_state.h"
 #include "engine/dur_timer.h"
@@ -263,7 +264,15 @@ dur_step_done(dur_engine_t *e, dur_run_t *run,
     dur_metrics_step(e, report->op ? report->op : step.op);
     *fresh = true;
 
-    return dur_step_put(e, &run->id, &report->id, &step);
+    rc = dur_step_put(e, &run->id, &report->id, &step);
+
+    if (rc != DUR_OK || step.wrap == DUR_STEP_ERROR
+        || step.op == DUR_OPCODE_SLEEP)
+    {
+        return rc;
+    }
+
+    return dur_publish_step(e, run, step.name, report->output);
 }
 
 

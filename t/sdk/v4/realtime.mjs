@@ -1,5 +1,6 @@
 // Realtime of the SDK itself on 127.0.0.1:$PORT: POST /begin?id= subscribes
-// and starts a run that publishes, GET /heard?id= tells what came.
+// and starts a run that publishes, GET /heard?id= tells what came, and
+// GET /ended?id= what the run's own channel said of its end.
 
 import http from "node:http";
 
@@ -8,6 +9,7 @@ import { serve } from "inngest/node";
 
 const client = new Inngest({ id: "realtime" });
 const stories = new Map();
+const ends = new Map();
 
 const topic = (id, name) => ({ channel: `story:${id}`, topic: name });
 
@@ -26,6 +28,14 @@ const tell = client.createFunction(
   },
 );
 
+async function end(id, run) {
+  const stream = await client.realtime.subscribe({
+    channel: run, topics: ["$run"] });
+  for await (const { kind, data, runId } of stream) {
+    ends.set(id, { kind, data, own: runId === run });
+  }
+}
+
 async function begin(id) {
   const heard = [];
   stories.set(id, heard);
@@ -33,6 +43,9 @@ async function begin(id) {
   const stream = await client.realtime.subscribe({
     channel: `story:${id}`, topics: ["words", "end"] });
   for await (const message of stream) {
+    if (!heard.length) {
+      end(id, message.runId).catch((e) => ends.set(id, String(e)));
+    }
     heard.push([message.topic, message.data, message.runId ?? null]);
   }
 }
@@ -50,6 +63,8 @@ http.createServer((req, res) => {
   if (url.pathname === "/begin") {
     begin(id).catch((e) => stories.get(id).push(["error", String(e)]));
     answer({ ok: true });
+  } else if (url.pathname === "/ended") {
+    answer(ends.get(id) ?? null);
   } else if (url.pathname === "/heard") {
     answer(stories.get(id) ?? []);
   } else {
