@@ -300,7 +300,7 @@ ngx_durable_peer_frame(ngx_durable_link_t *l, dur_frame_t *f)
             ngx_durable_feed_subscribe(l);
 
         } else {
-            l->realtime = 1;
+            ngx_durable_realtime_listen(l);
         }
 
         return NGX_OK;

@@ -450,6 +450,7 @@ void ngx_durable_changes_stop(void);
 void ngx_durable_changes_notice(dur_str_t text);
 
 /* ngx_durable_realtime.c */
+void ngx_durable_realtime_listen(ngx_durable_link_t *l);
 void ngx_durable_realtime_relay(ngx_durable_link_t *from);
 void ngx_durable_realtime_publish(ngx_uint_t kind, dur_str_t channel,
     dur_str_t topic, dur_str_t text);

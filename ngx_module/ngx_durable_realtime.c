@@ -197,6 +197,17 @@ ngx_durable_realtime_tell_handler(ngx_event_t *ev)
 }
 
 
+/* A worker listens from now on.  What others told while it said so was not
+ * passed on to it. */
+
+void
+ngx_durable_realtime_listen(ngx_durable_link_t *l)
+{
+    l->realtime = 1;
+    ngx_durable_realtime_frame(l, DUR_FRAME_NOTIFY);
+}
+
+
 /* The leader passes it on, but not to the one that told. */
 
 void

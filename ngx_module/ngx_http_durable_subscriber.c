@@ -24,9 +24,6 @@
 #define NGX_HTTP_DURABLE_LATE_MS      10000
 #define NGX_HTTP_DURABLE_LATE_FEED    1000
 
-/* Freed structures that are kept for the next ones. */
-#define NGX_HTTP_DURABLE_SPARE        1024
-
 
 typedef struct {
     ngx_queue_t                     queue;      /* of its bucket */
@@ -43,11 +40,8 @@ typedef struct {
 static struct {
     ngx_queue_t                     buckets[NGX_HTTP_DURABLE_BUCKETS];
     ngx_queue_t                     subscribers;
-    ngx_queue_t                     spare;
-    ngx_uint_t                      nspare;
     ngx_uint_t                      n;
     uint64_t                        at;         /* in the ring */
-    size_t                          behind;
     ngx_event_t                     again;
     ngx_connection_t                idle;       /* what the event names */
     ngx_uint_t                      started;
@@ -89,7 +83,6 @@ ngx_http_durable_hear_start(void)
     }
 
     ngx_queue_init(&ngx_http_durable_heard.subscribers);
-    ngx_queue_init(&ngx_http_durable_heard.spare);
 
     ngx_http_durable_heard.idle.fd = (ngx_socket_t) -1;
     ngx_http_durable_heard.again.handler = ngx_http_durable_hear_again;
@@ -103,22 +96,15 @@ ngx_http_durable_hear_start(void)
 void
 ngx_http_durable_hear_stop(void)
 {
-    ngx_queue_t  *q;
-
     if (!ngx_http_durable_heard.started) {
         return;
-    }
-
-    while (!ngx_queue_empty(&ngx_http_durable_heard.spare)) {
-        q = ngx_queue_head(&ngx_http_durable_heard.spare);
-        ngx_queue_remove(q);
-        ngx_free(ngx_queue_data(q, ngx_http_durable_pending_t, queue));
     }
 
     if (ngx_http_durable_heard.again.posted) {
         ngx_delete_posted_event(&ngx_http_durable_heard.again);
     }
 
+    ngx_http_durable_pending_stop();
     ngx_http_durable_notes_stop();
     ngx_http_durable_heard.started = 0;
 }
@@ -732,84 +718,4 @@ ngx_http_durable_hear_quit(void)
 
         s->quit(s);
     }
-}
-
-
-/* -- what is sent --------------------------------------------------------- */
-
-ngx_int_t
-ngx_http_durable_subscriber_send(ngx_http_durable_subscriber_t *s,
-    ngx_http_durable_note_t *note)
-{
-    if (note->plain && !s->streams) {
-        note = note->plain;
-    }
-
-    if (s->behind + note->size > NGX_HTTP_DURABLE_BEHIND
-        || ngx_http_durable_heard.behind + note->size
-           > NGX_HTTP_DURABLE_BEHIND_ALL)
-    {
-        s->slow(s);
-        return NGX_DECLINED;
-    }
-
-    return ngx_http_durable_subscriber_queue(s, note);
-}
-
-
-/* The same whatever pends already: for what is said once. */
-
-ngx_int_t
-ngx_http_durable_subscriber_queue(ngx_http_durable_subscriber_t *s,
-    ngx_http_durable_note_t *note)
-{
-    ngx_queue_t                 *q;
-    ngx_http_durable_pending_t  *p;
-
-    if (!ngx_queue_empty(&ngx_http_durable_heard.spare)) {
-        q = ngx_queue_head(&ngx_http_durable_heard.spare);
-        ngx_queue_remove(q);
-        ngx_http_durable_heard.nspare--;
-        p = ngx_queue_data(q, ngx_http_durable_pending_t, queue);
-
-    } else {
-        p = ngx_alloc(sizeof(ngx_http_durable_pending_t), ngx_cycle->log);
-
-        if (p == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    p->note = note;
-    p->sent = 0;
-    note->refs++;
-
-    s->behind += note->size;
-    ngx_http_durable_heard.behind += note->size;
-
-    ngx_queue_insert_tail(&s->pending, &p->queue);
-
-    s->flush(s);
-
-    return NGX_OK;
-}
-
-
-void
-ngx_http_durable_subscriber_sent(ngx_http_durable_subscriber_t *s,
-    ngx_http_durable_pending_t *p)
-{
-    s->behind -= p->note->size;
-    ngx_http_durable_heard.behind -= p->note->size;
-
-    ngx_http_durable_note_free(p->note);
-    ngx_queue_remove(&p->queue);
-
-    if (ngx_http_durable_heard.nspare < NGX_HTTP_DURABLE_SPARE) {
-        ngx_queue_insert_head(&ngx_http_durable_heard.spare, &p->queue);
-        ngx_http_durable_heard.nspare++;
-        return;
-    }
-
-    ngx_free(p);
 }

@@ -103,6 +103,7 @@ ngx_int_t ngx_http_durable_subscribe_feed(ngx_http_durable_subscriber_t *s,
 /* How many there are in this worker; and the end of the worker. */
 ngx_uint_t ngx_http_durable_subscribers(void);
 void ngx_http_durable_hear_stop(void);
+void ngx_http_durable_pending_stop(void);
 
 /* A frame of this opcode, with one reference; NULL without memory. */
 ngx_http_durable_note_t *ngx_http_durable_note(uint8_t opcode, dur_str_t head,

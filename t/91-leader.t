@@ -167,6 +167,17 @@ subtest 'what is no frame, and what is not for a worker, ends a link' => sub {
 };
 
 
+subtest 'who begins to listen is told to look' => sub {
+    my ($d) = server(workers => 1);
+    my ($link) = peer($d);
+
+    $link->send(SUBSCRIBE => { TOPIC => 'realtime' });
+    ok($link->next('NOTIFY', 5), 'what was said on the way is not missed');
+
+    ok($d->stop, 'it stops when asked');
+};
+
+
 subtest 'an older leader steps down for a newer worker' => sub {
     my ($d) = server(workers => 2);
     my $old = $d->leader_pid;
