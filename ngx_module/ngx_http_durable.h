@@ -59,6 +59,7 @@ typedef ngx_int_t (*ngx_http_durable_handler_pt)(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 typedef dur_rc_t (*ngx_http_durable_query_pt)(dur_store_t *s,
     const dur_ulid_t *id, dur_buf_t *out);
+typedef dur_rc_t (*ngx_http_durable_all_pt)(dur_store_t *s, dur_buf_t *out);
 typedef ngx_int_t (*ngx_http_durable_wait_pt)(ngx_http_request_t *r,
     void *data, ngx_uint_t last);
 typedef void (*ngx_http_durable_reply_pt)(ngx_http_request_t *r,
@@ -657,6 +658,8 @@ ngx_int_t ngx_http_durable_cancel(ngx_http_request_t *r,
 ngx_int_t ngx_http_durable_by_id(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, const char *what, ngx_uint_t envelope,
     ngx_http_durable_query_pt query);
+ngx_int_t ngx_http_durable_all(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, ngx_http_durable_all_pt query);
 ngx_int_t ngx_http_durable_id(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_ulid_t *id);
 dur_buf_t *ngx_http_durable_answer(ngx_http_durable_ctx_t *ctx,

@@ -212,18 +212,7 @@ ngx_int_t
 ngx_http_durable_cancellations_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx)
 {
-    dur_rc_t      rc;
-    dur_store_t  *store;
-
-    store = ngx_durable_store();
-
-    if (store == NULL) {
-        return ngx_http_durable_unavailable(r);
-    }
-
-    rc = dur_cancellation_list(store, ngx_http_durable_answer(ctx, 1));
-
-    return ngx_http_durable_found(r, ctx, rc, NULL, 1);
+    return ngx_http_durable_all(r, ctx, dur_cancellation_list);
 }
 
 

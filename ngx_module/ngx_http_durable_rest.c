@@ -198,6 +198,27 @@ ngx_http_durable_by_id(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
 }
 
 
+/* A short list, given whole. */
+
+ngx_int_t
+ngx_http_durable_all(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
+    ngx_http_durable_all_pt query)
+{
+    dur_rc_t      rc;
+    dur_store_t  *store;
+
+    store = ngx_durable_store();
+
+    if (store == NULL) {
+        return ngx_http_durable_unavailable(r);
+    }
+
+    rc = query(store, ngx_http_durable_answer(ctx, 1));
+
+    return ngx_http_durable_found(r, ctx, rc, NULL, 1);
+}
+
+
 ngx_int_t
 ngx_http_durable_id(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
     dur_ulid_t *id)
