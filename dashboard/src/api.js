@@ -54,7 +54,9 @@ export function authorization() {
 
 // Told by whoever is answered with 401, the feed as well.
 export function refuse() {
-  refused();
+  if (session.key) {
+    refused();
+  }
 }
 
 // Numbers that a double cannot hold stay as they were written.
@@ -86,9 +88,16 @@ export function query(params) {
   return text ? `?${text}` : "";
 }
 
+// Who protects the dashboard asks for something, a login perhaps.
+const AWAY = "Something before the server has answered. Reload the page, to "
+  + "sign in again perhaps.";
+
 function sentence(status, body) {
   if (body && typeof body.error === "string") {
     return body.error;
+  }
+  if (status === 401 || status === 403) {
+    return AWAY;
   }
   if (status === 502 || status === 503 || status === 504) {
     return "The server is not ready.";
@@ -101,7 +110,10 @@ async function answerOf(response) {
   const type = response.headers.get("Content-Type") ?? "";
 
   if (!type.includes("json")) {
-    return text === "" ? null : text;
+    if (response.ok && text !== "") {
+      throw new ApiError(AWAY, response.status);
+    }
+    return null;
   }
   try {
     return parse(text);
@@ -137,7 +149,7 @@ export async function request(method, path, options = {}) {
 
   const answer = await answerOf(response);
 
-  if (response.status === 401 && path !== "session") {
+  if (response.status === 401) {
     refuse();
   }
   if (!response.ok) {

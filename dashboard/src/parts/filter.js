@@ -5,7 +5,7 @@ import { get } from "../api.js";
 import { useLoad } from "../hooks.js";
 import { Button, Chips, Field, Select } from "./basic.js";
 import { STATUSES } from "./status.js";
-import { timeText } from "./time.js";
+import { clock, timeText } from "./time.js";
 
 const NAMES = ["status", "app", "function", "event", "id", "q", "after",
   "before"];
@@ -23,8 +23,10 @@ export function filterOf(args) {
 const ago = (span) => new Date(Date.now() - parseInt(span, 10)
   * (span.endsWith("m") ? 60000 : 3600000)).toISOString();
 
-// A local date and time of an input as an instant, and back.
-const toInstant = (text) => text ? new Date(text).toISOString() : "";
+// A date and time of an input, of the clock that was chosen, as an instant,
+// and back.
+const toInstant = (text) => text ? new Date(clock.utc ? `${text}Z` : text)
+  .toISOString() : "";
 
 function toInput(instant) {
   const date = new Date(instant ?? "");
@@ -32,14 +34,15 @@ function toInput(instant) {
   if (Number.isNaN(date.getTime())) {
     return "";
   }
-  return new Date(date.getTime() - date.getTimezoneOffset() * 60000)
+  return new Date(date.getTime() - (clock.utc ? 0
+    : date.getTimezoneOffset() * 60000))
     .toISOString().slice(0, 19);
 }
 
 function When({ value, change }) {
   const [range, setRange] = useState(Boolean(value.before));
   const at = (name, label) => html`<div class="field" key=${name}><label
-    for=${`when-${name}`}>${label}</label><input id=${`when-${name}`}
+    for=${`when-${name}`}>${label}${clock.utc ? " (UTC)" : ""}</label><input id=${`when-${name}`}
     type="datetime-local" step="1" value=${toInput(value[name])}
     onChange=${(event) => change({ ...value,
       [name]: toInstant(event.target.value) })} /></div>`;

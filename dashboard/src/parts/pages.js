@@ -20,7 +20,18 @@ function start() {
     timer: 0, again: false, abort: new AbortController() };
 }
 
-const atTop = () => window.scrollY < 160;
+// Rows do not move under a pointer that is about to choose one.
+const HOLD = 2000;
+let pointed = -HOLD;
+
+document.addEventListener("pointermove", ({ target }) => {
+  if (target.closest?.("table.rows")) {
+    pointed = performance.now();
+  }
+}, { passive: true });
+
+const held = () => performance.now() - pointed < HOLD;
+const atTop = () => window.scrollY < 160 && !held();
 
 function merge(list, page, id) {
   const known = new Map(list.rows.map((row) => [id(row), row]));
@@ -32,6 +43,10 @@ function merge(list, page, id) {
   const last = page.data.length ? id(page.data.at(-1)) : "";
   const cut = page.metadata.cursor;
 
+  // more has come than a page holds: the rows before are far away
+  if (cut && page.data.length && known.size === list.rows.length) {
+    return null;
+  }
   // what the page reaches over and no longer has is gone, the rest stays
   return [...first, ...[...known.values()].filter(
     (row) => cut && (last === "" || id(row) < (cut < last ? cut : last)))];
@@ -91,6 +106,9 @@ export function usePages(fetchPage, id, deps) {
     }
     list.busy = false;
     if (keep.current === list) {
+      if (list.again) {
+        plan(list);
+      }
       draw();
     }
   }, []);
@@ -127,13 +145,21 @@ export function usePages(fetchPage, id, deps) {
     const news = page.data.filter((row) => !known.has(id(row)));
 
     if (atTop() || list.rows.length === 0) {
-      if (list.rows.length === 0) {
+      const rows = list.rows.length ? merge(list, page, id) : null;
+
+      if (rows === null) {
         list.cursor = page.metadata.cursor ?? null;
         list.done = list.cursor === null;
+      } else if (rows.length > KEEP) {
+        list.cursor = id(rows[KEEP - 1]);
+        list.done = false;
       }
-      list.rows = merge(list, page, id).slice(0, KEEP);
+      list.rows = (rows ?? page.data).slice(0, KEEP);
       list.fresh = [];
       return;
+    }
+    if (held()) {
+      list.again = true;
     }
     const rows = new Map(page.data.map((row) => [id(row), row]));
 
@@ -155,7 +181,7 @@ export function usePages(fetchPage, id, deps) {
     const list = keep.current;
 
     if (list.looking || list.busy) {
-      list.again = list.looking;
+      list.again = true;
     } else {
       plan(list);
     }
@@ -163,6 +189,7 @@ export function usePages(fetchPage, id, deps) {
 
   const showFresh = useCallback(() => {
     window.scrollTo({ top: 0 });
+    pointed = -HOLD;
     keep.current.rest = 0;
     plan(keep.current);
   }, []);
@@ -235,7 +262,7 @@ function Foot({ list, more, what }) {
   if (list.error && found === 0) {
     return null;
   }
-  const looked = list.looked > found && html`<span>Looked at ${
+  const looked = !list.done && list.looked > found && html`<span>Looked at ${
     count(list.looked)} ${what}${list.oldest && html`, back to <${Time}
     at=${list.oldest} />`}.</span>`;
 

@@ -109,8 +109,8 @@ export function Rerun({ run, step, close }) {
 
   return html`<${Dialog} close=${close} wide=${edits}
     title=${step ? "Run again from this step" : "Run again"}>
-    <p>${step ? html`A new run takes over the results of the steps before
-      <b>${step.id}</b> and goes on from there with the code of now.`
+    <p>${step ? html`A new run takes over the results of the steps
+      before <b>${step.id}</b> and goes on from there with the code of now.`
       : "A new run of the function starts with the same event, and the code "
         + "of now."} This run stays as it is.</p>
     ${canEdit(step) && html`<p><label class="check"><input type="checkbox"
