@@ -22,6 +22,7 @@
 #include "engine/dur_base.h"
 #include "engine/dur_call.h"
 #include "engine/dur_config.h"
+#include "engine/dur_exposition.h"
 #include "engine/dur_op.h"
 #include "engine/dur_ring.h"
 #include "engine/dur_store.h"
@@ -157,6 +158,13 @@ void ngx_durable_realtime_unlock(void);
 void ngx_durable_realtime_tell(void);
 void ngx_durable_realtime_hear(ngx_durable_realtime_pt hear,
     ngx_durable_realtime_pt quit);
+/* How many listen in this worker; that one was disconnected, as it does not
+ * read; and what all workers counted. */
+void ngx_durable_realtime_listeners(ngx_uint_t n);
+void ngx_durable_realtime_dropped(void);
+void ngx_durable_realtime_metrics(dur_exposition_t *x);
+
+/* Asked for again within 45 seconds. */
 void ngx_durable_realtime_want_feed(void);
 void ngx_durable_realtime_want_runs(void);
 

@@ -66,6 +66,8 @@ ngx_durable_init_process(ngx_cycle_t *cycle, ngx_durable_conf_t *conf)
 
     dp->idle.fd = (ngx_socket_t) -1;
 
+    ngx_durable_realtime_listeners(0);
+
     dp->hold.handler = ngx_durable_hold_handler;
     dp->hold.data = &dp->idle;
     dp->hold.log = cycle->log;

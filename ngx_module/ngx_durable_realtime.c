@@ -23,6 +23,8 @@ typedef struct {
     ngx_atomic_t                feed;       /* seconds: until when somebody
                                                wants the feed, */
     ngx_atomic_t                runs;       /* or what runs put out */
+    ngx_atomic_t                dropped;
+    uint32_t                    listeners[NGX_MAX_PROCESSES];
     dur_ring_t                 *ring;
 } ngx_durable_realtime_shared_t;
 
@@ -368,4 +370,75 @@ ngx_durable_realtime_runs_wanted(time_t now)
     shared = ngx_durable_realtime_shared();
 
     return shared && shared->runs > (ngx_atomic_uint_t) now;
+}
+
+
+/* -- figures -------------------------------------------------------------- */
+
+/* The next worker in the slot of one that was killed says what is true. */
+
+void
+ngx_durable_realtime_listeners(ngx_uint_t n)
+{
+    ngx_durable_realtime_shared_t  *shared;
+
+    shared = ngx_durable_realtime_shared();
+
+    if (shared && ngx_process_slot >= 0
+        && ngx_process_slot < NGX_MAX_PROCESSES)
+    {
+        shared->listeners[ngx_process_slot] = n;
+    }
+}
+
+
+void
+ngx_durable_realtime_dropped(void)
+{
+    ngx_durable_realtime_shared_t  *shared;
+
+    shared = ngx_durable_realtime_shared();
+
+    if (shared) {
+        (void) ngx_atomic_fetch_add(&shared->dropped, 1);
+    }
+}
+
+
+void
+ngx_durable_realtime_metrics(dur_exposition_t *x)
+{
+    uint64_t                        listeners, messages;
+    ngx_uint_t                      i;
+    ngx_durable_realtime_shared_t  *shared;
+
+    shared = ngx_durable_realtime_shared();
+
+    if (shared == NULL) {
+        return;
+    }
+
+    listeners = 0;
+
+    for (i = 0; i < NGX_MAX_PROCESSES; i++) {
+        listeners += shared->listeners[i];
+    }
+
+    messages = dur_ring_count(ngx_durable_realtime_lock());
+    ngx_durable_realtime_unlock();
+
+    dur_exposition_gauge(x, "durable_realtime_subscribers",
+                         "Who listens, in all workers.", listeners);
+
+    dur_exposition_family(x, DUR_EXPOSITION_COUNTER,
+                          "durable_realtime_messages",
+                          "Realtime messages, and those of the feed.");
+    dur_exposition_sample(x);
+    dur_exposition_integer(x, messages);
+
+    dur_exposition_family(x, DUR_EXPOSITION_COUNTER,
+                          "durable_realtime_dropped",
+                          "Subscribers that did not read fast enough.");
+    dur_exposition_sample(x);
+    dur_exposition_integer(x, shared->dropped);
 }

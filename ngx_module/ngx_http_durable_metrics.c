@@ -120,6 +120,7 @@ ngx_http_durable_metrics_reply(ngx_http_request_t *r,
 
     dur_buf_adds(x.out, reply->body);
     ngx_http_durable_tally_write(ctx->conf, &x);
+    ngx_durable_realtime_metrics(&x);
     dur_exposition_end(&x);
 
     if (x.out->failed

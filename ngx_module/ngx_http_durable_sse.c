@@ -579,6 +579,8 @@ ngx_http_durable_sse_slow(ngx_http_durable_subscriber_t *s)
                   "durable: a realtime subscriber does not read, it is "
                   "disconnected");
 
+    ngx_durable_realtime_dropped();
+
     s->closed = 1;
     sse->ending = 1;
     sse->leave = ngx_current_msec;

@@ -132,7 +132,7 @@ ngx_http_durable_subscriber_add(ngx_http_durable_subscriber_t *s)
                                   ngx_http_durable_hear_quit);
     }
 
-    ngx_http_durable_heard.n++;
+    ngx_durable_realtime_listeners(++ngx_http_durable_heard.n);
 
     ngx_queue_init(&s->topics);
     ngx_queue_init(&s->pending);
@@ -164,7 +164,9 @@ ngx_http_durable_subscriber_remove(ngx_http_durable_subscriber_t *s)
 
     ngx_queue_remove(&s->queue);
 
-    if (--ngx_http_durable_heard.n == 0) {
+    ngx_durable_realtime_listeners(--ngx_http_durable_heard.n);
+
+    if (ngx_http_durable_heard.n == 0) {
         ngx_durable_realtime_hear(NULL, NULL);
     }
 }

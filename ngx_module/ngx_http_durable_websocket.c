@@ -658,6 +658,8 @@ ngx_http_durable_ws_slow(ngx_http_durable_subscriber_t *s)
                   "durable: a realtime subscriber does not read, it is "
                   "disconnected");
 
+    ngx_durable_realtime_dropped();
+
     ngx_http_durable_ws_close(ws, NGX_HTTP_DURABLE_WS_LATER,
                               "messages were lost: the client is too slow");
 }

@@ -16,6 +16,7 @@ use Durable qw(missing slurp wait_for write_file);
 use Exposition;
 use FakeApp;
 use HttpClient;
+use WebSocket;
 
 plan skip_all => missing() if missing();
 
@@ -231,6 +232,33 @@ is($hooks->value('durable_webhooks_total', route => '*',
    'those that name themselves are one route');
 is($hooks->value('durable_events_total', source => 'webhook'), 2,
    'only what is verified is an event');
+
+
+# ---- realtime, in whatever worker
+
+my $topic = [{ channel => 'c', name => 't' }];
+my @listening = map {
+    my $token = HttpClient->new(port => $port, keepalive => 0)
+        ->request('POST', '/v1/realtime/token', $topic)->{json}{jwt};
+    WebSocket->new(port => $port, path => "/v1/realtime/connect?token=$token");
+} 1 .. 3;
+
+HttpClient->new(port => $port)->request('POST',
+    '/v1/realtime/publish?channel=c&topic=t', '1') for 1 .. 5;
+
+my $realtime = scrape();
+
+is($realtime->value('durable_realtime_subscribers'), 3,
+   'subscribers are counted in all workers');
+is($realtime->value('durable_realtime_messages_total'), 5,
+   'and so are messages');
+
+$_->end for @listening;
+wait_for(10, 'nobody listens', sub {
+    return scrape()->value('durable_realtime_subscribers') == 0;
+});
+is(scrape()->value('durable_realtime_dropped_total'), 0,
+   'who goes was not dropped');
 
 
 # ---- another leader

@@ -20,6 +20,7 @@ struct dur_ring_s {
     uint64_t  capacity;             /* of the data, a multiple of 8 */
     uint64_t  first;
     uint64_t  end;
+    uint64_t  count;
     uint32_t  nbuckets;             /* a power of two */
     uint32_t  unused;
     uint64_t  buckets[];            /* the newest message of each, or 0 */
@@ -100,6 +101,13 @@ uint64_t
 dur_ring_first(const dur_ring_t *ring)
 {
     return ring->first;
+}
+
+
+uint64_t
+dur_ring_count(const dur_ring_t *ring)
+{
+    return ring->count;
 }
 
 
@@ -261,6 +269,7 @@ dur_ring_put(dur_ring_t *ring, dur_ring_message_t *message)
     *bucket = entry.id;
 
     __atomic_store_n(&ring->end, entry.id + entry.size, __ATOMIC_RELEASE);
+    ring->count++;
 
     return DUR_OK;
 }

@@ -44,6 +44,9 @@ dur_rc_t dur_ring_put(dur_ring_t *ring, dur_ring_message_t *message);
 uint64_t dur_ring_first(const dur_ring_t *ring);
 uint64_t dur_ring_end(const dur_ring_t *ring);
 
+/* How many messages were put into it. */
+uint64_t dur_ring_count(const dur_ring_t *ring);
+
 /*
  * Reads the message at *at and moves *at behind it; *at is an id of this unit,
  * nothing that came from outside.  DUR_ENOTFOUND: that is the end.

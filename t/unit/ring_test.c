@@ -103,6 +103,7 @@ test_order(void)
            "no more than asked for are told");
     is_int(ids[0], id, "and these are the newest");
 
+    ok(dur_ring_count(ring) == 3, "all that were put into it count");
     free(ring);
 }
 
