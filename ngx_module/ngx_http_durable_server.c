@@ -83,7 +83,7 @@ static const ngx_http_durable_route_t  ngx_http_durable_routes[] = {
       NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_event_runs_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/events/*/replay"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_replay_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_replay_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/runs/*"),
       NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_run_handler },
@@ -161,16 +161,16 @@ static const ngx_http_durable_route_t  ngx_http_durable_routes[] = {
       NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_apps_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/apps"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_add_app_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_add_app_handler },
 
     { NGX_HTTP_DELETE, ngx_string("/v1/apps"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_remove_url_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_remove_url_handler },
 
     { NGX_HTTP_DELETE, ngx_string("/v1/apps/*"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_remove_app_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_remove_app_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/apps/*/sync"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_sync_app_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_sync_app_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/apps/*/functions"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_app_functions_handler },

@@ -153,7 +153,8 @@ export async function scene(title, code) {
 export async function finish() {
   const all = pages.flatMap((page) => page.trouble);
 
-  ok(all.length === 0, "no error, no dialog and no violated policy in any page",
+  ok(all.length === 0,
+    "no error, no dialog and no violated policy in any page",
     all.slice(0, 20).join("\n"));
   await browser.close();
   input.close();

@@ -6,7 +6,7 @@
 #     my $d = Shop->new(workers => 2);
 #     $d->start;  $d->start_app;  $d->sync;
 #
-# dashboard: words for durable_dashboard.  Nothing is registered before sync.
+# doors: more locations with a dashboard.  Nothing is registered before sync.
 
 package Shop;
 
@@ -28,7 +28,7 @@ sub new {
     my ($class, %option) = @_;
 
     my $self = $class->SUPER::new(retry_interval => '200ms',
-                                  dashboard => '', %option);
+                                  doors => '', %option);
 
     $self->{app_port} = free_port();
     $self->{broken} = "$self->{dir}/broken";
@@ -64,6 +64,11 @@ sub workflow {
         step post  $target/post body=event.data;
         return "'posted'";
     }
+
+    durable_function load {
+        trigger event=load/one;
+        return "{'n': event.data.n}";
+    }
 HTTP
 }
 
@@ -76,12 +81,15 @@ sub locations {
 
     return <<"SERVER";
         location /durable/ {
-            durable_dashboard root=$root $self->{dashboard};
+            durable_dashboard root=$root;
         }
+
+$self->{doors}
 
         location = /hooks/stripe {
             durable_route   stripe;
-            durable_forward $target/stripe ordered;
+            durable_forward $target/stripe;
+            durable_dedupe  \$http_x_delivery;
         }
 
         location = /hooks/linear {
@@ -98,6 +106,8 @@ sub depot_url { return "http://127.0.0.1:$_[0]{app_port}/api/depot" }
 sub page { return $_[0]->url . '/durable/' }
 
 
+# A call for each step: while it makes checkpoints this SDK passes over the
+# input of a step that somebody has edited.
 sub start_app {
     my ($self) = @_;
 
@@ -106,7 +116,8 @@ sub start_app {
     my %clean = map { $_ => $ENV{$_} } grep { !/^INNGEST_/ } keys %ENV;
 
     local %ENV = (%clean, NO_COLOR => 1, PORT => $self->{app_port},
-                  BROKEN => $self->{broken}, $self->environment);
+                  BROKEN => $self->{broken}, CHECKPOINTING => 'off',
+                  $self->environment);
 
     $self->{app} = Durable::run_child('app', $log, $node,
                                       Durable::build('sdk/v4/shop.mjs'));
@@ -145,6 +156,21 @@ sub sync {
         $app->request('PUT', '/api/inngest', '', { Host => $host })
             ->{status} == 200;
     });
+
+    return;
+}
+
+
+# So many events of a workflow that ends at once, as fast as they are taken.
+sub load {
+    my ($self, $many, $from) = @_;
+
+    for (my $n = 0; $n < $many; $n += 1000) {
+        my $end = $n + 999 < $many ? $n + 999 : $many - 1;
+
+        $self->send_events(map { { name => 'load/one',
+            data => { n => $_ + ($from || 0) } } } $n .. $end);
+    }
 
     return;
 }

@@ -11,8 +11,8 @@ import { Time } from "../parts/time.js";
 import { toast } from "../parts/toast.js";
 
 // Those of nginx.conf come and go with it.
-const configured = (app) => app.forward || app.sdk === "nginx"
-  || app.configured;
+const configured = (app) => Boolean(app.forward || app.sdk === "nginx"
+  || app.configured);
 
 // What a person may read of the name.
 const NAMES = { "nginx://functions": "workflows of nginx.conf" };
@@ -66,6 +66,9 @@ function Remove({ app, close, changed }) {
       is there again when it registers.</p></${Confirm}>`;
 }
 
+const sentence = (text) => `${text.charAt(0).toUpperCase()}${
+  text.slice(1)}.`;
+
 function state(app) {
   if (app.state === "syncing" || app.syncing) {
     return html`<${Status} status="syncing" />`;
@@ -103,9 +106,9 @@ function App({ app, changed }) {
           <${Button} icon="failed" aria-label=${`Remove ${title}`}
             onClick=${() => setAsked(true)}>Remove</${Button}>`}</div></div>
     ${app.error && html`<${Notice} kind="bad">${app.error}</${Notice}>`}
-    ${app.parked_at && html`<${Notice} kind="warn">It has not answered since
-      <${Time} at=${app.parked_at} />; its runs wait.
-      ${app.parked_error && html` ${app.parked_error}.`} ${app.probe_at
+    ${app.parked_at && html`<${Notice} kind="warn">
+      It has not answered since${" "}<${Time} at=${app.parked_at} />; its runs wait.${" "}
+      ${app.parked_error && `${sentence(app.parked_error)} `}${app.probe_at
         && html`It is tried again at <${Time} at=${app.probe_at} />.`}
       </${Notice}>`}
     <${Facts} rows=${[

@@ -230,8 +230,8 @@ const RUNS = [
   { name: "took", title: "Duration", kind: "right num",
     cell: (row) => html`<${Duration} from=${row.run_started_at}
       to=${row.ended_at} />` },
-  { name: "id", title: "Run", cell: (row) => html`<code class="dim">${
-    row.run_id}</code>` },
+  { name: "id", title: "Run", cell: (row) => html`<code class="dim"><${Cut}
+    text=${row.run_id} /></code>` },
 ];
 
 function Runs({ event }) {
@@ -295,7 +295,8 @@ function Event({ id }) {
     </${Heading}>
     <${Facts} rows=${[
       ["Id", html`<${Id} id=${event.internal_id ?? event.id} />`],
-      ["Received", html`<${Time} at=${event.received_at} ms full ago focus />`],
+      ["Received", html`<${Time} at=${event.received_at} ms full ago focus
+        />`],
       event.id !== event.internal_id && ["Id of the sender",
         html`<${Id} id=${event.id} />`],
       ["Time of the event", Math.abs(event.ts - new Date(event.received_at))
@@ -303,7 +304,8 @@ function Event({ id }) {
         focus />`],
       ["Version", event.v], ["Source", event.source],
     ]} />
-    <${Panel} title="Runs" id="runs" kind="flush"><${Runs} event=${id} /></${Panel}>
+    <${Panel} title="Runs" id="runs" kind="flush"><${Runs} event=${id} />
+    </${Panel}>
     <${Panel} title="Data" id="data"><${LargeJson} value=${event.data}
       size=${event.data_bytes} link=${`v1/events/${part(id)}`} label="Data"
       pick=${(whole) => whole.data} /></${Panel}>

@@ -178,8 +178,8 @@ const RUNS = [
   { name: "status", title: "Status", kind: "tight",
     cell: (row) => html`<${Status} status=${row.status} />` },
   { name: "run", title: "Run", cell: (row) => html`<${RowLink}
-    href=${href(["runs", row.run_id])}><code>${row.run_id}</code>
-    </${RowLink}>` },
+    href=${href(["runs", row.run_id])}><code><${Cut}
+    text=${row.run_id} /></code></${RowLink}>` },
   { name: "event", title: "Event", cell: (row) => html`<${Cut}
     text=${row.event_name} />` },
   { name: "start", title: "Started", kind: "tight",
@@ -202,8 +202,8 @@ function LastRuns({ slug }) {
     }
   });
 
-  return html`<${Panel} title="Last runs" id="runs" kind="flush" actions=${html`<a
-      href=${href("runs", { function: slug })}>All runs</a>`}>
+  return html`<${Panel} title="Last runs" id="runs" kind="flush"
+    actions=${html`<a href=${href("runs", { function: slug })}>All runs</a>`}>
     ${load.error && html`<${Notice} kind="bad">${load.error}</${Notice}>`}
     ${rows?.length > 0 && html`<${Table} label="Last runs" columns=${RUNS}
       rows=${rows} id=${(row) => row.run_id} />`}

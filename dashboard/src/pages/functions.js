@@ -25,21 +25,19 @@ export const rate = (n) => n === undefined ? ""
 const COLUMNS = [
   { name: "name", title: "Function", cell: (row) => html`<${RowLink}
       href=${href(["functions", row.id])}><${Cut} text=${row.name} />
-      </${RowLink}>${row.name !== row.id && html`<small class="dim under">
-      <${Cut} text=${row.id} /></small>`}` },
-  { name: "app", title: "App", cell: (row) => html`<${Cut}
-    text=${row.app} />` },
-  { name: "triggers", title: "Triggers", cell: (row) => html`<span
+      </${RowLink}><small class="dim under"><${Cut}
+      text=${row.name === row.id ? row.app : `${row.app} · ${row.id}`} />
+      </small>` },
+  { name: "triggers", title: "Triggers and limits", cell: (row) => html`<span
     class="tags">${triggers(row.config).map(({ text, kind, title }) => html`
     <${Tag} key=${text} kind=${kind} title=${title}><${Cut} text=${text} />
-    </${Tag}>`)}</span>` },
-  { name: "limits", title: "Limits", cell: (row) => html`<span
-    class="tags">${limits(row.config).map(({ text, title }) => html`
-    <${Tag} key=${title} title=${title}>${text}</${Tag}>`)}</span>` },
+    </${Tag}>`)}${limits(row.config).map(({ text, title }) => html`<${Tag}
+    key=${title} kind="limit" title=${title}>${text}</${Tag}>`)}</span>` },
   { name: "state", title: "State", kind: "tight", cell: (row) => row.paused
     ? html`<${Status} status="paused" />`
     : row.next_run_at ? html`<span class="dim">next <${Time}
-      at=${row.next_run_at} /></span>` : html`<span class="dim">active</span>` },
+      at=${row.next_run_at} /></span>`
+      : html`<span class="dim">active</span>` },
   { name: "rate", title: "Per minute", kind: "right num", cell: ({ f }) => f
     ? html`<span class="with-spark"><${Spark}
       values=${f.series.map((p) => p[1])} second=${f.series.map((p) => p[2])}
@@ -48,10 +46,9 @@ const COLUMNS = [
   { name: "failed", title: "Failed", kind: "right num", cell: ({ f }) => f
     && html`<span class=${f.failure_share > 0.1 ? "bad" : ""}>${
       percent(f.failure_share)}</span>` },
-  { name: "p50", title: "p50", kind: "right num", cell: ({ f }) => f
-    ? milliseconds(f.p50_ms) : "" },
-  { name: "p95", title: "p95", kind: "right num", cell: ({ f }) => f
-    ? milliseconds(f.p95_ms) : "" },
+  { name: "p50", title: "p50 · p95", kind: "right num", cell: ({ f }) => f
+    && html`<span class="with-spark">${milliseconds(f.p50_ms)} <span
+      class="dim">·</span> ${milliseconds(f.p95_ms)}</span>` },
 ];
 
 const command = () => `# in the app's directory, with its SDK\n`

@@ -96,8 +96,8 @@ function Batches({ data, history }) {
   return b && html`<${Panel} title="Commits" id="commits"><${Stats}
       label="Commits">
       <${Stat} name="Batches" value=${count(b.count)} />
-      <${Stat} name="Operations in a batch" value=${first(b, "ops_per_batch",
-        "ops")} />
+      <${Stat} name="Operations in a batch"
+        value=${first(b, "ops_per_batch", "ops")} />
       <${Stat} name="Commit, p50" value=${milliseconds(b.commit_p50_ms)} />
       <${Stat} name="Commit, p99" value=${milliseconds(b.commit_p99_ms)} />
     </${Stats}>

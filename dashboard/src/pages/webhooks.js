@@ -221,8 +221,8 @@ function Deliveries({ connector, status, jobs }) {
     ${list.rows.length === 0 && list.done && !list.error && html`<${Empty}
       title=${status ? "No delivery is like that" : "Nothing came yet"}
       command=${status ? null : `curl -i ${location.origin}/hooks/${connector
-      } -d '{"hello": 1}'`}>${status ? "" : "A request to the route's location, "
-        + "wherever nginx.conf has it:"}</${Empty}>`}
+      } -d '{"hello": 1}'`}>${status ? "" : "A request to the location of the "
+        + "route, wherever nginx.conf has it:"}</${Empty}>`}
     <${list.Foot} what="runs" />
     ${looked && html`<${Answers} row=${looked}
       close=${() => setLooked(null)} />`}`;

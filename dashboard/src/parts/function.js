@@ -60,7 +60,8 @@ function rest(config) {
   return [
     retries !== undefined && { text: retries === 0 ? "no retries"
       : `${retries} retries`,
-    title: `a step is tried ${retries + 1} times at most` },
+    title: retries === 0 ? "no step is tried again"
+      : `a step is tried ${retries + 1} times at most` },
     priority?.run && { text: "priority", title: `priority: ${priority.run}` },
     idempotency && { text: "idempotent",
       title: `once for each ${idempotency}` },

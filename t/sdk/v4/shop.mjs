@@ -1,5 +1,6 @@
 // The apps that the dashboard is tried with: one function for each thing that
-// can happen to a run.  BROKEN names a file; while it is there `fragile` fails.
+// can happen to a run.  BROKEN names a file; while it is there, `fragile`
+// fails.
 
 import fs from "node:fs";
 import http from "node:http";
@@ -7,7 +8,8 @@ import http from "node:http";
 import { Inngest, NonRetriableError } from "inngest";
 import { serve } from "inngest/node";
 
-const shop = new Inngest({ id: "shop" });
+const shop = new Inngest({ id: "shop",
+  checkpointing: process.env.CHECKPOINTING !== "off" });
 const depot = new Inngest({ id: "depot" });
 
 // What must never be more than text in a page.
