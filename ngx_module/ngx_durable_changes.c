@@ -146,7 +146,8 @@ ngx_durable_changes_notice(dur_str_t text)
     if (dur_json_member(text, dur_str("run"), &run) != DUR_OK
         || run.len != DUR_ULID_TEXT_LEN + 2)
     {
-        ngx_durable_changes_put("apps", text);
+        ngx_durable_changes_put(ngx_strncmp(kind.data, "\"bulk.", 6) == 0
+                                ? "bulk" : "apps", text);
         return;
     }
 

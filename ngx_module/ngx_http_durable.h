@@ -730,6 +730,16 @@ ngx_int_t ngx_http_durable_redelivery_handler(ngx_http_request_t *r,
 ngx_int_t ngx_http_durable_unredeliver_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 
+/* ngx_http_durable_bulk.c */
+ngx_int_t ngx_http_durable_bulk_begin_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_bulks_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_bulk_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+ngx_int_t ngx_http_durable_bulk_stop_handler(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx);
+
 /* ngx_http_durable_v2.c */
 ngx_int_t ngx_http_durable_v2_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);

@@ -212,7 +212,7 @@ ngx_int_t
 ngx_http_durable_cancellations_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx)
 {
-    return ngx_http_durable_all(r, ctx, dur_cancellation_list);
+    return ngx_http_durable_all(r, ctx, dur_query_cancellations);
 }
 
 

@@ -28,6 +28,7 @@ static ngx_int_t ngx_http_durable_later_handler(ngx_http_request_t *r,
      || (h) == ngx_http_durable_endpoint_handler                              \
      || (h) == ngx_http_durable_redeliver_many_handler                        \
      || (h) == ngx_http_durable_add_app_handler                               \
+     || (h) == ngx_http_durable_bulk_begin_handler                            \
      || (h) == ngx_http_durable_metadata_handler                              \
      || (h) == ngx_http_durable_publish_handler                               \
      || (h) == ngx_http_durable_tee_handler                                   \
@@ -144,6 +145,18 @@ static const ngx_http_durable_route_t  ngx_http_durable_routes[] = {
 
     { NGX_HTTP_DELETE, ngx_string("/v1/redeliveries/*"),
       NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_unredeliver_handler },
+
+    { NGX_HTTP_POST, ngx_string("/v1/bulk"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_bulk_begin_handler },
+
+    { NGX_HTTP_GET, ngx_string("/v1/bulk"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_bulks_handler },
+
+    { NGX_HTTP_GET, ngx_string("/v1/bulk/*"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_bulk_handler },
+
+    { NGX_HTTP_DELETE, ngx_string("/v1/bulk/*"),
+      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_bulk_stop_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/queue"),
       NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_queue_handler },

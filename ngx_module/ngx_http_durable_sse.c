@@ -151,8 +151,10 @@ ngx_http_durable_sse_feed_topics(ngx_http_request_t *r,
     ngx_uint_t           i;
     static dur_str_t     known[] = {
         { (const uint8_t *) "runs", 4 }, { (const uint8_t *) "steps", 5 },
-        { (const uint8_t *) "apps", 4 }, { (const uint8_t *) "figures", 7 }
+        { (const uint8_t *) "apps", 4 }, { (const uint8_t *) "figures", 7 },
+        { (const uint8_t *) "bulk", 4 }
     };
+    const ngx_uint_t     n = sizeof(known) / sizeof(known[0]);
 
     ngx_memzero(grant, sizeof(dur_realtime_grant_t));
 
@@ -174,13 +176,13 @@ ngx_http_durable_sse_feed_topics(ngx_http_request_t *r,
             comma = last;
         }
 
-        for (i = 0; i < 4; i++) {
+        for (i = 0; i < n; i++) {
             if (dur_str_eq(known[i], dur_str_make(p, comma - p))) {
                 break;
             }
         }
 
-        if (i == 4 || grant->n == 4) {
+        if (i == n || grant->n == n) {
             return NGX_DECLINED;
         }
 

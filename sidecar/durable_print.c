@@ -599,7 +599,13 @@ durable_print_line(durable_print_t *p, dur_str_t json, dur_buf_t *out)
 
     l.object = object;
     l.out = out;
-    durable_line_build(p, &l);
+
+    /* how far a long job is concerns those who watch it */
+
+    if (!dur_str_eq(durable_line_text(&l, "kind"), dur_str("bulk.progress")))
+    {
+        durable_line_build(p, &l);
+    }
 
     json_decref(object);
 }

@@ -11,6 +11,7 @@ use FindBin;
 use lib "$FindBin::Bin/helper";
 
 use IO::Socket::INET;
+use JSON::PP ();
 use POSIX ();
 use Test::More;
 
@@ -23,6 +24,7 @@ plan skip_all => missing() if missing();
 
 my $port = Durable::free_port();
 my $down = Durable::free_port();
+my $json = JSON::PP->new->utf8->canonical;
 my $nobody = '01JQDAE4RQF8MBCR55T5AK4KXR';
 
 my $d = Durable->new(port => $port, workers => 2, retry_interval => '50ms',
@@ -31,6 +33,10 @@ my $d = Durable->new(port => $port, workers => 2, retry_interval => '50ms',
 my $app = FakeApp->new(id => 'shop', server => "http://127.0.0.1:$port",
     record => $d->dir . '/calls', functions => {
         order => { event => 'shop/order', result => 1 },
+        many  => { event => 'shop/many', result => 1 },
+        fails => { event => 'shop/fails', code => sub {
+            return (500, { 'X-Inngest-No-Retry' => 'true' },
+                    { name => 'Error', message => 'no' }) } },
         asks  => { event => 'shop/ask', steps => [
             { wait => 'paid', event => 'shop/order', timeout => '1h',
               if => 'event.data.n == async.data.n' }] },
@@ -246,6 +252,204 @@ subtest 'apps that cannot be added, synced or removed' => sub {
     refused($d->http('DELETE', '/v1/apps?url=' . $app->url), 409,
             qr/"durable_app"/, 'by its URL, either');
     is(post('/v1/apps/shop/sync')->{status}, 202, 'which can be synced');
+};
+
+
+# ---- bulk jobs
+
+sub bulk {
+    my ($action, $filter, %more) = @_;
+
+    return post('/v1/bulk', $json->encode({ action => $action,
+                $filter ? (filter => $filter) : (), %more }));
+}
+
+
+sub job {
+    my ($id) = @_;
+
+    return get("/v1/bulk/$id")->{json}{data};
+}
+
+
+# The job, when it is done.
+sub finished {
+    my ($r) = @_;
+
+    is($r->{status}, 201, 'a job begins') or diag($r->{body});
+
+    my $id = $r->{json}{data}{id};
+
+    return wait_for(20, 'the job is done', sub {
+        my $job = job($id);
+        $job->{done} && $job;
+    });
+}
+
+
+# All runs of a filter, page by page.
+sub runs {
+    my ($query) = @_;
+
+    my ($cursor, @all) = ('');
+
+    do {
+        my $r = get("/v1/runs?limit=51&$query$cursor")->{json};
+        push @all, @{$r->{data}};
+        $cursor = $r->{metadata}{cursor} ? "&cursor=$r->{metadata}{cursor}"
+                                         : '';
+    } while ($cursor);
+
+    return @all;
+}
+
+
+subtest 'jobs that are not begun' => sub {
+    my @table = (
+        ['', qr/not JSON/, 'nothing'],
+        ['{"action":"drop"}', qr/action must be/, 'an unknown action'],
+        ['{"action":"cancel"}', qr/"all":true/, 'no filter'],
+        ['{"action":"cancel","filter":{}}', qr/"all":true/, 'an empty one'],
+        ['{"action":"cancel","filter":{"colour":"red"}}',
+         qr/no filter "colour"/, 'an unknown member'],
+        ['{"action":"cancel","every":1}', qr/no members but/, 'of the job'],
+        ['{"action":"cancel","filter":{"q":"event.data.n =="}}',
+         qr/column/, 'an expression that is none'],
+        ['{"action":"cancel","filter":{"status":"Failed"}}', qr/lives/,
+         'to cancel what has ended'],
+        ['{"action":"replay","filter":{"status":"Running"}}', qr/has ended/,
+         'to run again what has not'],
+        ['{"action":"replay","filter":{"after":"noon"}}', qr/RFC 3339/,
+         'no time'],
+    );
+
+    for my $t (@table) {
+        refused(post('/v1/bulk', $t->[0]), 400, @$t[1, 2]);
+    }
+
+    refused(bulk('cancel', { function => 'shop-none' }), 404,
+            qr/no function "shop-none"/, 'an unknown function');
+    refused(post('/v1/bulk', '{"x":"' . 'x' x 20_000 . '"}'), 413, qr/./,
+            'a long one');
+    refused(get("/v1/bulk/$nobody"), 404, qr/no bulk job/, 'a look at none');
+    refused($d->http('DELETE', "/v1/bulk/$nobody"), 404, qr/no such bulk job/,
+            'to stop none');
+    refused(get('/v1/bulk/x'), 400, qr/not a ULID/, 'what is no id');
+    is_deeply(get('/v1/bulk')->{json}{data}, [], 'nothing was begun');
+};
+
+
+subtest 'what failed is run again, what lives is cancelled' => sub {
+    my @ids = $d->send_events(map { { name => 'shop/fails',
+                                      data => { n => $_ } } } 1 .. 30);
+
+    wait_for(20, 'all failed', sub {
+        runs('status=Failed&function=shop-fails') == 30
+    });
+
+    my $job = finished(bulk('replay', { function => 'shop-fails',
+                                        q => 'event.data.n <= 10' }));
+
+    is_deeply([@$job{qw(matched changed refused progress stopped)}],
+              [10, 10, 0, 1, JSON::PP::false], 'a third of it');
+    is($job->{filter}{status}, 'Failed', 'what failed, if nothing else is '
+                                         . 'said');
+    wait_for(20, 'they failed again', sub {
+        runs('status=Failed&function=shop-fails') == 40
+    });
+
+    is(get('/v1/bulk')->{json}{data}[0]{id}, $job->{id}, 'it is in the list');
+
+    $d->send_events(map { { name => 'shop/ask', data => { n => -$_ } } }
+                    1 .. 20);
+    wait_for(20, 'some wait', sub {
+        runs('status=Running&function=shop-asks') == 20
+    });
+
+    $job = finished(bulk('cancel', { event => 'shop/a*' }));
+    is($job->{changed}, 20, 'they are cancelled');
+    is(scalar runs('status=Cancelled&function=shop-asks'), 20, 'all of them');
+};
+
+
+subtest 'the server dies in the middle of a job' => sub {
+    my $n = 10_000;
+
+    # what a function that is paused gets is Skipped; run again it waits
+
+    post('/v1/functions/shop-many/pause');
+
+    for my $i (1 .. $n / 1000) {
+        $d->send_events(map { { name => 'shop/many', data => { n => $_ } } }
+                        1 .. 1000);
+    }
+
+    wait_for(60, 'all are skipped', sub {
+        runs('function=shop-many&status=Skipped') == $n
+    }, 0.2);
+
+    my $r = bulk('replay', { status => 'Skipped', function => 'shop-many' });
+    my $id = $r->{json}{data}{id};
+
+    is($r->{status}, 201, 'a job begins') or diag($r->{body});
+
+    my $before = wait_for(20, 'it is under way', sub {
+        my $job = job($id);
+        $job->{changed} && $job;
+    }, 0.001);
+
+    $d->kill_nginx;
+    ok(!$before->{done} && $before->{progress} < 1, 'nginx dies then');
+    $d->start_nginx;
+    $d->wait_ready;
+
+    my ($last, $back) = ($before->{progress}, 0);
+
+    my $job = wait_for(60, 'the job is done', sub {
+        my $job = job($id);
+        $back++ if $job->{progress} < $last;
+        $last = $job->{progress};
+        $job->{done} && $job;
+    });
+
+    is($back, 0, 'progress goes on from there');
+    is_deeply([@$job{qw(matched changed refused progress)}], [$n, $n, 0, 1],
+              'to its end');
+
+    my @runs = runs('function=shop-many&status=Scheduled,Running');
+    is(scalar @runs, $n, 'each of them runs again, once');
+
+    $r = bulk('cancel', { function => 'shop-many' });
+    $r = $d->http('DELETE', "/v1/bulk/$r->{json}{data}{id}");
+    is($r->{status}, 200, 'a job is stopped') or diag($r->{body});
+    ok($r->{json}{data}{stopped}, 'which it says');
+    cmp_ok($r->{json}{data}{progress}, '<', 1, 'it did not come to its end');
+
+    $job = finished(bulk('cancel', { function => 'shop-many' }));
+    is(scalar runs('function=shop-many&status=Scheduled,Running'), 0,
+       'another one ends the rest');
+    post('/v1/functions/shop-many/resume');
+};
+
+
+subtest 'there are only so many jobs at a time' => sub {
+    my @jobs;
+
+    for (1 .. 40) {
+        my $r = bulk('replay', undef, all => JSON::PP::true);
+        push @jobs, $r;
+        last if $r->{status} == 409;
+    }
+
+    for my $r (@jobs) {
+        next unless $r->{status} == 201;
+        $d->http('DELETE', "/v1/bulk/$r->{json}{data}{id}");
+    }
+
+    ok(!(grep { $_->{status} != 201 && $_->{status} != 409 } @jobs),
+       'they are begun or refused');
+    cmp_ok(scalar @{get('/v1/bulk')->{json}{data}}, '<=', 100,
+           'and the last are kept');
 };
 
 

@@ -66,52 +66,15 @@ dur_cancellation_write(const dur_cancellation_t *rule, dur_buf_t *b)
 
 
 dur_rc_t
-dur_cancellation_list(dur_store_t *s, dur_buf_t *out)
+dur_cancellation_show(dur_str_t key, dur_str_t row, dur_buf_t *out)
 {
-    size_t               start;
-    dur_rc_t             rc;
-    dur_str_t            k, v;
-    dur_txn_t           *txn;
-    dur_cursor_t        *c;
-    dur_cancellation_t   rule;
+    dur_rc_t            rc;
+    dur_cancellation_t  rule;
 
-    start = out->len;
+    rc = dur_cancellation_decode(key, row, &rule);
 
-    rc = dur_txn_begin(s, false, &txn);
-    if (rc != DUR_OK) {
-        return rc;
-    }
-
-    rc = dur_cursor_open(txn, DUR_T_CANCELLATION, &c);
-    if (rc != DUR_OK) {
-        dur_txn_abort(txn);
-        return rc;
-    }
-
-    dur_buf_addc(out, '[');
-
-    for (rc = dur_cursor_last(c, &k, &v);
-         rc == DUR_OK;
-         rc = dur_cursor_prev(c, &k, &v))
-    {
-        if (dur_cancellation_decode(k, v, &rule) == DUR_OK) {
-            if (out->data[out->len - 1] != '[') {
-                dur_buf_addc(out, ',');
-            }
-            dur_cancellation_write(&rule, out);
-        }
-    }
-
-    dur_buf_addc(out, ']');
-
-    dur_cursor_close(c);
-    dur_txn_abort(txn);
-
-    if (rc == DUR_ENOTFOUND) {
-        rc = out->failed ? DUR_ETOOBIG : DUR_OK;
-    }
-    if (rc != DUR_OK) {
-        out->len = start;
+    if (rc == DUR_OK) {
+        dur_cancellation_write(&rule, out);
     }
 
     return rc;

@@ -19,8 +19,7 @@ typedef struct dur_engine_s  dur_engine_t;
 dur_rc_t dur_cancellation_apply(dur_engine_t *e, const dur_op_t *op,
     dur_reply_t *reply);
 
-/* Array of all of them, newest first, as JSON; a read side, see dur_query.h.
- * On an error `out` is as it was. */
-dur_rc_t dur_cancellation_list(dur_store_t *s, dur_buf_t *out);
+/* For readers: how a row is shown.  DUR_ECORRUPT. */
+dur_rc_t dur_cancellation_show(dur_str_t key, dur_str_t row, dur_buf_t *out);
 
 #endif /* DUR_CANCELLATION_H */

@@ -6,6 +6,7 @@
 #include "engine/dur_retention.h"
 #include "engine/dur_state.h"
 #include "engine/dur_ulid.h"
+#include "engine/dur_walk.h"
 
 #include <stdio.h>
 
@@ -287,47 +288,6 @@ dur_cancellation_cancel(dur_engine_t *e, dur_cancellation_t *rule,
 
 /* -- the walk ------------------------------------------------------------- */
 
-/* The first run behind the cursor, or of the window; DUR_ENOTFOUND behind its
- * end. */
-static dur_rc_t
-dur_cancellation_next(dur_cursor_t *c, const dur_cancellation_t *rule,
-    dur_ulid_t *id)
-{
-    dur_rc_t    rc;
-    dur_str_t   k;
-    dur_ulid_t  from;
-
-    static const uint8_t     zero[10];
-    static const dur_ulid_t  none;
-
-    if (memcmp(&rule->cursor, &none, sizeof(none)) == 0) {
-        dur_ulid_make(&from, (uint64_t) rule->after, zero);
-    } else {
-        from = rule->cursor;
-    }
-
-    rc = dur_cursor_seek(c, dur_ulid_key(&from), &k, NULL);
-
-    if (rc == DUR_OK && k.len == DUR_ULID_LEN
-        && memcmp(k.data, rule->cursor.b, DUR_ULID_LEN) == 0)
-    {
-        rc = dur_cursor_next(c, &k, NULL);
-    }
-
-    if (rc != DUR_OK) {
-        return rc;
-    }
-
-    if (k.len != DUR_ULID_LEN) {
-        return DUR_ECORRUPT;
-    }
-
-    memcpy(id->b, k.data, DUR_ULID_LEN);
-
-    return (int64_t) dur_ulid_ms(id) <= rule->before ? DUR_OK : DUR_ENOTFOUND;
-}
-
-
 /* Looks at one run; *rows is what that wrote. */
 static dur_rc_t
 dur_cancellation_look(dur_engine_t *e, dur_cancellation_t *rule,
@@ -366,8 +326,8 @@ dur_cancellation_more(dur_engine_t *e, const dur_ulid_t *id, bool *done)
     size_t               bytes;
     unsigned             reads, rows;
     dur_rc_t             rc;
-    dur_ulid_t           run;
-    dur_cursor_t        *c;
+    dur_ulid_t           run, last;
+    dur_walk_t           w;
     dur_cancellation_t  *rule;
 
     *done = true;
@@ -377,7 +337,9 @@ dur_cancellation_more(dur_engine_t *e, const dur_ulid_t *id, bool *done)
         return DUR_OK;          /* deleted meanwhile */
     }
 
-    rc = dur_cursor_open(e->txn, DUR_T_RUN, &c);
+    dur_walk_until(&last, rule->before);
+
+    rc = dur_walk_open(&w, e->txn, &rule->cursor, rule->after, &last);
     if (rc != DUR_OK) {
         return rc;
     }
@@ -390,7 +352,7 @@ dur_cancellation_more(dur_engine_t *e, const dur_ulid_t *id, bool *done)
          && bytes < DUR_CANCELLATION_EVENTS;
          reads++)
     {
-        rc = dur_cancellation_next(c, rule, &run);
+        rc = dur_walk_next(&w, &run);
 
         if (rc == DUR_OK) {
             rc = dur_cancellation_look(e, rule, &run, &rows, &bytes);
@@ -398,7 +360,7 @@ dur_cancellation_more(dur_engine_t *e, const dur_ulid_t *id, bool *done)
         }
     }
 
-    dur_cursor_close(c);
+    dur_walk_close(&w);
 
     if (rc == DUR_ENOTFOUND) {
         rule->done = true;

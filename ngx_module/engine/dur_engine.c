@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 #include "engine/dur_engine.h"
+#include "engine/dur_bulk.h"
 #include "engine/dur_cancellation.h"
 #include "engine/dur_checkpoint.h"
 #include "engine/dur_endpoint.h"
@@ -386,6 +387,10 @@ dur_engine_once(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
         rc = dur_redelivery_apply(e, op, reply);
         break;
 
+    case DUR_OP_BULK:
+        rc = dur_bulk_apply(e, op, reply);
+        break;
+
     case DUR_OP_APP:
         rc = dur_sync_apply(e, op, reply);
         break;
@@ -450,6 +455,7 @@ dur_engine_decide(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
     case DUR_OP_RERUN:
     case DUR_OP_CANCELLATION:
     case DUR_OP_REDELIVER:
+    case DUR_OP_BULK:
     case DUR_OP_APP:
         return dur_engine_once(e, op, reply);
 

@@ -153,4 +153,10 @@ dur_rc_t dur_query_redelivery(dur_store_t *s, const dur_ulid_t *id,
     dur_buf_t *out);
 dur_rc_t dur_query_redeliveries(dur_store_t *s, dur_buf_t *out);
 
+/* The same for bulk jobs; all cancellations. */
+dur_rc_t dur_query_bulk(dur_store_t *s, const dur_ulid_t *id,
+    dur_buf_t *out);
+dur_rc_t dur_query_bulks(dur_store_t *s, dur_buf_t *out);
+dur_rc_t dur_query_cancellations(dur_store_t *s, dur_buf_t *out);
+
 #endif /* DUR_QUERY_H */

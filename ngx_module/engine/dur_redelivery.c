@@ -7,6 +7,7 @@
 #include "engine/dur_task.h"
 #include "engine/dur_time.h"
 #include "engine/dur_ulid.h"
+#include "engine/dur_walk.h"
 
 #include <stdio.h>
 
@@ -71,7 +72,7 @@ dur_redelivery_put(dur_engine_t *e, const dur_redelivery_t *x)
 }
 
 
-dur_rc_t
+static dur_rc_t
 dur_redelivery_decode(dur_str_t key, dur_str_t row, dur_redelivery_t *x)
 {
     dur_dec_t  r;
@@ -135,7 +136,7 @@ dur_redelivery_time(dur_buf_t *out, const char *key, int64_t ms)
 }
 
 
-void
+static void
 dur_redelivery_write(const dur_redelivery_t *x, dur_buf_t *out)
 {
     char      id[DUR_ULID_TEXT_LEN + 1];
@@ -164,6 +165,22 @@ dur_redelivery_write(const dur_redelivery_t *x, dur_buf_t *out)
                  (unsigned long long) x->scanned,
                  (unsigned long long) x->redelivered,
                  (unsigned long long) x->refused);
+}
+
+
+dur_rc_t
+dur_redelivery_show(dur_str_t key, dur_str_t row, dur_buf_t *out)
+{
+    dur_rc_t          rc;
+    dur_redelivery_t  x;
+
+    rc = dur_redelivery_decode(key, row, &x);
+
+    if (rc == DUR_OK) {
+        dur_redelivery_write(&x, out);
+    }
+
+    return rc;
 }
 
 
@@ -409,39 +426,12 @@ dur_redelivery_read(const json_t *root, dur_redelivery_t *x)
 }
 
 
-/*
- * Makes room for one more: the oldest that is done goes.  DUR_EBUSY: none is.
- */
-static dur_rc_t
-dur_redelivery_room(dur_engine_t *e)
+static bool
+dur_redelivery_is_done(dur_str_t key, dur_str_t row)
 {
-    dur_rc_t          rc;
-    dur_str_t         k, v;
-    dur_cursor_t     *c;
     dur_redelivery_t  x;
 
-    if (dur_txn_count(e->txn, DUR_T_REDELIVERY) < DUR_REDELIVERIES) {
-        return DUR_OK;
-    }
-
-    rc = dur_cursor_open(e->txn, DUR_T_REDELIVERY, &c);
-    if (rc != DUR_OK) {
-        return rc;
-    }
-
-    for (rc = dur_cursor_seek(c, dur_str_null, &k, &v);
-         rc == DUR_OK;
-         rc = dur_cursor_next(c, &k, &v))
-    {
-        if (dur_redelivery_decode(k, v, &x) != DUR_OK || x.done) {
-            rc = dur_cursor_del(c);
-            break;
-        }
-    }
-
-    dur_cursor_close(c);
-
-    return rc == DUR_ENOTFOUND ? DUR_EBUSY : rc;
+    return dur_redelivery_decode(key, row, &x) != DUR_OK || x.done;
 }
 
 
@@ -493,7 +483,8 @@ dur_redelivery_many(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
 
     dur_ulid_make(&x.cursor, (uint64_t) x.after, (uint8_t[10]) { 0 });
 
-    rc = dur_redelivery_room(e);
+    rc = dur_walk_room(e->txn, DUR_T_REDELIVERY, DUR_REDELIVERIES,
+                       dur_redelivery_is_done);
 
     if (rc == DUR_EBUSY) {
         return dur_state_refuse(e, reply, 409, "there are %u redeliveries "
@@ -625,33 +616,23 @@ static dur_rc_t
 dur_redelivery_look(dur_engine_t *e, dur_redelivery_t *x,
     dur_redelivery_piece_t *piece)
 {
-    unsigned       reads;
-    dur_rc_t       rc;
-    dur_str_t      k;
-    dur_run_t      run;
-    dur_ulid_t     id;
-    dur_cursor_t  *c;
+    unsigned    reads;
+    dur_rc_t    rc;
+    dur_run_t   run;
+    dur_ulid_t  id, last;
+    dur_walk_t  w;
 
     piece->n = 0;
     piece->end = true;
 
-    rc = dur_cursor_open(e->txn, DUR_T_RUN, &c);
+    dur_walk_until(&last, x->before - 1);
+
+    rc = dur_walk_open(&w, e->txn, &x->cursor, x->after, &last);
     if (rc != DUR_OK) {
         return rc;
     }
 
-    rc = dur_cursor_seek(c, dur_ulid_key(&x->cursor), &k, NULL);
-
-    if (rc == DUR_OK && dur_str_eq(k, dur_ulid_key(&x->cursor))) {
-        rc = dur_cursor_next(c, &k, NULL);
-    }
-
-    for (reads = 0; rc == DUR_OK && k.len == DUR_ULID_LEN; reads++) {
-        memcpy(id.b, k.data, DUR_ULID_LEN);
-
-        if ((int64_t) dur_ulid_ms(&id) >= x->before) {
-            break;
-        }
+    for (reads = 0; (rc = dur_walk_next(&w, &id)) == DUR_OK; reads++) {
 
         if (dur_redelivery_is_full(piece, reads, &x->cursor, &id)) {
             piece->end = false;
@@ -666,11 +647,9 @@ dur_redelivery_look(dur_engine_t *e, dur_redelivery_t *x,
         {
             dur_redelivery_note(piece, &run);
         }
-
-        rc = dur_cursor_next(c, &k, NULL);
     }
 
-    dur_cursor_close(c);
+    dur_walk_close(&w);
 
     return rc == DUR_ENOTFOUND ? DUR_OK : rc;
 }

@@ -52,10 +52,7 @@ dur_rc_t dur_redelivery_more(dur_engine_t *e, const dur_ulid_t *id,
 /* It cannot go on. */
 dur_rc_t dur_redelivery_poison(dur_engine_t *e, const dur_ulid_t *id);
 
-/* For readers: borrowed from key and row; and how it is shown. */
-dur_rc_t dur_redelivery_decode(dur_str_t key, dur_str_t row,
-    dur_redelivery_t *redelivery);
-void dur_redelivery_write(const dur_redelivery_t *redelivery,
-    dur_buf_t *out);
+/* For readers: how a row is shown.  DUR_ECORRUPT. */
+dur_rc_t dur_redelivery_show(dur_str_t key, dur_str_t row, dur_buf_t *out);
 
 #endif /* DUR_REDELIVERY_H */

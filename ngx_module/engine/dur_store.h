@@ -47,6 +47,7 @@ typedef enum {
     DUR_T_DEFINITION,   /* u32 function + u32 version -> a workflow */
     DUR_T_BLOCKED,      /* counter + function + score + item -> item */
     DUR_T_PLACE,        /* kind + item -> where it is blocked, or ready */
+    DUR_T_BULK,         /* ULID -> a bulk job, and how far it is */
     DUR_T_MAX
 } dur_table_t;
 

@@ -163,6 +163,7 @@ dur_store_table_name(dur_table_t table)
         [DUR_T_PLACE] = "place",
         [DUR_T_SERVED] = "served",
         [DUR_T_DEFINITION] = "definition",
+        [DUR_T_BULK] = "bulk",
     };
 
     return names[table];

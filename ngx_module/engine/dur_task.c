@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
 #include "engine/dur_task.h"
+#include "engine/dur_bulk.h"
 #include "engine/dur_cancellation_rule.h"
 #include "engine/dur_event.h"
 #include "engine/dur_flow_batch.h"
@@ -200,6 +201,9 @@ dur_task_piece(dur_engine_t *e, dur_task_t *task, unsigned rows, bool *done)
     case DUR_TASK_REDELIVERY:
         return dur_redelivery_more(e, &task->subject, done);
 
+    case DUR_TASK_BULK:
+        return dur_bulk_more(e, &task->subject, done);
+
     case DUR_TASK_BATCH_DROP:
         return dur_flow_batch_drop(e, &task->subject, done);
 
@@ -307,6 +311,9 @@ dur_task_poison(dur_engine_t *e)
 
         } else if (task.kind == DUR_TASK_REDELIVERY) {
             rc = dur_redelivery_poison(e, &task.subject);
+
+        } else if (task.kind == DUR_TASK_BULK) {
+            rc = dur_bulk_poison(e, &task.subject);
         }
     }
 

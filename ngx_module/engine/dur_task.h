@@ -28,6 +28,7 @@ typedef enum {
     DUR_TASK_BATCH_ANSWER,      /* the batch's run; cursor: the next event */
     DUR_TASK_WAKE,              /* nothing; cursor: counters, see dur_wake */
     DUR_TASK_LIMITS,            /* nothing; cursor of dur_wake */
+    DUR_TASK_BULK,              /* the bulk job, which knows */
     DUR_TASK_MAX
 } dur_task_kind_t;
 

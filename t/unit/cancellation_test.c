@@ -80,7 +80,7 @@ listed(size_t i, const char *member)
 
     json_decref(list);
     dur_buf_init(&b, 16 << 20);
-    (void) dur_cancellation_list(dur_engine_store(kit.engine), &b);
+    (void) dur_query_cancellations(dur_engine_store(kit.engine), &b);
     list = json_loadb((char *) b.data, b.len, 0, NULL);
     dur_buf_deinit(&b);
 
