@@ -165,7 +165,7 @@ clean:
 # --- bench: what the server does beside stock nginx and LMDB alone.
 
 BENCH_BIN := $(BUILD)/bench/app $(BUILD)/bench/load $(BUILD)/bench/commit \
-	$(BUILD)/bench/listen
+	$(BUILD)/bench/listen $(BUILD)/bench/watch
 RUNS ?= $(or $(BENCH_RUNS),100000)
 
 .PHONY: bench

@@ -13,7 +13,8 @@
 #   BENCH_DIR=DIR       where stores are made (default: under build)
 #   BENCH_ONLY=WORD     only the rows of one group: accept, runs, backlog,
 #                       checkpoint, alone, wake, waits, forward, workflow,
-#                       webhook, large, serve, cron, flow, cost, start
+#                       webhook, large, serve, cron, flow, cost, start,
+#                       dashboard
 #   BENCH_WAITING=100000  runs that wait for an event
 #   BENCH_LIMIT=1800    seconds after which a single measurement is given up
 #   BENCH_STRICT=1      fail when a row of the first table misses its "must"
@@ -76,6 +77,7 @@ my %goal = (
     hear99   => ['down', 5, 2],
     listener => ['down', 16, 8],
     listened => ['up', 95, 98],
+    watched  => ['up', 95, 98],
     idle     => ['down', 40, 25],
     after    => ['down', 80, 40],
     start    => ['down', 300, 50],
@@ -601,6 +603,64 @@ sub measure_realtime {
 }
 
 
+# 20 people at the list of runs, each with its feed, which reads its page again
+# when something has happened.  The rates with and without them are taken in
+# turn, against what else goes on; what these people cost on this machine is in
+# them as well as what they cost the server.
+sub measure_dashboard {
+    my ($workers) = @_;
+
+    my $server = start($workers);
+    my %rate;
+    my %load = (
+        accept => sub { load($server, 'post', '-c', 64, '-t', $seconds / 2) },
+        one    => sub { load($server, 'runs', '-i', 64, '-t', $seconds / 2,
+                             '-e', 'bench/one') },
+    );
+
+    for my $turn (1 .. 5) {
+        for my $what (sort keys %load) {
+            push @{$rate{$what}{alone}}, $load{$what}->()->{rate};
+
+            my $in = watchers($server, 20);
+            push @{$rate{$what}{watched}}, $load{$what}->()->{rate};
+            close $in or die "the watchers failed\n";
+        }
+    }
+
+    my ($watch) = slurp("$dir/watched") =~ /^(pages=.*)/m;
+    my %watch = $watch =~ /(\w+)=(\d+)/g;
+
+    for (['accept', 'accepts'], ['one', 'one-step runs']) {
+        my ($what, $name) = @$_;
+        my @share = sort { $a <=> $b } map {
+            100 * $rate{$what}{watched}[$_] / $rate{$what}{alone}[$_]
+        } 0 .. 4;
+
+        row('watched', "$name beside 20 open dashboards", $share[2], '%');
+    }
+
+    row('', 'their pages, p50', $watch{p50_us} / 1000, 'ms');
+    row('', 'pages they read in a second', $watch{pages} / ($seconds / 2),
+        '/s');
+}
+
+
+# So many, until the handle is closed.
+sub watchers {
+    my ($server, $n) = @_;
+
+    write_file("$dir/watched", '');
+    open my $in, '|-', join ' ', build('bench/watch'), '-s',
+        $server->address, '-l', $n, ">$dir/watched" or die "watch: $!\n";
+    wait_for(20, "$n dashboards", sub {
+        return slurp("$dir/watched") =~ /open=$n/;
+    });
+
+    return $in;
+}
+
+
 sub measure_large {
     my ($workers) = @_;
 
@@ -866,6 +926,7 @@ my @groups = (
     flow    => \&measure_flow,
     future  => \&measure_future,
     realtime => \&measure_realtime,
+    dashboard => \&measure_dashboard,
     cost    => \&measure_cost,
     start   => \&measure_start,
 );
