@@ -147,16 +147,16 @@ static const ngx_http_durable_route_t  ngx_http_durable_routes[] = {
       NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_unredeliver_handler },
 
     { NGX_HTTP_POST, ngx_string("/v1/bulk"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_bulk_begin_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_bulk_begin_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/bulk"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_bulks_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_bulks_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/bulk/*"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_bulk_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_bulk_handler },
 
     { NGX_HTTP_DELETE, ngx_string("/v1/bulk/*"),
-      NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_bulk_stop_handler },
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_bulk_stop_handler },
 
     { NGX_HTTP_GET, ngx_string("/v1/queue"),
       NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_queue_handler },
