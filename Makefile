@@ -91,10 +91,12 @@ $(BUILD)/nginx/Makefile: config $(BUILD)/sources
 # nginx's Makefile has flags of its own: CFLAGS of ours must not replace them.
 $(MODULE): MAKEOVERRIDES :=
 
+# Renamed, not overwritten: an nginx that runs has the old one mapped.
 $(MODULE): $(BUILD)/nginx/Makefile $(GLUE_SRC) $(GLUE_DEPS) $(ENGINE_SRC) \
 		$(ENGINE_DEPS)
 	$(MAKE) -C $(NGINX_SRC) -f $(CURDIR)/$(BUILD)/nginx/Makefile modules
-	cp $(BUILD)/nginx/ngx_http_durable_module.so $@
+	cp $(BUILD)/nginx/ngx_http_durable_module.so $@.new
+	mv $@.new $@
 
 # --- tests: everything, on a fresh machine; see docs/testing.md.
 
