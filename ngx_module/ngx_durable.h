@@ -138,6 +138,9 @@ void ngx_durable_orphan(ngx_durable_op_t *op);
 /* The store to read from, NULL while there is none (answer 503). */
 dur_store_t *ngx_durable_store(void);
 
+/* When this worker began. */
+time_t ngx_durable_started(void);
+
 /* Why the store cannot be used now, one sentence for logs and 503 bodies;
  * empty when all is well. */
 ngx_str_t *ngx_durable_reason(void);

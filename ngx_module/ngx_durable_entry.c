@@ -325,6 +325,9 @@ ngx_durable_kick(void)
             if (form == DUR_OP_FORM_STATUS) {
                 ngx_durable_state_write(&dp->scratch);
 
+            } else if (form == DUR_OP_FORM_SYSTEM) {
+                ngx_durable_state_system(&dp->scratch);
+
             } else {
                 ngx_durable_metrics_write(&dp->scratch, form);
             }

@@ -46,6 +46,7 @@ ngx_durable_init_process(ngx_cycle_t *cycle, ngx_durable_conf_t *conf)
     ngx_memzero(dp, sizeof(ngx_durable_process_t));
 
     dp->conf = conf;
+    dp->started = ngx_time();
     dp->role = NGX_DURABLE_FOLLOWER;
     dp->lock = NGX_INVALID_FILE;
     dp->due = INT64_MAX;
@@ -236,6 +237,13 @@ ngx_durable_store(void)
     dp = &ngx_durable_process;
 
     return dp->engine ? dur_engine_store(dp->engine) : dp->store;
+}
+
+
+time_t
+ngx_durable_started(void)
+{
+    return ngx_durable_process.started;
 }
 
 

@@ -279,6 +279,9 @@ typedef struct {
     ngx_msec_t                 delay;
     uint32_t                   number;      /* of the link */
     uint8_t                    instance[16];
+    u_char                     software[96];
+    size_t                     software_len;
+    ngx_uint_t                 pid;
     unsigned                   started:1;
     unsigned                   warned:1;
     unsigned                   denied:1;    /* and that it may not be used */
@@ -328,6 +331,7 @@ typedef enum {
 
 typedef struct {
     ngx_durable_conf_t        *conf;
+    time_t                     started;     /* this worker */
     ngx_durable_role_e         role;
     ngx_str_t                  reason;
     u_char                     reason_text[256];
@@ -549,6 +553,7 @@ void ngx_durable_metrics_write(dur_buf_t *out, dur_op_form_t form);
 
 /* ngx_durable_state.c */
 void ngx_durable_state_write(dur_buf_t *out);
+void ngx_durable_state_system(dur_buf_t *out);
 
 /* ngx_durable_link.c */
 ngx_durable_link_t *ngx_durable_link_create(ngx_socket_t s);

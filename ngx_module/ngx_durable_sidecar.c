@@ -469,8 +469,8 @@ ngx_durable_sidecar_frame(ngx_durable_link_t *l, dur_frame_t *f)
 static ngx_int_t
 ngx_durable_sidecar_hello(ngx_durable_link_t *l, dur_frame_t *f)
 {
-    uint64_t                version;
-    dur_str_t               instance;
+    uint64_t                version, pid;
+    dur_str_t               instance, software;
     ngx_durable_sidecar_t  *sc;
 
     sc = &ngx_durable_process.sidecar;
@@ -486,6 +486,18 @@ ngx_durable_sidecar_hello(ngx_durable_link_t *l, dur_frame_t *f)
     }
 
     ngx_memcpy(sc->instance, instance.data, sizeof(sc->instance));
+
+    if (dur_frame_get_u64(f, DUR_TAG_PID, &pid) != DUR_OK) {
+        pid = 0;
+    }
+
+    if (dur_frame_get(f, DUR_TAG_SOFTWARE, &software) != DUR_OK) {
+        software = dur_str_null;
+    }
+
+    sc->pid = (ngx_uint_t) pid;
+    sc->software_len = ngx_min(software.len, sizeof(sc->software));
+    ngx_memcpy(sc->software, software.data, sc->software_len);
 
     l->ready = 1;
     sc->delay = NGX_DURABLE_SIDECAR_MIN;

@@ -66,6 +66,9 @@ typedef void (*ngx_http_durable_reply_pt)(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_rc_t rc, dur_reply_t *reply);
 
 
+#include "ngx_http_durable_watch.h"
+
+
 /* Where a directive stands, for messages about several of them. */
 typedef struct {
     ngx_str_t                      file;
@@ -87,6 +90,7 @@ typedef struct {
     dur_ulid_t                     last;
     u_char                         random[1024];
     size_t                         left;
+    ngx_http_durable_figures_t     figures[NGX_HTTP_DURABLE_FIGURES];
 } ngx_http_durable_scratch_t;
 
 
@@ -492,10 +496,6 @@ ngx_int_t ngx_http_durable_relay_headers(ngx_http_request_t *r,
 ngx_int_t ngx_http_durable_relay_copy(ngx_http_request_t *r, dur_str_t s,
     ngx_str_t *copy);
 
-/* ngx_http_durable_wait.c */
-ngx_int_t ngx_http_durable_wait(ngx_http_request_t *r, ngx_msec_t timeout,
-    ngx_http_durable_wait_pt handler, void *data);
-
 /* ngx_http_durable_variables.c */
 ngx_int_t ngx_http_durable_add_variables(ngx_conf_t *cf);
 
@@ -638,8 +638,6 @@ ngx_int_t ngx_http_durable_actions_handler(ngx_http_request_t *r,
 ngx_int_t ngx_http_durable_one_event_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 ngx_int_t ngx_http_durable_event_runs_handler(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx);
-ngx_int_t ngx_http_durable_run_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
 ngx_int_t ngx_http_durable_history_handler(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);

@@ -31,6 +31,7 @@ static ngx_str_t  ngx_http_durable_kind_cloud = ngx_string("cloud");
 void *
 ngx_http_durable_create_main_conf(ngx_conf_t *cf)
 {
+    ngx_uint_t                     i;
     ngx_pool_cleanup_t            *cln;
     ngx_durable_conf_t            *conf;
     ngx_http_durable_main_conf_t  *dmcf;
@@ -52,7 +53,12 @@ ngx_http_durable_create_main_conf(ngx_conf_t *cf)
     dur_buf_init(&dmcf->scratch.text, NGX_HTTP_DURABLE_BUFFER_MAX);
     dur_buf_init(&dmcf->scratch.canonical, NGX_HTTP_DURABLE_BUFFER_MAX);
     dur_buf_init(&dmcf->scratch.op, NGX_HTTP_DURABLE_BUFFER_MAX);
-    dur_arena_init(&dmcf->scratch.arena);
+
+    for (i = 0; i < NGX_HTTP_DURABLE_FIGURES; i++) {
+        dur_buf_init(&dmcf->scratch.figures[i].text,
+                     NGX_HTTP_DURABLE_BUFFER_MAX);
+    }
+
     dur_arena_init(&dmcf->scratch.arena);
 
     conf = &dmcf->durable;
@@ -116,11 +122,17 @@ ngx_http_durable_cleanup(void *data)
 {
     ngx_http_durable_scratch_t *s = data;
 
+    ngx_uint_t  i;
+
     dur_buf_deinit(&s->body);
     dur_buf_deinit(&s->text);
     dur_buf_deinit(&s->canonical);
     dur_buf_deinit(&s->op);
-    dur_arena_deinit(&s->arena);
+
+    for (i = 0; i < NGX_HTTP_DURABLE_FIGURES; i++) {
+        dur_buf_deinit(&s->figures[i].text);
+    }
+
     dur_arena_deinit(&s->arena);
 }
 

@@ -73,16 +73,6 @@ ngx_http_durable_event_runs_handler(ngx_http_request_t *r,
 }
 
 
-/* GET /v1/runs/{id} */
-
-ngx_int_t
-ngx_http_durable_run_handler(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx)
-{
-    return ngx_http_durable_by_id(r, ctx, "run", 1, dur_query_run);
-}
-
-
 /* GET /v1/runs/{id}/history */
 
 ngx_int_t

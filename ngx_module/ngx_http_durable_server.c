@@ -188,6 +188,15 @@ static const ngx_http_durable_route_t  ngx_http_durable_routes[] = {
     { NGX_HTTP_GET, ngx_string("/v1/apps/*/functions"),
       NGX_HTTP_DURABLE_SIGNING_KEY, ngx_http_durable_app_functions_handler },
 
+    { NGX_HTTP_GET, ngx_string("/v1/functions/*"),
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_function_handler },
+
+    { NGX_HTTP_GET, ngx_string("/v1/figures"),
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_figures_handler },
+
+    { NGX_HTTP_GET, ngx_string("/v1/system"),
+      NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_system_handler },
+
     { NGX_HTTP_GET, ngx_string("/v1/functions"),
       NGX_HTTP_DURABLE_PEOPLE, ngx_http_durable_functions_handler },
 

@@ -44,12 +44,17 @@ durable_reply_credit(durable_link_t *link, uint32_t n)
 void
 durable_reply_welcome(durable_t *d, durable_link_t *link)
 {
+    char                software[96];
     dur_frame_writer_t  w;
+
+    snprintf(software, sizeof(software), "durable/%s libcurl/%s",
+             DURABLE_VERSION, curl_version_info(CURLVERSION_NOW)->version);
 
     dur_frame_begin(&w, &link->out, DUR_FRAME_HELLO, DUR_FRAME_F_END);
     dur_frame_put_u32(&w, DUR_TAG_VERSION, DUR_FRAME_VERSION);
     dur_frame_put(&w, DUR_TAG_INSTANCE, dur_str_make(d->instance, 16));
     dur_frame_put_u32(&w, DUR_TAG_PID, d->pid);
+    dur_frame_put(&w, DUR_TAG_SOFTWARE, dur_str_c(software));
     dur_frame_end(&w, dur_str_null);
 }
 

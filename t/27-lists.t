@@ -11,6 +11,7 @@ use lib "$FindBin::Bin/helper";
 
 use POSIX qw(strftime);
 use File::Temp qw(tempdir);
+use IO::Socket::INET;
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -277,6 +278,182 @@ subtest 'the runs of one event by its id, page by page' => sub {
     is_deeply([map { $_->{run_id} } @runs],
               [reverse sort map { $_->{run_id} } @runs], 'newest first');
     is($runs[4]{run_id}, $one, 'the first run is the last');
+};
+
+
+# ---- a run that is waited for
+
+sub wait_for_run {
+    my ($run, $wait) = @_;
+
+    my $began = time;
+    my $r = HttpClient->new(port => $port)
+                      ->request('GET', "/v1/runs/$run?wait=$wait");
+
+    return ($r, time - $began);
+}
+
+
+sub run_of {
+    my ($event) = @_;
+
+    return wait_for(10, 'the event has a run', sub {
+        ($d->event_runs($event))[0]
+    })->{run_id};
+}
+
+
+subtest 'a run is waited for until it ends' => sub {
+    my ($r, $took) = wait_for_run(run_of(send_one('shop/soon')), '30s');
+
+    is($r->{json}{data}{status}, 'Completed', 'it has ended');
+    is($r->{json}{data}{output}, 'done', 'with its output');
+    ok($took > 0.5 && $took < 10, 'as soon as it has');
+
+    ($r, $took) = wait_for_run($one, 300);
+    is($r->{json}{data}{status}, 'Completed', 'one that is over');
+    ok($took < 1, 'is told at once');
+
+    ($r, $took) = wait_for_run($nap, '1s');
+    is($r->{json}{data}{status}, 'Running', 'at the timeout it is as it is');
+    ok($took > 0.9 && $took < 5, 'after that time');
+};
+
+
+subtest 'what is waited for wrongly' => sub {
+    for ('x', '0s', '999ms', '301', '6m', '-1s', '1e9') {
+        my ($r) = wait_for_run($one, $_);
+        is($r->{status}, 400, "wait=$_");
+        is($r->{json}{error}, 'wait must be a time from 1s to 5m',
+           'with a sentence');
+    }
+
+    my ($r) = wait_for_run('01JQDAE4RQF8MBCR55T5AK4KXR', '30s');
+    is($r->{status}, 404, 'a run that is not there');
+    ($r) = wait_for_run('x', '30s');
+    is($r->{status}, 400, 'an id that is none');
+};
+
+
+# The answers of many clients that wait, when they have them.
+sub start_waiting {
+    my ($n, $run) = @_;
+
+    my @waiting;
+
+    for (1 .. $n) {
+        my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+                                           PeerPort => $port)
+            or die "no connection: $!\n";
+
+        print $socket "GET /v1/runs/$run?wait=1m HTTP/1.1\r\n"
+                      . "Host: x\r\nConnection: close\r\n\r\n";
+        push @waiting, $socket;
+    }
+
+    return @waiting;
+}
+
+
+sub answers {
+    return map { my $socket = $_; local $/; scalar <$socket> } @_;
+}
+
+
+subtest 'many wait at once, and some go away' => sub {
+    my $run = run_of(send_one('shop/nap'));
+    my @waiting = start_waiting(200, $run);
+
+    close $_ for splice @waiting, 0, 100;
+
+    is($d->http('DELETE', "/v1/runs/$run")->{status}, 200, 'it is cancelled');
+    is(scalar(grep { /"status":"Cancelled"/ } answers(@waiting)), 100,
+       'and all that still wait are told');
+};
+
+
+subtest 'a reload answers those who wait' => sub {
+    my $run = run_of(send_one('shop/nap'));
+    my @waiting = start_waiting(5, $run);
+
+    wait_for(10, 'they wait', sub { numbers('runs', status => 'Running') });
+    $d->reload;
+
+    is(scalar(grep { /"status":"Running"|503 / } answers(@waiting)), 5,
+       'with the run as it is, or that they must ask again');
+    $d->http('DELETE', "/v1/runs/$run");
+};
+
+
+# ---- functions, figures, the system
+
+subtest 'one function' => sub {
+    my $fn = $d->http('GET', '/v1/functions/shop-naps')->{json}{data};
+
+    is($fn->{id}, 'shop-naps', 'by its slug');
+    is($fn->{app}, 'shop', 'its app');
+    is($fn->{config}{triggers}[0]{event}, 'shop/nap', 'its configuration');
+    ok(exists $fn->{paused} && !$fn->{paused}, 'whether it is paused');
+
+    is($d->http('GET', "/v1/functions/$fn->{internal_id}")->{json}{data}{id},
+       'shop-naps', 'or by its UUID');
+
+    my $r = $d->http('GET', '/v1/functions/nobody');
+    is($r->{status}, 404, 'one that is not there');
+    is($r->{json}{error}, 'there is no function "nobody"', 'is named');
+};
+
+
+subtest 'figures of the newest runs' => sub {
+    my $f = $d->http('GET', '/v1/figures?window=1h')->{json}{data};
+
+    is($f->{window_s}, 3600, 'of a window');
+    ok($f->{complete}, 'that they cover');
+    ok($f->{sampled}{runs} > 10, 'with all runs');
+    is(scalar @{$f->{series}}, 60, 'in sixty pieces');
+
+    my %fn = map { $_->{function} => $_ } @{$f->{functions}};
+
+    is($fn{'shop-bad'}{failed}, 1, 'how many failed');
+    is($fn{'shop-bad'}{failure_share}, 1, 'their share');
+    is($fn{'shop-bad'}{app}, 'shop', 'of which app');
+    ok($fn{'shop-order'}{completed} > 5, 'how many completed');
+    like($fn{'shop-order'}{p99_ms}, qr/\A\d+\z/, 'how long they took');
+    ok($fn{'shop-naps'}{running} >= 1 && !defined $fn{'shop-naps'}{p50_ms},
+       'those that still run have no duration');
+    is($fn{'shop-naps'}{cancelled}, 2, 'how many were cancelled');
+
+    my $started = 0;
+    $started += $_->[1] for @{$f->{series}};
+    is($started, $f->{sampled}{runs}, 'each run started once');
+
+    for ('x', '59s', '25h', '0') {
+        my $r = $d->http('GET', "/v1/figures?window=$_");
+        is($r->{json}{error}, 'window must be a time from 1m to 24h',
+           "window=$_");
+    }
+};
+
+
+subtest 'the state of the server' => sub {
+    my $s = $d->http('GET', '/v1/system')->{json}{data};
+
+    ok($s->{leader}{pid} && $s->{leader}{epoch}, 'who leads');
+    like($s->{leader}{since}, qr/\A\d{4}-/, 'since when');
+    ok($s->{batches}{count} > 0 && $s->{batches}{commit_p99_us} > 0,
+       'how long commits take');
+    ok(exists $s->{event_loop}{lag_p99_us}, 'how late the event loop is');
+    ok($s->{sidecar}{connected}, 'the sidecar is there');
+    like($s->{sidecar}{version}, qr{\Adurable/\S+ libcurl/\d},
+         'and which it is');
+    ok($s->{store}{contents}{used_bytes} > 0
+       && $s->{store}{contents}{limit_bytes}
+          >= $s->{store}{contents}{file_bytes}, 'how large the store is');
+    ok($s->{store}{contents}{rows}{run} > 10, 'the rows of its tables');
+    unlike($s->{store}{name}, qr{/}, 'not where it is');
+    like($s->{versions}{nginx}, qr/\A\d/, 'versions');
+    is($s->{mode}, 'dev', 'the mode');
+    is($s->{workers}, 2, 'the workers');
 };
 
 

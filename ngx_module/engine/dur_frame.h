@@ -21,7 +21,7 @@
  *
  * Sidecar link.  nginx connects, the sidecar listens.
  *   HELLO      nginx -> sidecar   VERSION, STORE_ID(16), EPOCH(u64), PID
- *   HELLO      sidecar -> nginx   VERSION, INSTANCE(16), PID
+ *   HELLO      sidecar -> nginx   VERSION, INSTANCE(16), PID, SOFTWARE
  *   REFUSED    sidecar -> nginx   EPOCH(seen); then it closes
  *   INVENTORY  sidecar -> nginx   data: 12-byte attempts {item u64, gen u32}
  *                                 running or finished and not acked
@@ -118,7 +118,9 @@ typedef enum {
     DUR_TAG_ID,             /* u64 */
     DUR_TAG_TOPIC,          /* text */
     DUR_TAG_SEQUENCE,       /* u64 */
-    DUR_TAG_FOLLOW          /* u8, DUR_FOLLOW_*; absent: 0 */
+    DUR_TAG_FOLLOW,         /* u8, DUR_FOLLOW_*; absent: 0 */
+    DUR_TAG_SOFTWARE        /* text: program and version, library and version
+                             */
 } dur_tag_t;
 
 /* What a CALL is for.  Only DUR_CALL_STEP is kept in the sidecar's ledger

@@ -46,6 +46,50 @@ dur_histogram_add(dur_histogram_t *h, const dur_bounds_t *bounds,
 }
 
 
+uint64_t
+dur_histogram_count(const dur_histogram_t *h)
+{
+    uint64_t  n;
+    unsigned  i;
+
+    for (i = 0, n = 0; i <= DUR_HISTOGRAM_BOUNDS; i++) {
+        n += h->bucket[i];
+    }
+
+    return n;
+}
+
+
+uint64_t
+dur_histogram_percentile(const dur_histogram_t *h, const dur_bounds_t *bounds,
+    unsigned percent)
+{
+    uint64_t  n, before, from, to;
+    unsigned  i;
+
+    n = dur_histogram_count(h);
+    if (n == 0) {
+        return 0;
+    }
+
+    n = (n * percent + 99) / 100;
+
+    for (i = 0, before = 0; i < bounds->n; i++) {
+        if (before + h->bucket[i] >= n) {
+            break;
+        }
+
+        before += h->bucket[i];
+    }
+
+    from = i ? bounds->le[i - 1] : 0;
+    to = i < bounds->n ? bounds->le[i] : from;
+
+    return from + (to - from) * (n - before) / (h->bucket[i] ? h->bucket[i]
+                                                             : 1);
+}
+
+
 void
 dur_metrics_copy(dur_metrics_t *to, const dur_metrics_t *from)
 {

@@ -47,6 +47,12 @@ extern const dur_bounds_t  dur_bounds_count;    /* 1 to 128 */
 void dur_histogram_add(dur_histogram_t *h, const dur_bounds_t *bounds,
     uint64_t value);
 
+/* How many values there are, and below which one are so many of a hundred, as
+ * near as the bounds tell; 0 when there are none. */
+uint64_t dur_histogram_count(const dur_histogram_t *h);
+uint64_t dur_histogram_percentile(const dur_histogram_t *h,
+    const dur_bounds_t *bounds, unsigned percent);
+
 typedef enum {
     DUR_SOURCE_CLIENT = 0,
     DUR_SOURCE_WEBHOOK,

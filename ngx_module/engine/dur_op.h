@@ -20,7 +20,8 @@
 typedef enum {
     DUR_OP_FORM_STATUS = 0,         /* JSON */
     DUR_OP_FORM_PROMETHEUS,         /* text 0.0.4 */
-    DUR_OP_FORM_OPENMETRICS         /* the same, without its end */
+    DUR_OP_FORM_OPENMETRICS,        /* the same, without its end */
+    DUR_OP_FORM_SYSTEM              /* JSON of GET /v1/system */
 } dur_op_form_t;
 
 typedef enum {

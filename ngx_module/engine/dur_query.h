@@ -123,6 +123,11 @@ const char *dur_query_status_name(unsigned bit);
  * empty.  DUR_ENOTFOUND for an unknown app. */
 dur_rc_t dur_query_functions(dur_store_t *s, dur_str_t app, dur_buf_t *out);
 
+/* One function, by its slug or UUID, as it stands in that array.
+ * DUR_ENOTFOUND. */
+dur_rc_t dur_query_one_function(dur_store_t *s, dur_str_t name,
+    dur_buf_t *out);
+
 /* Array of apps: {"id","name","url","sdk","error","functions":n,"syncing",
  * "synced_at"}. */
 dur_rc_t dur_query_apps(dur_store_t *s, dur_buf_t *out);
@@ -158,5 +163,16 @@ dur_rc_t dur_query_bulk(dur_store_t *s, const dur_ulid_t *id,
     dur_buf_t *out);
 dur_rc_t dur_query_bulks(dur_store_t *s, dur_buf_t *out);
 dur_rc_t dur_query_cancellations(dur_store_t *s, dur_buf_t *out);
+
+/* Whether the run lives; DUR_ENOTFOUND.  Writes nothing. */
+dur_rc_t dur_query_live(dur_store_t *s, const dur_ulid_t *run, bool *live);
+
+/* What at most 10,000 of the newest runs say, of a window before now that is
+ * a minute at least. */
+dur_rc_t dur_query_figures(dur_store_t *s, int64_t now_ms, int64_t window_ms,
+    dur_buf_t *out);
+
+/* How large the store is, and the number of rows of each table. */
+dur_rc_t dur_query_system(dur_store_t *s, dur_buf_t *out);
 
 #endif /* DUR_QUERY_H */

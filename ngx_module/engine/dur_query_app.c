@@ -317,13 +317,29 @@ dur_query_write_function_v2(dur_buf_t *out, const dur_function_t *fn,
 
 
 static dur_rc_t
+dur_query_write_one(dur_query_t *q, const dur_query_registry_t *want,
+    const dur_function_t *fn)
+{
+    dur_buf_addc(q->out, '{');
+
+    if (want->shape == DUR_QUERY_V2) {
+        dur_query_write_function_v2(q->out, fn, want->app.name);
+        dur_query_write_next(q, "nextRunAt", fn);
+    } else {
+        dur_query_write_function_v1(q->out, fn, want->app.name);
+        dur_query_write_next(q, "next_run_at", fn);
+    }
+
+    return dur_buf_addc(q->out, '}');
+}
+
+
+static dur_rc_t
 dur_query_write_function(dur_query_t *q, dur_str_t key, dur_str_t row,
     void *data)
 {
-    dur_str_t              app;
     dur_function_t         fn;
-    dur_registered_app_t   other;
-    dur_query_registry_t  *want = data;
+    dur_query_registry_t   of, *want = data;
 
     if (dur_registry_function_decode(key, row, &fn) != DUR_OK
         || (want->name.len && fn.app != want->app.id))
@@ -331,25 +347,16 @@ dur_query_write_function(dur_query_t *q, dur_str_t key, dur_str_t row,
         return DUR_OK;
     }
 
-    app = want->app.name;
-
-    if (want->name.len == 0) {
-        (void) dur_query_app(q, fn.app, &other);
-        app = other.name;
-    }
-
     dur_query_comma(q->out);
-    dur_buf_addc(q->out, '{');
 
-    if (want->shape == DUR_QUERY_V2) {
-        dur_query_write_function_v2(q->out, &fn, app);
-        dur_query_write_next(q, "nextRunAt", &fn);
-    } else {
-        dur_query_write_function_v1(q->out, &fn, app);
-        dur_query_write_next(q, "next_run_at", &fn);
+    if (want->name.len) {
+        return dur_query_write_one(q, want, &fn);
     }
 
-    return dur_buf_addc(q->out, '}');
+    of = *want;
+    (void) dur_query_app(q, fn.app, &of.app);
+
+    return dur_query_write_one(q, &of, &fn);
 }
 
 
@@ -372,16 +379,13 @@ dur_query_read_functions(dur_query_t *q, void *arg)
                                want);
     }
 
-    rc = dur_query_find_function(q, want->function, &want->app, &fn);
-    if (rc != DUR_OK) {
-        return rc;
+    rc = dur_query_find_function(q, want->function,
+                                 want->name.len ? &want->app : NULL, &fn);
+    if (rc == DUR_OK && want->name.len == 0) {
+        rc = dur_query_app(q, fn.app, &want->app);
     }
 
-    dur_buf_addc(q->out, '{');
-    dur_query_write_function_v2(q->out, &fn, want->app.name);
-    dur_query_write_next(q, "nextRunAt", &fn);
-
-    return dur_buf_addc(q->out, '}');
+    return rc == DUR_OK ? dur_query_write_one(q, want, &fn) : rc;
 }
 
 
@@ -392,6 +396,18 @@ dur_query_functions(dur_store_t *s, dur_str_t app, dur_buf_t *out)
 
     memset(&want, 0, sizeof(want));
     want.name = app;
+
+    return dur_query_read(s, out, dur_query_read_functions, &want);
+}
+
+
+dur_rc_t
+dur_query_one_function(dur_store_t *s, dur_str_t name, dur_buf_t *out)
+{
+    dur_query_registry_t  want;
+
+    memset(&want, 0, sizeof(want));
+    want.function = name;
 
     return dur_query_read(s, out, dur_query_read_functions, &want);
 }

@@ -288,6 +288,27 @@ dur_query_run_v2(dur_store_t *s, const dur_ulid_t *id, dur_buf_t *out)
 }
 
 
+dur_rc_t
+dur_query_live(dur_store_t *s, const dur_ulid_t *id, bool *live)
+{
+    dur_rc_t    rc;
+    dur_run_t   run;
+    dur_txn_t  *txn;
+
+    rc = dur_txn_begin(s, false, &txn);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    rc = dur_run_get(txn, id, &run);
+    dur_txn_abort(txn);
+
+    *live = rc == DUR_OK && run.status == DUR_RUN_LIVE;
+
+    return rc;
+}
+
+
 static dur_rc_t
 dur_query_read_exists(dur_query_t *q, void *id)
 {

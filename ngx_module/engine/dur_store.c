@@ -400,6 +400,13 @@ dur_store_free_pages(MDB_txn *txn)
 }
 
 
+const char *
+dur_store_version(void)
+{
+    return mdb_version(NULL, NULL, NULL);
+}
+
+
 dur_rc_t
 dur_store_stat(dur_store_t *s, dur_store_stat_t *st)
 {

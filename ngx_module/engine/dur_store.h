@@ -86,6 +86,9 @@ typedef struct {
 
 dur_rc_t dur_store_stat(dur_store_t *s, dur_store_stat_t *st);
 
+/* Of the library: "LMDB 0.9.24: (July 24, 2019)". */
+const char *dur_store_version(void);
+
 /* As docs/storage.md has it; the names are in dur_store_file.c. */
 const char *dur_store_table_name(dur_table_t table);
 

@@ -278,12 +278,44 @@ test_query(void)
 }
 
 
+static void
+test_percentile(void)
+{
+    unsigned         i;
+    dur_histogram_t  h;
+
+    memset(&h, 0, sizeof(h));
+    is_int(dur_histogram_percentile(&h, &dur_bounds_short, 99), 0,
+           "what has no values has no percentile");
+
+    for (i = 0; i < 100; i++) {
+        dur_histogram_add(&h, &dur_bounds_short, i < 90 ? 40 : 3000000);
+    }
+
+    is_int(dur_histogram_count(&h), 100, "a histogram knows how many it has");
+    is_int(dur_histogram_percentile(&h, &dur_bounds_short, 45), 25,
+           "a percentile is estimated between the bounds");
+    is_int(dur_histogram_percentile(&h, &dur_bounds_short, 90), 50,
+           "up to the bound that holds it");
+    ok(dur_histogram_percentile(&h, &dur_bounds_short, 99) > 2500000,
+       "the slow ones show");
+
+    for (i = 0; i < 1000; i++) {
+        dur_histogram_add(&h, &dur_bounds_short, 1000000000);
+    }
+
+    is_int(dur_histogram_percentile(&h, &dur_bounds_short, 99), 10000000,
+           "what is above all bounds counts as the last one");
+}
+
+
 int
 main(void)
 {
     dur_buf_init(&out, 1 << 20);
 
     test_histogram();
+    test_percentile();
     test_functions();
     test_sources();
     test_text();
