@@ -6,8 +6,8 @@ import { get, session } from "../api.js";
 import { replaceArgs, useFeed } from "../hooks.js";
 import { Button, Cut, Empty, Heading, Notice, server }
   from "../parts/basic.js";
-import { BulkActions } from "../parts/bulk.js";
-import { FilterBar, filterOf } from "../parts/filter.js";
+import { BulkActions, UnfinishedJobs } from "../parts/bulk.js";
+import { FilterBar, fieldOf, filterOf } from "../parts/filter.js";
 import { usePages } from "../parts/pages.js";
 import { ended, Status } from "../parts/status.js";
 import { RowLink, Table } from "../parts/table.js";
@@ -95,13 +95,14 @@ function Nothing({ filtered }) {
 function Runs({ args }) {
   const filter = filterOf(args);
   const list = useRuns(filter);
-  const ofField = list.status === 400 && filter.q;
+  const field = fieldOf(list, filter);
 
   return html`<${Heading} title="Runs"><${BulkActions} filter=${filter}
       /></${Heading}>
-    <${FilterBar} value=${filter} error=${ofField ? list.error : null}
-      change=${(next) => replaceArgs("runs", next)} />
-    ${list.error && !ofField && html`<${Notice} kind="bad"
+    <${FilterBar} value=${filter} errors=${field ? { [field]: list.error }
+      : {}} change=${(next) => replaceArgs("runs", next)} />
+    <${UnfinishedJobs} />
+    ${list.error && !field && html`<${Notice} kind="bad"
       action=${html`<${Button} onClick=${list.again}>Try again</${
         Button}>`}>${list.error}</${Notice}>`}
     ${list.fresh > 0 && html`<div class="fresh-rows"><${Button} kind="main"

@@ -2,8 +2,8 @@
 // a job that goes on.
 
 import { html, useState } from "../../vendor/preact.js";
-import { post, session } from "../api.js";
-import { go, useAction } from "../hooks.js";
+import { get, post, session } from "../api.js";
+import { go, useAction, useInterval, useLoad } from "../hooks.js";
 import { Button, Facts, Progress } from "./basic.js";
 import { Confirm } from "./dialog.js";
 import { Time, count } from "./time.js";
@@ -36,6 +36,20 @@ export function JobProgress({ job }) {
       ?? "changed"}${job.refused ? `, ${count(job.refused)} refused` : ""} of ${
       count(job.matched)} that match; looked at ${count(job.scanned)}</span>
   </div>`;
+}
+
+// Above the list of runs, as long as one goes on.
+export function UnfinishedJobs() {
+  const jobs = useLoad((signal) => get("v1/bulk", {}, signal), []);
+  const open = (jobs.data?.data ?? []).filter((job) => !job.done
+    && !job.stopped);
+
+  useInterval(() => jobs.reload(), open.length ? 1000 : 0);
+
+  return open.map((job) => html`<div class="panel slim" key=${job.id}>
+    <p><a href=${`#/bulk/${job.id}`}>${WORDS[job.action]?.[0] ?? job.action
+    } runs</a> <span class="dim">${filterText(job.filter)}</span></p>
+    <${JobProgress} job=${job} /></div>`);
 }
 
 function Ask({ action, filter, close }) {

@@ -62,17 +62,30 @@ function When({ value, change }) {
     ${range && [at("after", "From"), at("before", "To")]}`;
 }
 
-// error: of the expression.
-export function FilterBar({ value, change, error, without = [] }) {
+// Which field an error of the server is of: it begins with its name.
+export function fieldOf(list, filter) {
+  const [, name] = /^(\w+)\b/.exec(list.error ?? "") ?? [];
+
+  return list.status === 400 && filter[name] ? name : null;
+}
+
+// The names of functions and apps, when somebody comes to a field for them.
+function useNames() {
+  const [wanted, setWanted] = useState(false);
+  const known = useLoad(async (signal) => wanted
+    ? (await get("v1/functions", {}, signal)).data : [], [wanted]);
+
+  return [known.data ?? [], () => setWanted(true)];
+}
+
+// errors: the sentence of a field.
+export function FilterBar({ value, change, errors = {}, without = [] }) {
   const [more, setMore] = useState(Boolean(value.q || value.id || value.app));
-  const known = useLoad(async (signal) => {
-    const { data } = await get("v1/functions", {}, signal);
-    return data;
-  }, []);
+  const [known, want] = useNames();
   const set = (name) => (text) => change({ ...value, [name]: text.trim() });
-  const functions = (known.data ?? []).filter((fn) => !fn.archived_at
+  const functions = known.filter((fn) => !fn.archived_at
     && (!value.app || fn.app === value.app)).map((fn) => fn.id).sort();
-  const apps = [...new Set((known.data ?? []).map((fn) => fn.app))]
+  const apps = [...new Set(known.map((fn) => fn.app))]
     .filter(Boolean).sort();
   const statuses = (value.status ?? "").split(",").filter(Boolean);
   const any = Object.keys(value).length > 0;
@@ -90,23 +103,23 @@ export function FilterBar({ value, change, error, without = [] }) {
           onClick=${() => change({})}>Clear</button>`}
       </span>
     </div>
-    <div class="filters">
+    <div class="filters" onfocusin=${want}>
       ${!without.includes("function") && html`<div class="grow" data-filter>
         <${Field} label="Function" value=${value.function}
-          options=${functions} change=${set("function")} /></div>`}
+          options=${functions} change=${set("function")}
+          error=${errors.function} /></div>`}
       <${Field} label="Event" value=${value.event} placeholder="shop/*"
-        change=${set("event")} />
+        change=${set("event")} error=${errors.event} />
       <${When} value=${value} change=${change} />
       ${more && html`
         <${Field} label="App" value=${value.app} options=${apps}
-          change=${set("app")} />
+          change=${set("app")} error=${errors.app} />
         <${Field} label="Id contains" value=${value.id}
           placeholder="of a run or an event" change=${set("id")}
-          hint=${value.id && value.id.length < 3
-            ? "At least 3 characters." : null} />
+          error=${errors.id} />
         <${Field} label="Expression" value=${value.q} change=${set("q")} wide
           placeholder=${"event.data.total > 100 && output.ok == true"}
-          error=${error} />`}
+          error=${errors.q} />`}
     </div>
   </div>`;
 }
