@@ -50,8 +50,8 @@ sub step {
     return { run => $name, delay => $delay, data => $data, %more };
 }
 
-my $cart = { total => 224, items => [ { sku => 'A-1', n => 2, price => 12.5 },
-                                      { sku => 'B-77', n => 1, price => 199 } ] };
+my $cart = { total => 224, items => [ { sku => 'A-1', n => 2, price => 12 },
+                                      { sku => 'B-77', n => 1, price => 200 } ] };
 
 # Tells as many steps as a run may have, at once.
 sub long {

@@ -202,7 +202,7 @@ await scene("cancelling many asks first", () =>
 
 // ---- a long run
 
-await scene("a run with as many steps as there may be stays usable", async () => {
+await scene("a run with as many steps as may be stays usable", async () => {
   const page = await visit(`#/runs/${await runOf("long")}`);
 
   await page.waitForSelector("text=Steps (999)");

@@ -3,10 +3,12 @@
 
 import { html, useState } from "../../vendor/preact.js";
 import { del, get, part, session } from "../api.js";
-import { href, useAction, useInterval, useLoad } from "../hooks.js";
+import { href, useAction, useFeed, useInterval, useLoad }
+  from "../hooks.js";
 import { Button, Empty, Facts, Heading, Id, Notice, Panel, server }
   from "../parts/basic.js";
-import { FilterFacts, JobProgress, filterText } from "../parts/bulk.js";
+import { FilterFacts, JobProgress, filterText, toldJob }
+  from "../parts/bulk.js";
 import { Confirm } from "../parts/dialog.js";
 import { Status } from "../parts/status.js";
 import { RowLink, Table } from "../parts/table.js";
@@ -33,7 +35,8 @@ const COLUMNS = [
     cell: (job) => html`<${Time} at=${job.created_at} />` },
 ];
 
-const COMMAND = `curl ${server()}/v1/bulk -H 'Content-Type: application/json' \\
+const COMMAND = `curl ${server()}/v1/bulk \\
+  -H 'Content-Type: application/json' \\
   -d '{"action":"replay","filter":{"status":"Failed",\
 "after":"2026-01-01T00:00:00Z"}}'`;
 
@@ -41,8 +44,14 @@ function Jobs() {
   const jobs = useLoad((signal) => get("v1/bulk", {}, signal), []);
   const rows = jobs.data?.data ?? [];
 
-  useInterval(() => jobs.reload(), rows.some((job) => !job.done
-    && !job.stopped) ? 1000 : 5000);
+  useFeed(["bulk"], (batch, missed) => {
+    jobs.set((old) => old && { ...old, data: old.data.map((job) =>
+      toldJob(job, batch)) });
+    if (missed || batch.some(({ id, kind }) => kind === "bulk.done"
+        || !rows.some((job) => job.id === id))) {
+      jobs.reload();
+    }
+  });
 
   return html`<${Heading} title="Jobs" />
     ${jobs.error && html`<${Notice} kind="bad">${jobs.error}</${Notice}>`}
@@ -76,7 +85,14 @@ function Job({ id }) {
   const job = load.data;
   const goes = job && !job.done && !job.stopped;
 
-  useInterval(() => load.reload(), goes ? 500 : 0);
+  useFeed(["bulk"], (batch, missed) => {
+    load.set((old) => old && toldJob(old, batch));
+    if (missed || batch.some((message) => message.id === id
+        && message.kind === "bulk.done")) {
+      load.reload(true);
+    }
+  });
+  useInterval(() => load.reload(), goes ? 3000 : 0);
 
   if (!job) {
     return html`<${Heading} title="Job" />${load.error && html`<${Notice}

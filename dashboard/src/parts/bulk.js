@@ -3,15 +3,31 @@
 
 import { html, useState } from "../../vendor/preact.js";
 import { get, post, session } from "../api.js";
-import { go, useAction, useInterval, useLoad } from "../hooks.js";
+import { go, useAction, useFeed, useLoad } from "../hooks.js";
 import { Button, Facts, Progress } from "./basic.js";
 import { Confirm } from "./dialog.js";
+import { ended } from "./status.js";
 import { Time, count } from "./time.js";
 
 const WORDS = {
   cancel: ["Cancel", "cancelled", "Scheduled,Running"],
-  replay: ["Replay", "started anew", "Failed"],
+  replay: ["Replay", "run again", "Failed"],
 };
+
+// The statuses that are chosen and can be meant, or else what is usual.
+function statusesOf(action, chosen) {
+  const list = (chosen ?? "").split(",").filter((status) => status !== ""
+    && ended(status) === (action === "replay"));
+
+  return list.join(",") || WORDS[action][2];
+}
+
+// A job with what the feed says of it.
+export function toldJob(job, messages) {
+  const last = messages.filter(({ id }) => id === job.id).at(-1);
+
+  return last ? { ...job, ...last, filter: job.filter } : job;
+}
 
 const LABELS = { status: "Status", app: "App", function: "Function",
   event: "Event", id: "Id contains", q: "Expression", after: "From",
@@ -32,8 +48,8 @@ export function JobProgress({ job }) {
   return html`<div class="job">
     <${Progress} value=${job.done ? 1 : job.progress}
       label=${`${WORDS[job.action]?.[0] ?? job.action} progress`} />
-    <span class="num">${count(job.changed)} ${WORDS[job.action]?.[1]
-      ?? "changed"}${job.refused ? `, ${count(job.refused)} refused` : ""} of ${
+    <span>${count(job.changed)} ${WORDS[job.action]?.[1] ?? "changed"}${
+      job.refused ? `, ${count(job.refused)} refused` : ""}, of ${
       count(job.matched)} that match; looked at ${count(job.scanned)}</span>
   </div>`;
 }
@@ -44,7 +60,14 @@ export function UnfinishedJobs() {
   const open = (jobs.data?.data ?? []).filter((job) => !job.done
     && !job.stopped);
 
-  useInterval(() => jobs.reload(), open.length ? 1000 : 0);
+  useFeed(["bulk"], (batch, missed) => {
+    if (missed || batch.some(({ id }) => !open.some((job) => job.id === id))
+        || batch.some(({ kind }) => kind === "bulk.done")) {
+      jobs.reload();
+    }
+    jobs.set((old) => old && { ...old, data: old.data.map((job) =>
+      toldJob(job, batch)) });
+  });
 
   return open.map((job) => html`<div class="panel slim" key=${job.id}>
     <p><a href=${`#/bulk/${job.id}`}>${WORDS[job.action]?.[0] ?? job.action
@@ -56,14 +79,14 @@ function Ask({ action, filter, close }) {
   const [error, setError] = useState(null);
   const [sure, setSure] = useState(false);
   const [busy, act] = useAction(setError);
-  const [word, , statuses] = WORDS[action];
-  const asked = { status: statuses, ...filter };
+  const [word] = WORDS[action];
+  const asked = { ...filter, status: statusesOf(action, filter.status) };
   const all = Object.keys(filter).filter((name) => name !== "status")
     .length === 0;
 
   const accept = () => act(async () => {
     const { data } = await post("v1/bulk", { action, filter: asked,
-      ...(Object.keys(filter).length === 0 ? { all: true } : {}) });
+      ...(all ? { all: true } : {}) });
     go(["bulk", data.id]);
   });
 
@@ -72,8 +95,8 @@ function Ask({ action, filter, close }) {
     accept=${accept} busy=${busy} error=${error} disabled=${all && !sure}>
     <p>${action === "cancel" ? "Runs that have not ended are cancelled: what "
       + "their steps have done stays done, the rest does not happen."
-      : "Each run that has ended is started anew from its event, as a run of "
-        + "its own. The old one stays as it is."} It goes on in the background,
+      : "Each run that has ended is run again from its event, as a run of its "
+        + "own. The old one stays as it is."} It goes on in the background,
       also when this page is closed, and can be stopped.</p>
     <${FilterFacts} filter=${asked} />
     ${all && html`<p><label class="check"><input type="checkbox"

@@ -42,8 +42,8 @@ function toInput(instant) {
 function When({ value, change }) {
   const [range, setRange] = useState(Boolean(value.before));
   const at = (name, label) => html`<div class="field" key=${name}><label
-    for=${`when-${name}`}>${label}${clock.utc ? " (UTC)" : ""}</label><input id=${`when-${name}`}
-    type="datetime-local" step="1" value=${toInput(value[name])}
+    for=${`when-${name}`}>${label}${clock.utc ? " (UTC)" : ""}</label>
+    <input id=${`when-${name}`} type="datetime-local" step="1" value=${toInput(value[name])}
     onChange=${(event) => change({ ...value,
       [name]: toInstant(event.target.value) })} /></div>`;
 
@@ -79,7 +79,7 @@ function useNames() {
 }
 
 // errors: the sentence of a field.
-export function FilterBar({ value, change, errors = {}, without = [] }) {
+export function FilterBar({ value, change, errors = {} }) {
   const [more, setMore] = useState(Boolean(value.q || value.id || value.app));
   const [known, want] = useNames();
   const set = (name) => (text) => change({ ...value, [name]: text.trim() });
@@ -104,10 +104,9 @@ export function FilterBar({ value, change, errors = {}, without = [] }) {
       </span>
     </div>
     <div class="filters" onfocusin=${want}>
-      ${!without.includes("function") && html`<div class="grow" data-filter>
-        <${Field} label="Function" value=${value.function}
-          options=${functions} change=${set("function")}
-          error=${errors.function} /></div>`}
+      <div class="grow" data-filter><${Field} label="Function"
+        value=${value.function} options=${functions}
+        change=${set("function")} error=${errors.function} /></div>
       <${Field} label="Event" value=${value.event} placeholder="shop/*"
         change=${set("event")} error=${errors.event} />
       <${When} value=${value} change=${change} />
