@@ -57,13 +57,13 @@ my $cart = { total => 224, items => [ { sku => 'A-1', n => 2, price => 12 },
 sub long {
     my ($call) = @_;
 
-    return (200, {}, 'long') if %{$call->{steps} || {}};
+    return (200, {}, 'long') if @{$call->{memos}};
 
     return (206, {}, [ map {
         my $name = sprintf 'row %04d', $_;
         { id => sha1_hex($name), op => 'StepRun', name => $name,
           displayName => $name, data => { n => $_ } };
-    } 1 .. 999 ]);
+    } 1 .. 1000 ]);
 }
 
 my $app = FakeApp->new(
