@@ -63,7 +63,7 @@ sub long {
         my $name = sprintf 'row %04d', $_;
         { id => sha1_hex($name), op => 'StepRun', name => $name,
           displayName => $name, data => { n => $_ } };
-    } 1 .. 1000 ]);
+    } 1 .. 999 ]);
 }
 
 my $app = FakeApp->new(
