@@ -20,11 +20,12 @@ export const percent = (share) => share === undefined || share === null ? ""
     : `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 
 export const rate = (n) => n === undefined ? ""
-  : n === 0 ? "0" : n < 10 ? n.toFixed(1) : String(Math.round(n));
+  : n === 0 ? "0" : n < 0.1 ? n.toFixed(2) : n < 10 ? n.toFixed(1)
+    : String(Math.round(n));
 
 const COLUMNS = [
-  { name: "name", title: "Function", cell: (row) => html`<${RowLink}
-      href=${href(["functions", row.id])}><${Cut} text=${row.name} />
+  { name: "name", title: "Function", kind: "named",
+    cell: (row) => html`<${RowLink} href=${href(["functions", row.id])}><${Cut} text=${row.name} />
       </${RowLink}><small class="dim under"><${Cut}
       text=${row.name === row.id ? row.app : `${row.app} · ${row.id}`} />
       </small>` },
@@ -46,7 +47,8 @@ const COLUMNS = [
   { name: "failed", title: "Failed", kind: "right num", cell: ({ f }) => f
     && html`<span class=${f.failure_share > 0.1 ? "bad" : ""}>${
       percent(f.failure_share)}</span>` },
-  { name: "p50", title: "p50 · p95", kind: "right num", cell: ({ f }) => f
+  { name: "p50", title: "p50 · p95", kind: "right num", cell: ({ f }) =>
+    f?.p50_ms !== null && f?.p50_ms !== undefined
     && html`<span class="with-spark">${milliseconds(f.p50_ms)} <span
       class="dim">·</span> ${milliseconds(f.p95_ms)}</span>` },
 ];

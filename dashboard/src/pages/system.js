@@ -3,54 +3,20 @@
 
 import { html, useRef } from "../../vendor/preact.js";
 import { get } from "../api.js";
-import { useInterval, useLoad } from "../hooks.js";
+import { useFeed, useInterval, useLoad } from "../hooks.js";
 import { Facts, Heading, Notice, Panel, Progress } from "../parts/basic.js";
 import { Chart, Stat, Stats } from "../parts/chart.js";
 import { Status } from "../parts/status.js";
-import { Table } from "../parts/table.js";
 import { Time, bytes, count, milliseconds } from "../parts/time.js";
 
 const EVERY = 2000;
 const POINTS = 450;
 
-// The first of the members that is there.
-const first = (from, ...names) => names.map((name) => from?.[name])
-  .find((value) => value !== undefined && value !== null);
+const known = (value) => value !== undefined && value !== null;
 
-const seconds = (s) => s === undefined || s === null ? null
-  : milliseconds(s * 1000);
+const us = (value) => known(value) ? milliseconds(value / 1000) : null;
 
-const words = (name) => name.replace(/_/g, " ");
-
-// What has no place of its own here: names and values as they are.
-function others(from, known) {
-  return Object.entries(from ?? {}).filter(([name, value]) =>
-    !known.includes(name) && value !== null && typeof value !== "object")
-    .map(([name, value]) => [words(name), typeof value === "boolean"
-      ? (value ? "yes" : "no") : String(value)]);
-}
-
-const TABLES = [
-  { name: "table", title: "Table", cell: (row) => html`<code>${row.name
-    }</code>` },
-  { name: "rows", title: "Rows", kind: "right num",
-    cell: (row) => count(row.rows) },
-  { name: "bytes", title: "Pages", kind: "right num",
-    cell: (row) => bytes(row.bytes) },
-];
-
-// {name: rows}, {name: {rows, bytes}} or [{name, rows}]
-function tables(store) {
-  const all = store?.tables ?? store?.rows ?? {};
-  const list = Array.isArray(all) ? all
-    : Object.entries(all).map(([name, value]) => typeof value === "object"
-      ? { name, ...value } : { name, rows: value });
-
-  return list.filter((row) => row.rows !== undefined)
-    .sort((a, b) => b.rows - a.rows);
-}
-
-// What was seen while the page is open.
+// What was seen while the page is open: times, bytes, p50 and p99 of a commit.
 function useHistory(data) {
   const seen = useRef({ at: null, lists: [[], [], [], []] });
   const own = seen.current;
@@ -59,93 +25,103 @@ function useHistory(data) {
     const { store, batches } = data;
 
     own.at = data;
-    own.lists = [Date.now() / 1000, store?.used_bytes ?? store?.used ?? null,
-      batches?.commit_p50_ms ?? null, batches?.commit_p99_ms ?? null]
+    own.lists = [Date.now() / 1000, store.contents?.used_bytes ?? null,
+      batches?.commit_p50_us ?? null, batches?.commit_p99_us ?? null]
       .map((value, i) => [...own.lists[i], value].slice(-POINTS));
   }
   return own.lists;
 }
 
-function Leader({ data }) {
-  const { leader, uptime_s, workers, mode, sidecar } = data;
+function Server({ data }) {
+  const { leader, sidecar, worker, workers, mode, event_loop: loop } = data;
 
-  return html`<${Panel} title="Server" id="server"><${Facts} rows=${[
+  return html`<div class="columns">
+    <${Panel} title="Server" id="server"><${Facts} rows=${[
     ["Leader", leader ? `process ${leader.pid}` : "none at the moment"],
-    ["Epoch", leader?.epoch],
-    ["Leads since", leader?.since && html`<${Time} at=${leader.since} ago
+    ["It leads since", leader?.since && html`<${Time} at=${leader.since} ago
       focus />`],
-    ["Worker", leader?.worker],
-    ["Workers", typeof workers === "object" ? workers?.length : workers],
-    ["Up for", seconds(first(data, "uptime_s", "uptime")) ?? uptime_s],
+    ["Epoch", leader?.epoch],
+    ["Workers", known(workers) && `${workers}, ${leader?.followers ?? 0} with `
+      + "the leader"],
+    ["Up for", worker && milliseconds(worker.uptime_s * 1000)],
     ["Mode", mode],
-    ["Lag of the event loop", milliseconds(first(data, "loop_lag_ms",
-      "event_loop_lag_ms", "lag_ms"))],
-    ["Sidecar", sidecar && html`<${Status} status=${sidecar.connected ? "ok"
-      : "error"} text=${sidecar.connected ? "connected"
-      : "not connected: no app is called"} />`],
-    ["Calls out", sidecar && first(sidecar, "in_flight")],
-    ["Calls it would take", sidecar?.credits],
-    ["Version of the sidecar", sidecar?.version],
-  ]} /></${Panel}>`;
+    ["Lag of the event loop, p99", us(loop?.lag_p99_us)],
+    ["Runs that live", count(data.runs_live)],
+  ]} /></${Panel}>
+  <${Panel} title="Sidecar" id="sidecar"><${Facts} rows=${[
+    ["State", html`<${Status} status=${sidecar?.connected ? "ok" : "error"}
+      text=${sidecar?.connected ? "connected"
+        : "not connected: no app is called"} />`],
+    ["Calls out", known(sidecar?.in_flight) && count(sidecar.in_flight)],
+    ["Calls it would take", known(sidecar?.credits)
+      && count(sidecar.credits)],
+    ["Process", sidecar?.pid],
+    ["Version", sidecar?.version],
+  ]} /></${Panel}></div>`;
 }
 
-function Batches({ data, history }) {
-  const b = data.batches ?? data.batch;
+function Commits({ data, history }) {
+  const { batches, queue } = data;
   const [times, , p50, p99] = history;
 
-  return b && html`<${Panel} title="Commits" id="commits"><${Stats}
+  return batches && html`<${Panel} title="Commits" id="commits"><${Stats}
       label="Commits">
-      <${Stat} name="Batches" value=${count(b.count)} />
-      <${Stat} name="Operations in a batch"
-        value=${first(b, "ops_per_batch", "ops")} />
-      <${Stat} name="Commit, p50" value=${milliseconds(b.commit_p50_ms)} />
-      <${Stat} name="Commit, p99" value=${milliseconds(b.commit_p99_ms)} />
+      <${Stat} name="Batches" value=${count(batches.count)}
+        note=${batches.failed > 0 && `${count(batches.failed)} failed`} />
+      <${Stat} name="Operations in the last" value=${count(batches.last_ops)}
+        note=${`p99 ${count(batches.ops_p99)}`} />
+      <${Stat} name="Commit, p50" value=${us(batches.commit_p50_us)} />
+      <${Stat} name="Commit, p99" value=${us(batches.commit_p99_us)} />
+      <${Stat} name="Waits for the next" value=${count((queue?.control ?? 0)
+        + (queue?.ingest ?? 0))} />
     </${Stats}>
-    ${p50.some((v) => v !== null) && html`<${Chart}
-      label="Time of a commit while this page is open" height=${140}
-      data=${[times, p50, p99]} value=${(v) => milliseconds(v)}
+    <${Chart} label="Time of a commit while this page is open" height=${140}
+      data=${[times, p50, p99]} value=${us}
       series=${[{ label: "p50", token: "--accent", fill: true },
-        { label: "p99", token: "--warn" }]} />`}</${Panel}>`;
+        { label: "p99", token: "--warn" }]} /></${Panel}>`;
 }
 
-function Store({ data, history }) {
-  const { store } = data;
-  const used = first(store, "used_bytes", "used");
-  const limit = first(store, "limit_bytes", "limit", "map_bytes");
-  const [times, sizes] = history;
-  const grown = sizes.length > 1 ? sizes.at(-1) - sizes[0] : 0;
+// A minute's growth, once there is something to say.
+function growth(times, sizes) {
   const span = times.length > 1 ? times.at(-1) - times[0] : 0;
+  const grown = Math.round((sizes.at(-1) - sizes[0]) / span * 60);
 
-  return store && html`<${Panel} title="Store" id="store">
+  return span < 4 ? null
+    : `${grown < 0 ? "−" : ""}${bytes(Math.abs(grown))}`;
+}
+
+function Store({ store, history }) {
+  const { used_bytes: used, file_bytes: file, limit_bytes: limit,
+    oldest_run_at: oldest } = store.contents;
+  const [times, sizes] = history;
+
+  return html`<${Panel} title="Store" id="store">
     <${Stats} label="Store">
-      <${Stat} name="Used" value=${bytes(used)}
-        kind=${limit && used / limit > 0.8 ? "bad" : ""}
-        note=${limit && `of ${bytes(limit)}`} />
-      <${Stat} name="File" value=${bytes(first(store, "file_bytes",
-        "file"))} />
-      <${Stat} name="Growth" value=${span < 4 ? null : `${grown < 0 ? "−" : ""
-        }${bytes(Math.abs(Math.round(grown / span * 60)))}`}
+      <${Stat} name="Used" value=${bytes(used)} note=${`of ${bytes(limit)}`}
+        kind=${used / limit > 0.8 ? "bad" : ""} />
+      <${Stat} name="File" value=${bytes(file)} />
+      <${Stat} name="Growth" value=${growth(times, sizes)}
         note="a minute, while this page is open" />
-      <${Stat} name="Oldest run" value=${first(store, "oldest_run",
-        "oldest_run_at") && html`<${Time} at=${first(store, "oldest_run",
-        "oldest_run_at")} ago />`} />
+      <${Stat} name="Oldest run" value=${oldest
+        && html`<${Time} at=${oldest} />`} />
+      <${Stat} name="Kept after their end" value=${store.retention_s
+        ? milliseconds(store.retention_s * 1000) : "for ever"} />
+      <${Stat} name="Durability" value=${store.durability} />
     </${Stats}>
-    ${limit && html`<${Progress} value=${used / limit}
-      label="Store in use" />`}
+    <${Progress} value=${used / limit} label="Share of the store in use" />
     <${Chart} label="Size of the store while this page is open" height=${140}
       data=${[times, sizes]} value=${(v) => bytes(Math.round(v))}
       series=${[{ label: "used", token: "--accent", fill: true }]} />
   </${Panel}>`;
 }
 
-function Retention({ data }) {
-  const retention = data.retention ?? data.store?.retention;
-  const rows = Object.entries(retention ?? {}).map(([name, value]) => [
-    words(name.replace(/_s$/, "")), value === null || value === 0 ? "forever"
-      : name.endsWith("_s") ? seconds(value) : String(value)]);
+function Tables({ rows }) {
+  const list = Object.entries(rows).sort(([a, n], [b, m]) => m - n
+    || (a < b ? -1 : 1));
 
-  return rows.length > 0 && html`<${Panel} title="Retention" id="retention">
-    <${Facts} rows=${rows} /></${Panel}>`;
+  return html`<${Panel} title="Rows of the tables" id="tables"><${Facts}
+    rows=${list.map(([name, n]) => [name, count(n)])}
+    /></${Panel}>`;
 }
 
 export default function System() {
@@ -153,17 +129,17 @@ export default function System() {
   const data = load.data?.data;
   const history = useHistory(data);
 
+  useFeed(["figures"], () => load.reload());
   useInterval(() => load.reload(true), EVERY);
 
   return html`<${Heading} title="System" />
     ${load.error && html`<${Notice} kind="bad">${load.error}</${Notice}>`}
-    ${data && html`<${Leader} data=${data} />
-      <${Store} data=${data} history=${history} />
-      <${Batches} data=${data} history=${history} />
-      <${Retention} data=${data} />
-      ${data.versions && html`<${Panel} title="Versions" id="versions">
-        <${Facts} rows=${others(data.versions, [])} /></${Panel}>`}
-      ${tables(data.store).length > 0 && html`<${Panel} title="Tables"
-        id="tables" kind="flush"><${Table} label="Tables" columns=${TABLES}
-        rows=${tables(data.store)} id=${(row) => row.name} /></${Panel}>`}`}`;
+    ${data && html`<${Server} data=${data} />
+      ${data.store?.contents && html`<${Store} store=${data.store}
+        history=${history} />`}
+      <${Commits} data=${data} history=${history} />
+      <${Panel} title="Versions" id="versions"><${Facts}
+        rows=${Object.entries(data.versions ?? {})} /></${Panel}>
+      ${data.store?.contents && html`<${Tables}
+        rows=${data.store.contents.rows} />`}`}`;
 }

@@ -1,7 +1,7 @@
 // Charts: a line of a few pixels for lists, and uPlot for pages.
 
 import { html, useEffect, useRef } from "../../vendor/preact.js";
-import { clock } from "./time.js";
+import { clock, timeText } from "./time.js";
 
 const WIDE = 120;
 const HIGH = 24;
@@ -36,22 +36,37 @@ function axis(extra) {
     font: "11px system-ui, sans-serif", ...extra };
 }
 
-function options(UPlot, series, width, height, value) {
+// 20:31, with seconds where a minute is much.
+function instants(u, list) {
+  const end = u.scales.x.max - u.scales.x.min < 300 ? 8 : 5;
+
+  return list.map((at) => timeText(at * 1000, { ms: true })
+    .replace(/^.* /, "").slice(0, end));
+}
+
+// One point alone is the end of a minute.
+const wide = (u, from, to) => to - from < 60 ? [to - 60, to] : [from, to];
+
+function options(series, width, height, value) {
+  const one = (v) => v === null || v === undefined ? ""
+    : value ? value(v) : String(v);
+
   return {
-    width, height, legend: { live: true },
+    width, height,
     cursor: { drag: { x: false, y: false } },
-    tzDate: (ts) => clock.utc
-      ? UPlot.tzDate(new Date(ts * 1e3), "Etc/UTC")
-      : new Date(ts * 1e3),
-    scales: { y: { range: (u, low, high) => [0, Math.max(1, high * 1.1)] } },
-    axes: [axis({}), axis({ size: 58, values: value
-      ? (u, list) => list.map(value) : undefined })],
-    series: [{}, ...series.map(({ label, token, fill }) => ({
+    scales: { x: { time: false, range: wide },
+      y: { range: (u, low, high) => [0, Math.max(1, high * 1.1)] } },
+    axes: [axis({ values: instants, space: 70 }), axis({ size: 58,
+      values: (u, list) => list.map((v) => Number.isInteger(v) || value
+        ? one(v) : "") })],
+    series: [{ label: "time", value: (u, at) => at === null ? ""
+      : timeText(at * 1000, { ms: true }).slice(0, -4) },
+    ...series.map(({ label, token, fill }) => ({
       label, stroke: colour(token), width: 2,
       fill: fill ? `color-mix(in srgb, ${colour(token)} 18%, transparent)`
         : undefined,
       points: { show: false },
-      value: (u, v) => v === null ? "" : value ? value(v) : String(v),
+      value: (u, v) => one(v),
     }))],
   };
 }
@@ -86,8 +101,8 @@ export function Chart({ data, series, height = 180, label, value }) {
         return;
       }
       own.plot?.destroy();
-      own.plot = new UPlot(options(UPlot, series, root.current.clientWidth,
-        height, value), own.data, root.current);
+      own.plot = new UPlot(options(series, root.current.clientWidth, height,
+        value), own.data, root.current);
     });
     const fit = new ResizeObserver(() => own.plot && root.current
       && own.plot.width !== root.current.clientWidth
