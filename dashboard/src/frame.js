@@ -4,7 +4,7 @@
 import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { get, hasKey, loadSession, onRefused, session, setKey }
   from "./api.js";
-import { onConnection, reconnect } from "./feed.js";
+import { onConnection, reconnect, subscribe } from "./feed.js";
 import { readRoute, sentenceOf, useTick } from "./hooks.js";
 import { Button, Notice } from "./parts/basic.js";
 import { Icon } from "./parts/icon.js";
@@ -105,6 +105,11 @@ function Menu({ current, connected }) {
     clock.toggle();
     tick();
   };
+  useEffect(() => {
+    document.querySelector("nav [aria-current]")?.scrollIntoView(
+      { block: "nearest", inline: "center" });
+  }, [current]);
+
   const leave = () => {
     setKey(null);
     location.reload();
@@ -124,6 +129,8 @@ function Menu({ current, connected }) {
         <span>${connected ? "live" : "not live"}</span>
       </p>
       ${session.mode === "dev" && html`<span class="tag">dev</span>`}
+      ${session.redacted && html`<span class="tag"
+        title="Some values are hidden by the server">redacted</span>`}
       ${session.read_only && html`<span class="tag"
         title="Nothing can be changed from here">read only</span>`}
       <button class="tool" type="button" onClick=${nextTheme}
@@ -234,6 +241,9 @@ export function Frame({ trouble }) {
       end();
     };
   }, []);
+  // a page that asks for no news sees when the server is gone as well
+  useEffect(() => locked || problem ? undefined
+    : subscribe(["apps"], () => {}), [locked, problem]);
 
   if (problem) {
     const again = () => loadSession().then(() => {

@@ -7,11 +7,12 @@ import { replaceArgs, useFeed } from "../hooks.js";
 import { Button, Cut, Empty, Heading, Notice, server }
   from "../parts/basic.js";
 import { BulkActions, UnfinishedJobs } from "../parts/bulk.js";
+import { Fresh } from "../parts/fresh.js";
 import { FilterBar, fieldOf, filterOf } from "../parts/filter.js";
 import { usePages } from "../parts/pages.js";
 import { ended, Status } from "../parts/status.js";
 import { RowLink, Table } from "../parts/table.js";
-import { Duration, Time, count } from "../parts/time.js";
+import { Duration, Time } from "../parts/time.js";
 import Run from "./run.js";
 
 const KINDS = { "run.started": "Running", "run.completed": "Completed",
@@ -105,9 +106,7 @@ function Runs({ args }) {
     ${list.error && !field && html`<${Notice} kind="bad"
       action=${html`<${Button} onClick=${list.again}>Try again</${
         Button}>`}>${list.error}</${Notice}>`}
-    ${list.fresh > 0 && html`<div class="fresh-rows"><${Button} kind="main"
-      onClick=${list.showFresh}>${list.fresh >= 50 ? "50 or more"
-        : count(list.fresh)} new</${Button}></div>`}
+    <${Fresh} list=${list} />
     ${list.rows.length > 0 && html`<${Table} label="Runs" rows=${list.rows}
       columns=${RUN_COLUMNS} id=${runId} kind="runs" />`}
     ${list.rows.length === 0 && list.done && !list.error && html`<${Nothing}

@@ -6,5 +6,5 @@ import { Button } from "./basic.js";
 export function Fresh({ list }) {
   return list.fresh > 0 && html`<div class="fresh-rows">
     <${Button} kind="main" onClick=${list.showFresh}>${list.fresh
-    } new</${Button}></div>`;
+    >= 50 ? "50 or more" : list.fresh} new</${Button}></div>`;
 }

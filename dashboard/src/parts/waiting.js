@@ -20,8 +20,8 @@ function limit(item) {
     key}`;
 }
 
-const until = (item, word = "until") => item.until
-  ? html` ${word} <${Time} at=${item.until} ago />` : null;
+const until = (item, words = " until") => item.until
+  ? html`${words} <${Time} at=${item.until} ago />` : null;
 
 const TEXTS = {
   call: (item) => html`The app has it${item.since
@@ -34,10 +34,10 @@ const TEXTS = {
   throttle: (item) => html`A throttle holds it${until(item)}.${turn(item)}`,
   paused: () => "The function is paused, until somebody resumes it.",
   parked: (item) => html`The app does not answer${item.error
-    ? html` (${item.error})` : null}${until(item, "and is tried again")}.`,
+    ? html` (${item.error})` : null}${until(item, " and is tried again")}.`,
   retry: (item) => html`The next attempt${item.attempt !== undefined
-    ? ` (number ${item.attempt + 1})` : ""} is${until(item, "at")}.`,
-  scheduled: (item) => html`It is to start${until(item, "at")}.`,
+    ? ` (number ${item.attempt + 1})` : ""} is${until(item, " at")}.`,
+  scheduled: (item) => html`It is to start${until(item, " at")}.`,
   sleep: (item) => html`It sleeps${until(item)}.`,
   event: (item) => html`It waits for the event <code>${item.event
     }</code>${until(item, ", at most until")}.`,
@@ -47,7 +47,7 @@ const TEXTS = {
     href=${`#/runs/${item.child_run_id}`}>the run it invoked</a>`
     : "the run it invoked"}${until(item, ", at most until")}.`,
   client: (item) => html`The client of the endpoint executes it; the server
-    takes over${until(item, "at")}.`,
+    takes over${until(item, " at")}.`,
   copying: () => "It takes over the results of the steps before.",
 };
 
