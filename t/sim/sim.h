@@ -48,6 +48,7 @@
 #define SIM_SIGNALS    2
 #define SIM_RULES_MAX  4
 #define SIM_RERUNS_MAX 16
+#define SIM_BULKS_MAX  4
 #define SIM_THROTTLES_MAX  64
 #define SIM_DEBOUNCES_MAX  64
 #define SIM_BATCHES_MAX    64
@@ -272,6 +273,7 @@ typedef struct {
     bool        must_cancel;    /* an event came that its cancelOn names */
     bool        may_cancel;
     int         original;       /* it runs that one again, or -1 */
+    unsigned    replayed;       /* so often bulk jobs ran it again */
     int         from;           /* .. from this step on, or -1 */
     bool        edited;         /* .. with another input */
     int         memos;          /* .. so many are copied, -1: not known */
@@ -324,6 +326,17 @@ typedef struct {
     bool        removing;
     bool        removed;
 } sim_rule_t;
+
+/* Runs of a function that people want cancelled, or run again, all of them. */
+typedef struct {
+    dur_ulid_t  id;
+    unsigned    fn;
+    bool        replay;
+    bool        some;           /* .. only those whose k is 1 */
+    bool        acked;
+    bool        taken;
+    unsigned    batch;          /* that took it */
+} sim_bulk_t;
 
 /* A run that somebody wants to be run again. */
 typedef struct {
@@ -525,6 +538,9 @@ typedef struct {
     uint64_t  late;             /* runs that timeouts ended */
     uint64_t  cancelled;        /* .. events, .. */
     uint64_t  ruled_out;        /* .. and cancellations */
+    uint64_t  bulks;            /* jobs, and runs that these started, */
+    uint64_t  replayed;
+    uint64_t  swept;            /* .. and cancelled */
     uint64_t  deferred;
     uint64_t  checkpointed;     /* steps */
 } sim_figures_t;
@@ -603,6 +619,9 @@ struct sim_s {
     sim_cancel_t         *cancels;
     unsigned              nrules;
     sim_rule_t            rules[SIM_RULES_MAX];
+    sim_rand_t            bulk_rand;    /* leaves all other chance as it is */
+    unsigned              nbulks;
+    sim_bulk_t            bulks[SIM_BULKS_MAX];
     unsigned              nreruns;
     sim_rerun_t           reruns[SIM_RERUNS_MAX];
     unsigned              batch_events; /* accepted before the batch */
@@ -689,6 +708,11 @@ void sim_cancel_check(sim_t *s, dur_txn_t *txn);
 /* A rule that means the run, or that one if it does; NULL. */
 const sim_rule_t *sim_cancel_rule(const sim_t *s, const sim_run_t *run,
     const dur_ulid_t *id);
+
+/* sim_bulk.c: jobs over many runs. */
+bool sim_bulk_cancels(const sim_t *s, const sim_run_t *run, const char *why);
+bool sim_bulk_born(sim_t *s, sim_run_t *run, const dur_ulid_t *original);
+void sim_bulk_check(sim_t *s);
 
 /* sim_program.c: random functions, and their registration. */
 void sim_program_make(sim_t *s);

@@ -324,6 +324,7 @@ sim_gather_asks(sim_t *s, sim_ops_t *b)
     sim_ask_pause(s, b);
     sim_ask_reruns(s, b);
     sim_ask_rules(s, b);
+    sim_bulk_gather(s, b);
 }
 
 
@@ -332,6 +333,10 @@ sim_ask_replied(sim_t *s, const sim_op_t *o)
 {
     if (o->type == DUR_OP_RERUN) {
         s->reruns[o->ref].acked = true;
+    }
+
+    if (o->type == DUR_OP_BULK) {
+        s->bulks[o->ref].acked = true;
     }
 
     if (o->type == DUR_OP_CANCELLATION && o->ref >= 0) {
@@ -365,5 +370,5 @@ sim_ask_idle(const sim_t *s)
         }
     }
 
-    return true;
+    return sim_bulk_idle(s);
 }

@@ -223,4 +223,5 @@ sim_cancel_check(sim_t *s, dur_txn_t *txn)
     }
 
     sim_cancel_rules_check(s);
+    sim_bulk_check(s);
 }

@@ -277,6 +277,11 @@ sim_flow_reason(sim_t *s, const sim_run_t *m, const dur_run_t *run,
                && s->now >= run->started + f->finish;
     }
 
+    if (sim_bulk_cancels(s, m, why)) {
+        s->figures.swept++;
+        return true;
+    }
+
     if (strncmp(why, rule, strlen(rule)) == 0) {
         s->figures.ruled_out++;
         return dur_ulid_parse(dur_str_c(why + strlen(rule)), &id) == DUR_OK

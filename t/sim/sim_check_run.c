@@ -260,6 +260,7 @@ sim_view_run_event(sim_view_t *v, sim_run_t *m)
 static void
 sim_view_run_born(sim_view_t *v, sim_run_t *m, const dur_run_t *run)
 {
+    bool    again;
     sim_t  *s;
 
     s = v->s;
@@ -279,9 +280,10 @@ sim_view_run_born(sim_view_t *v, sim_run_t *m, const dur_run_t *run)
         m->parent = sim_run_find(s, &run->parent, false);
     }
 
-    if ((m->original >= 0)
-        != (memcmp(&run->original, &(dur_ulid_t) { { 0 } }, DUR_ULID_LEN)
-            != 0))
+    again = memcmp(&run->original, &(dur_ulid_t) { { 0 } }, DUR_ULID_LEN) != 0;
+
+    if ((m->original >= 0) != again
+        && (!again || !sim_bulk_born(s, m, &run->original)))
     {
         sim_fail(s, "a run of %s that nobody asked for runs one again",
                  s->fns[m->fn].slug);

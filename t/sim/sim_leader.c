@@ -336,6 +336,10 @@ sim_committed(sim_t *s, sim_ops_t *b)
             sim_committed_rule(s, o, reply);
             break;
 
+        case DUR_OP_BULK:
+            sim_bulk_committed(s, o, reply);
+            break;
+
         case DUR_OP_CHECKPOINT:
             sim_committed_checkpoint(s, o, reply);
             break;

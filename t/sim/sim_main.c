@@ -133,6 +133,9 @@ sim_add_figures(sim_figures_t *to, const sim_figures_t *from)
     to->late += from->late;
     to->cancelled += from->cancelled;
     to->ruled_out += from->ruled_out;
+    to->bulks += from->bulks;
+    to->replayed += from->replayed;
+    to->swept += from->swept;
     to->deferred += from->deferred;
     to->checkpointed += from->checkpointed;
 }
@@ -153,6 +156,7 @@ sim_seed(const sim_options_t *opt, uint64_t seed, sim_figures_t *total)
     s->opt = opt;
     s->seed = seed;
     s->rand.state = seed * 0x2545f4914f6cdd1d + 1;
+    s->bulk_rand.state = seed * 0x2545f4914f6cdd1d + 2;
     dur_arena_init(&s->arena);
     dur_call_init(&s->call);
     dur_buf_init(&s->buf, 16 << 20);
@@ -248,6 +252,9 @@ sim_tell(bool passed, const sim_options_t *opt, const sim_figures_t *f)
         { f->late, "ended by a timeout" },
         { f->cancelled, "cancelled by an event" },
         { f->ruled_out, "by a cancellation" },
+        { f->bulks, "bulk jobs" },
+        { f->replayed, "run again by one" },
+        { f->swept, "cancelled by one" },
         { f->checkpointed, "steps in checkpoints" },
         { f->ops, "ops" },
         { f->batches, "commits" },

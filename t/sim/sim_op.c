@@ -5,7 +5,7 @@
 #include "sim_world.h"
 
 
-static sim_op_t *
+sim_op_t *
 sim_op_add(sim_t *s, sim_ops_t *b, dur_op_t *op, int ref)
 {
     uint8_t   *p;

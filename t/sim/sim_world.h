@@ -40,6 +40,7 @@ void sim_add_cancel(sim_t *s, sim_ops_t *b, unsigned run);
 void sim_add_events(sim_t *s, sim_ops_t *b, unsigned first);
 void sim_add_signal(sim_t *s, sim_ops_t *b, unsigned signal);
 void sim_ops_free(sim_ops_t *b);
+sim_op_t *sim_op_add(sim_t *s, sim_ops_t *b, dur_op_t *op, int ref);
 
 void sim_add_checkpoint(sim_t *s, sim_ops_t *b, const sim_checkpoint_t *p,
     int ref);
@@ -58,6 +59,12 @@ void sim_committed_rule(sim_t *s, const sim_op_t *o,
     const dur_reply_t *reply);
 void sim_ask_replied(sim_t *s, const sim_op_t *o);
 bool sim_ask_idle(const sim_t *s);
+
+/* sim_bulk.c */
+void sim_bulk_gather(sim_t *s, sim_ops_t *b);
+void sim_bulk_committed(sim_t *s, const sim_op_t *o,
+    const dur_reply_t *reply);
+bool sim_bulk_idle(const sim_t *s);
 
 /* sim_checkpoint.c */
 void sim_gather_checkpoints(sim_t *s, sim_ops_t *b);
