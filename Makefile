@@ -178,7 +178,8 @@ $(BENCH_BIN): $(BUILD)/bench/%: t/bench/%.c t/bench/net.c t/bench/net.h
 		$< t/bench/net.c -llmdb
 
 # Those of the engine alone.
-ENGINE_BENCH := $(BUILD)/bench/cel $(BUILD)/bench/plan $(BUILD)/bench/future
+ENGINE_BENCH := $(BUILD)/bench/cel $(BUILD)/bench/plan $(BUILD)/bench/future \
+	$(BUILD)/bench/lists
 
 $(ENGINE_BENCH): $(BUILD)/bench/%: t/bench/%.c t/bench/net.c t/bench/net.h \
 		$(BUILD)/libdur.a

@@ -48,6 +48,23 @@ sub start_all {
 }
 
 
+# On a store that `make`, which is told where, has filled.
+sub start_made {
+    my ($class, %option) = @_;
+
+    remove_tree($option{dir});
+    make_path("$option{dir}/store");
+
+    my $make = delete $option{make};
+    my $self = $class->new(%option, log_level => 'warn');
+
+    $make->("$option{dir}/store");
+    $self->start;
+
+    return $self;
+}
+
+
 # nginx as it is, for comparison: answers every request at once.
 sub start_stock {
     my ($class, %option) = @_;

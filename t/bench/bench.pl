@@ -26,6 +26,7 @@ use Digest::SHA 'hmac_sha256_hex';
 use File::Path qw(make_path remove_tree);
 use File::Spec;
 use FindBin;
+use IO::Socket::INET;
 use POSIX ();
 use POSIX 'strftime';
 use Time::HiRes ();
@@ -81,6 +82,8 @@ my %goal = (
     idle     => ['down', 40, 25],
     after    => ['down', 80, 40],
     start    => ['down', 300, 50],
+    list     => ['down', 30, 15],
+    tree     => ['down', 50, 25],
     cron     => ['down', 2_000, 1_000],
 );
 
@@ -879,6 +882,92 @@ sub measure_start {
 }
 
 
+# The p50 of a request, in ms, and the answer; as it is on the wire.
+sub timed {
+    my ($server, $target) = @_;
+
+    my (@took, $body);
+    my $address = $server->address;
+    my $request = "GET $target HTTP/1.1\r\nHost: bench\r\n"
+                  . "Connection: close\r\n\r\n";
+
+    for (0 .. 40) {
+        my $socket = IO::Socket::INET->new($address) or die "connect: $!\n";
+        my $began = Time::HiRes::time;
+
+        print {$socket} $request;
+        $body = do { local $/; <$socket> };
+        push @took, 1000 * (Time::HiRes::time - $began) if $_;
+
+        die "$target: $body\n" unless $body =~ m{\AHTTP/1.1 200};
+    }
+
+    @took = sort { $a <=> $b } @took;
+
+    return ($took[$#took / 2], $body);
+}
+
+
+# Lists of a store with many runs that have ended, the first page each; a
+# filter that finds little says how far it looked.
+sub measure_lists {
+    my ($workers) = @_;
+
+    my $server = start($workers, made => 1, make => sub {
+        program('lists', $_[0], $finished);
+    });
+
+    my (undef, $all) = timed($server, '/v1/runs?limit=51');
+    my @ids = $all =~ /"run_id":"(\w{26})"/g;
+    my ($event) = $all =~ /"event_id":"(\w{26})"/;
+    my $part = substr $ids[30], 14;
+
+    my @rows = (
+        ['no filter', ''],
+        ['a status that is frequent', 'status=Completed'],
+        ['a status that is rare', 'status=Failed'],
+        ['a status that none has', 'status=Cancelled'],
+        ['a function', 'function=bench-order3'],
+        ['a function that is rare', 'function=bench-rare'],
+        ['an event', 'event=bench/order3'],
+        ['an event that is rare', 'event=bench/rare'],
+        ['the start of an event that is not there', 'event=none/*'],
+        ['a whole id', "id=$ids[30]"],
+        ['the id of an event', "id=$event"],
+        ['text in an id', "id=$part"],
+        ['text that no id has', 'id=0000000000'],
+        ['an expression over the event',
+         'q=event.data.customer.plan+==+"pro"'],
+        ['the same, of one run', 'q=event.data.needle+==+true'],
+        ['an expression over the output', 'q=output.total+>+9000'],
+        ['the same, of none', 'q=output.total+<+0'],
+        ['an expression over the run', 'q=run.duration_ms+>+100000'],
+    );
+
+    for (@rows) {
+        my ($name, $query) = @$_;
+
+        $query =~ s/([<>"])/sprintf '%%%02X', ord $1/ge;
+
+        my ($took, $body) = timed($server, "/v1/runs?limit=51&$query");
+        my $found = () = $body =~ /"run_id"/g;
+        my ($scanned) = $body =~ /"rows":(\d+)/;
+
+        row('list', "runs, $name ($found of $scanned)", $took, 'ms');
+    }
+
+    row('list', 'events, no filter',
+        (timed($server, '/v1/events?limit=51'))[0], 'ms');
+    row('list', 'events, an expression that finds none',
+        (timed($server, '/v1/events?q=event.data.order+==+-1'))[0], 'ms');
+    row('tree', 'the tree of a run with 1,000 steps',
+        (timed($server, "/v1/runs/$ids[0]/tree"))[0], 'ms');
+    row('', 'figures of 10,000 runs, one in 2 s is made',
+        (timed($server, '/v1/figures?window=24h'))[0], 'ms');
+    row('', 'the system', (timed($server, '/v1/system'))[0], 'ms');
+}
+
+
 # One server at a time: $current is what finish() ends.
 my $current;
 
@@ -886,7 +975,8 @@ my $current;
 sub start {
     my ($workers, %option) = @_;
 
-    my $how = $option{forward} ? 'start_forward' : 'start_all';
+    my $how = $option{forward} ? 'start_forward'
+              : $option{made} ? 'start_made' : 'start_all';
 
     return $current = Bench->$how(workers => $workers, dir => $dir, %option);
 }
@@ -929,6 +1019,7 @@ my @groups = (
     dashboard => \&measure_dashboard,
     cost    => \&measure_cost,
     start   => \&measure_start,
+    lists   => \&measure_lists,
 );
 
 $| = 1;
@@ -949,7 +1040,7 @@ for my $workers (@workers) {
         # These do not change with a second worker.
         next if !$first
             && $groups[$i]
-               =~ /^(?:waits|cron|flow|realtime|future|cost|start)$/;
+               =~ /^(?:waits|cron|flow|realtime|future|cost|start|lists)$/;
 
         eval { $groups[$i + 1]->($workers) };
 
