@@ -4,6 +4,7 @@
 #include "engine/dur_expr_func.h"
 #include "engine/dur_expr_run.h"
 #include "engine/dur_expr_value.h"
+#include "engine/dur_json.h"
 
 
 static const dur_expr_node_t *
@@ -95,18 +96,24 @@ dur_expr_path_get(const dur_expr_path_t *path, const json_t *event)
 }
 
 
+unsigned
+dur_expr_count_event(const dur_expr_t *expr)
+{
+    size_t    i;
+    unsigned  n;
+
+    for (i = 1, n = 0; i < expr->nnodes; i++) {
+        n += expr->nodes[i].kind == DUR_EXPR_N_EVENT;
+    }
+
+    return n;
+}
+
+
 bool
 dur_expr_uses_event(const dur_expr_t *expr)
 {
-    size_t  i;
-
-    for (i = 1; i < expr->nnodes; i++) {
-        if (expr->nodes[i].kind == DUR_EXPR_N_EVENT) {
-            return true;
-        }
-    }
-
-    return false;
+    return dur_expr_count_event(expr) > 0;
 }
 
 
@@ -161,13 +168,20 @@ dur_expr_uses(const dur_expr_t *expr, unsigned name, size_t *at,
 
 /* -- the projection ------------------------------------------------------- */
 
-typedef struct {
+typedef struct dur_expr_project_s  dur_expr_project_t;
+
+struct dur_expr_project_s {
     const dur_expr_t  *expr;
     const json_t      *event;
+    dur_str_t          text;            /* the same, where it is not parsed */
     json_t            *made;            /* becomes the event itself when it is
                                            used as a whole */
+    bool               whole;
     bool               nomem;
-} dur_expr_project_t;
+
+    void             (*take)(dur_expr_project_t *p,
+                             const dur_expr_path_t *path);
+};
 
 
 /* jansson counts references in what is const, too. */
@@ -182,7 +196,10 @@ static void
 dur_expr_project_whole(dur_expr_project_t *p)
 {
     json_decref(p->made);
-    p->made = dur_expr_path_share(p->event);
+    p->whole = true;
+    p->made = p->event ? dur_expr_path_share(p->event)
+                       : dur_json_parse(p->text, NULL);
+    p->nomem |= p->made == NULL;
 }
 
 
@@ -231,6 +248,57 @@ dur_expr_project_path(dur_expr_project_t *p, const dur_expr_path_t *path)
 }
 
 
+/* The same, of a text: nothing else of it is parsed. */
+static void
+dur_expr_project_slice(dur_expr_project_t *p, const dur_expr_path_t *path)
+{
+    json_t     *to, *have;
+    unsigned    i;
+    dur_str_t   from, value;
+
+    to = p->made;
+    from = p->text;
+
+    for (i = 0; i < path->n; i++) {
+
+        /* of a list it would be an element */
+
+        if (from.len == 0 || from.data[0] != '{'
+            || dur_json_member(from, path->names[i], &value) != DUR_OK)
+        {
+            return;
+        }
+
+        have = json_object_getn(to, (const char *) path->names[i].data,
+                                path->names[i].len);
+
+        if (i == path->n - 1 || value.data[0] != '{') {
+            have = dur_json_parse(value, NULL);
+
+        } else if (have == NULL) {
+            have = json_object();
+
+        } else {
+            json_incref(have);
+        }
+
+        if (json_object_setn_new(to, (const char *) path->names[i].data,
+                                 path->names[i].len, have) != 0)
+        {
+            p->nomem = true;
+            return;
+        }
+
+        to = have;
+        from = value;
+
+        if (!json_is_object(to)) {
+            return;
+        }
+    }
+}
+
+
 static void
 dur_expr_project_node(dur_expr_project_t *p, uint16_t id)
 {
@@ -241,13 +309,13 @@ dur_expr_project_node(dur_expr_project_t *p, uint16_t id)
     node = dur_expr_path_node(p->expr, id);
     root = dur_expr_path_of(p->expr, id, &path);
 
-    if (root == DUR_EXPR_N_EVENT && p->made != p->event) {
+    if (root == DUR_EXPR_N_EVENT && !p->whole && !p->nomem) {
 
         if (path.n == 0) {
             dur_expr_project_whole(p);
 
         } else {
-            dur_expr_project_path(p, &path);
+            p->take(p, &path);
         }
     }
 
@@ -273,23 +341,50 @@ dur_expr_project_node(dur_expr_project_t *p, uint16_t id)
 }
 
 
+static json_t *
+dur_expr_projected(dur_expr_project_t *p)
+{
+    p->made = json_object();
+    if (p->made == NULL) {
+        return NULL;
+    }
+
+    dur_expr_project_node(p, p->expr->root);
+
+    if (p->nomem) {
+        json_decref(p->made);
+        return NULL;
+    }
+
+    return p->made;
+}
+
+
 json_t *
 dur_expr_project(const dur_expr_t *expr, const json_t *event)
 {
-    dur_expr_project_t  p = { expr, event, json_object(), false };
+    dur_expr_project_t  p;
 
-    if (p.made == NULL) {
-        return NULL;
-    }
+    memset(&p, 0, sizeof(p));
+    p.expr = expr;
+    p.event = event;
+    p.take = dur_expr_project_path;
 
-    dur_expr_project_node(&p, expr->root);
+    return dur_expr_projected(&p);
+}
 
-    if (p.nomem) {
-        json_decref(p.made);
-        return NULL;
-    }
 
-    return p.made;
+json_t *
+dur_expr_project_text(const dur_expr_t *expr, dur_str_t text)
+{
+    dur_expr_project_t  p;
+
+    memset(&p, 0, sizeof(p));
+    p.expr = expr;
+    p.text = text;
+    p.take = dur_expr_project_slice;
+
+    return dur_expr_projected(&p);
 }
 
 

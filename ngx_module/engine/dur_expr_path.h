@@ -36,8 +36,9 @@ typedef struct {
 const json_t *dur_expr_path_get(const dur_expr_path_t *path,
     const json_t *event);
 
-/* Whether it looks at `event` at all. */
+/* Whether it looks at `event` at all, and how many times. */
 bool dur_expr_uses_event(const dur_expr_t *expr);
+unsigned dur_expr_count_event(const dur_expr_t *expr);
 
 /*
  * What the expression takes of a named root (dur_expr_compile_named()), one
@@ -53,6 +54,11 @@ bool dur_expr_uses(const dur_expr_t *expr, unsigned name, size_t *at,
  * `event`.  NULL without memory.
  */
 json_t *dur_expr_project(const dur_expr_t *expr, const json_t *event);
+
+/* The same of an event's text, an object that dur_json_parse() accepts and
+ * that begins with its bracket: each use is one pass over it, and only what is
+ * used is parsed. */
+json_t *dur_expr_project_text(const dur_expr_t *expr, dur_str_t text);
 
 /*
  * The first equality that must hold for the expression to be true, between a

@@ -11,10 +11,18 @@
 
 
 /* What a row takes, in units: its header, each further row that is looked up
- * for it, and a unit of an expression.  A byte that is parsed is one. */
-#define DUR_FILTER_ROW     25
-#define DUR_FILTER_LOOKUP  60
+ * for it, a byte that is parsed, what the header is as an object, a unit of an
+ * expression; and how many bytes are passed over for a unit. */
+#define DUR_FILTER_ROW     50
+#define DUR_FILTER_LOOKUP  80
+#define DUR_FILTER_BYTE    4
+#define DUR_FILTER_HEADER  150
 #define DUR_FILTER_STEP    2
+#define DUR_FILTER_PASS    3
+
+/* An event that is used more often is parsed as a whole. */
+#define DUR_FILTER_USES    8
+
 
 /* -- opening -------------------------------------------------------------- */
 
@@ -89,7 +97,7 @@ dur_filter_compile(dur_filter_t *f, size_t nnames, char err[160])
         return rc;
     }
 
-    f->uses_event = dur_expr_uses_event(f->expr);
+    f->uses_event = dur_expr_count_event(f->expr);
 
     at = 0;
     f->uses_output = dur_expr_uses(f->expr, 0, &at, &field);
@@ -281,7 +289,34 @@ dur_filter_is_run(dur_filter_t *f, dur_txn_t *txn, const dur_run_t *run,
 
 /* -- the expression ------------------------------------------------------- */
 
-/* DUR_ENOTFOUND: it is not whole, or too large. */
+/* Borrowed until the next one.  DUR_ENOTFOUND: it is not whole, or too large.
+ */
+static dur_rc_t
+dur_filter_text(dur_filter_t *f, dur_txn_t *txn, const dur_ulid_t *owner,
+    const dur_payload_t *body, dur_str_t *text)
+{
+    dur_rc_t  rc;
+
+    if (body->length > DUR_FILTER_BODY) {
+        return DUR_ENOTFOUND;
+    }
+
+    if (body->where == 1) {
+        *text = body->bytes;
+        return DUR_OK;
+    }
+
+    dur_buf_reset(&f->scratch);
+    f->work += DUR_FILTER_LOOKUP
+               * (1 + body->length / (uint64_t) DUR_PAYLOAD_ROW);
+
+    rc = dur_payload_get(txn, owner, body, &f->scratch);
+    *text = dur_buf_str(&f->scratch);
+
+    return rc == DUR_ECORRUPT ? DUR_ENOTFOUND : rc;
+}
+
+
 static dur_rc_t
 dur_filter_body(dur_filter_t *f, dur_txn_t *txn, const dur_ulid_t *owner,
     const dur_payload_t *body, json_t **value)
@@ -291,29 +326,42 @@ dur_filter_body(dur_filter_t *f, dur_txn_t *txn, const dur_ulid_t *owner,
 
     *value = NULL;
 
-    if (body->length > DUR_FILTER_BODY) {
-        return DUR_ENOTFOUND;
+    rc = dur_filter_text(f, txn, owner, body, &text);
+    if (rc != DUR_OK) {
+        return rc;
     }
 
-    text = body->bytes;
-    f->work += body->length;
-
-    if (body->where != 1) {
-        dur_buf_reset(&f->scratch);
-        f->work += DUR_FILTER_LOOKUP
-                   * (1 + body->length / (uint64_t) DUR_PAYLOAD_ROW);
-
-        rc = dur_payload_get(txn, owner, body, &f->scratch);
-        if (rc != DUR_OK) {
-            return rc == DUR_ECORRUPT ? DUR_ENOTFOUND : rc;
-        }
-
-        text = dur_buf_str(&f->scratch);
-    }
-
+    f->work += DUR_FILTER_BYTE * (uint64_t) text.len;
     *value = dur_json_parse(text, NULL);
 
     return *value ? DUR_OK : DUR_ENOTFOUND;
+}
+
+
+/* The event, or what the expression uses of it. */
+static dur_rc_t
+dur_filter_event_body(dur_filter_t *f, dur_txn_t *txn, const dur_ulid_t *id,
+    const dur_payload_t *body, json_t **event)
+{
+    dur_rc_t   rc;
+    dur_str_t  text;
+
+    *event = NULL;
+
+    if (f->uses_event > DUR_FILTER_USES) {
+        return dur_filter_body(f, txn, id, body, event);
+    }
+
+    rc = dur_filter_text(f, txn, id, body, &text);
+    if (rc != DUR_OK) {
+        return rc;
+    }
+
+    f->work += f->uses_event
+               * (DUR_FILTER_LOOKUP + text.len / DUR_FILTER_PASS);
+    *event = dur_expr_project_text(f->expr, text);
+
+    return *event ? DUR_OK : DUR_ENOTFOUND;
 }
 
 
@@ -367,7 +415,7 @@ dur_filter_header(dur_filter_t *f, dur_txn_t *txn, const dur_run_t *run)
     q.txn = txn;
 
     root = json_object();
-    f->work += 3 * DUR_FILTER_LOOKUP + 20 * DUR_FILTER_ROW;
+    f->work += 3 * DUR_FILTER_LOOKUP + DUR_FILTER_HEADER;
 
     (void) dur_query_app(&q, run->app, &app);
     (void) dur_query_function(&q, run->function, &fn);
@@ -440,7 +488,8 @@ dur_filter_ask_run(dur_filter_t *f, dur_txn_t *txn, const dur_run_t *run,
         rc = dur_event_get(txn, &run->event, &row);
 
         if (rc == DUR_OK) {
-            rc = dur_filter_body(f, txn, &run->event, &row.json, &event);
+            rc = dur_filter_event_body(f, txn, &run->event, &row.json,
+                                       &event);
         }
     }
 
@@ -566,7 +615,7 @@ dur_filter_event(dur_filter_t *f, dur_txn_t *txn, const dur_ulid_t *id,
         return DUR_OK;
     }
 
-    rc = dur_filter_body(f, txn, id, &event->json, &root);
+    rc = dur_filter_event_body(f, txn, id, &event->json, &root);
 
     if (rc == DUR_OK) {
         rc = dur_filter_true(f, root, NULL, match);

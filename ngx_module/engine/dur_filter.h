@@ -41,7 +41,7 @@ typedef struct {
                                                not count */
     dur_ulid_t                ulid;
     dur_expr_t               *expr;         /* or NULL */
-    bool                      uses_event;
+    unsigned                  uses_event;   /* how many times */
     bool                      uses_output;
     bool                      uses_run;
     int64_t                   now_ms;

@@ -271,6 +271,10 @@ test_projection(void)
 
         ok(json_equal(projection, want), "%s: %s", rows[i].text,
            rows[i].title);
+        json_decref(projection);
+
+        projection = dur_expr_project_text(expr, dur_str_c(event_json));
+        ok(json_equal(projection, want), "and the same of a text");
 
         json_decref(want);
         json_decref(projection);
