@@ -107,7 +107,8 @@ function App({ app, changed }) {
             onClick=${() => setAsked(true)}>Remove</${Button}>`}</div></div>
     ${app.error && html`<${Notice} kind="bad">${app.error}</${Notice}>`}
     ${app.parked_at && html`<${Notice} kind="warn">
-      It has not answered since${" "}<${Time} at=${app.parked_at} />; its runs wait.${" "}
+      It has not answered since${" "}<${Time} at=${app.parked_at} />; its runs
+      wait.${" "}
       ${app.parked_error && `${sentence(app.parked_error)} `}${app.probe_at
         && html`It is tried again at <${Time} at=${app.probe_at} />.`}
       </${Notice}>`}

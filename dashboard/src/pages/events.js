@@ -6,9 +6,10 @@ import { go, href, replaceArgs, useAction, useFeed, useLoad }
   from "../hooks.js";
 import { Button, Cut, Empty, Facts, Field, Heading, Id, Notice, Panel,
   server } from "../parts/basic.js";
+import { When } from "../parts/filter.js";
+import { Fresh } from "../parts/fresh.js";
 import { JsonEditor, LargeJson, check, pretty } from "../parts/json.js";
 import { Dialog } from "../parts/dialog.js";
-import { Fresh } from "../parts/fresh.js";
 import { usePages } from "../parts/pages.js";
 import { Status } from "../parts/status.js";
 import { RowLink, Table } from "../parts/table.js";
@@ -169,10 +170,9 @@ function Filters({ args, change, error }) {
     <${Field} label="CEL" value=${args.q} change=${set("q")} wide
       placeholder="event.data.total > 100" error=${error} wait=${600}
       type="search" />
-    <${Field} label="From" value=${args.received_after}
-      change=${set("received_after")} placeholder="2026-01-31T12:00:00Z" />
-    <${Field} label="To" value=${args.received_before}
-      change=${set("received_before")} placeholder="2026-01-31T13:00:00Z" />
+    <${When} label="Received" value=${{ after: args.received_after,
+      before: args.received_before }} change=${({ after, before }) => change({
+      ...args, received_after: after, received_before: before })} />
   </div>`;
 }
 

@@ -19,8 +19,22 @@ import { Sampled, WINDOWS, percent, rate, useFigures } from "./functions.js";
 
 // ---- actions
 
-function Invoke({ slug, close }) {
-  const [text, setText] = useState(pretty({ data: {} }));
+// What last started it, for a beginning.
+async function last(config, signal) {
+  const name = triggers(config).find(({ kind }) => kind === "event")?.text;
+
+  if (!name) {
+    return {};
+  }
+  const { data } = await get("v1/events", { name, limit: 1 }, signal);
+
+  return data[0]?.data ?? {};
+}
+
+function Invoke({ slug, config, close }) {
+  const [typed, setText] = useState(null);
+  const example = useLoad((signal) => last(config, signal), [slug]);
+  const text = typed ?? pretty({ data: example.data ?? {} });
   const [error, setError] = useState(null);
   const [busy, act] = useAction(setError);
   const checked = check(text);
@@ -88,7 +102,7 @@ function Actions({ row, changed }) {
     <${Button} kind="main" icon="play"
       onClick=${() => setAsked("invoke")}>Invoke</${Button}>
     ${asked === "invoke" && html`<${Invoke} slug=${row.id}
-      close=${close} />`}
+      config=${row.config} close=${close} />`}
     ${asked === "pause" && html`<${Confirm} title="Pause this function?"
       action="Pause" busy=${busy} error=${error} close=${close}
       accept=${() => switchTo("pause")}>

@@ -25,7 +25,8 @@ export const rate = (n) => n === undefined ? ""
 
 const COLUMNS = [
   { name: "name", title: "Function", kind: "named",
-    cell: (row) => html`<${RowLink} href=${href(["functions", row.id])}><${Cut} text=${row.name} />
+    cell: (row) => html`<${RowLink}
+      href=${href(["functions", row.id])}><${Cut} text=${row.name} />
       </${RowLink}><small class="dim under"><${Cut}
       text=${row.name === row.id ? row.app : `${row.app} · ${row.id}`} />
       </small>` },

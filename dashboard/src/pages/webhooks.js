@@ -91,9 +91,9 @@ function Answers({ row, close }) {
     ${attempts && (attempts.length > 0 ? html`<${Table} label="Answers"
       columns=${ANSWERS} rows=${attempts} id=${(a) => a.n} />`
       : html`<p class="dim">There was no answer yet.</p>`)}
-    <div class="actions end"><a class="grow" href=${href(["runs",
-      row.run_id])}>The run</a> <a class="grow" href=${href(["events",
-      row.event_id])}>The event</a>
+    <div class="actions end"><span class="grow"><a href=${href(["runs",
+      row.run_id])}>The run</a> · <a href=${href(["events",
+      row.event_id])}>The event</a></span>
       <${Button} onClick=${close} autofocus>Close</${Button}></div>
   </${Dialog}>`;
 }

@@ -39,12 +39,13 @@ function toInput(instant) {
     .toISOString().slice(0, 19);
 }
 
-function When({ value, change }) {
+// From when and until when: { after, before }.
+export function When({ value, change, label = "Started" }) {
   const [range, setRange] = useState(Boolean(value.before));
   const at = (name, label) => html`<div class="field" key=${name}><label
     for=${`when-${name}`}>${label}${clock.utc ? " (UTC)" : ""}</label>
-    <input id=${`when-${name}`} type="datetime-local" step="1" value=${toInput(value[name])}
-    onChange=${(event) => change({ ...value,
+    <input id=${`when-${name}`} type="datetime-local" step="1"
+    value=${toInput(value[name])} onChange=${(event) => change({ ...value,
       [name]: toInstant(event.target.value) })} /></div>`;
 
   const choose = (span) => {
@@ -56,7 +57,7 @@ function When({ value, change }) {
   const options = value.after && !range
     ? [["since", `since ${timeText(value.after)}`], ...SPANS] : SPANS;
 
-  return html`<${Select} label="Started" options=${options}
+  return html`<${Select} label=${label} options=${options}
       value=${range ? "range" : value.after ? "since" : ""}
       change=${(span) => span !== "since" && choose(span)} />
     ${range && [at("after", "From"), at("before", "To")]}`;
