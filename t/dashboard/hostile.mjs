@@ -53,9 +53,9 @@ await scene("hostile events, names, errors and answers", async () => {
   for (const text of TEXTS) {
     await api("POST", "e/key", { name: text.slice(0, 200), data: { text } });
   }
-  const [run] = await until("the run has ended", async () =>
+  const run = await until("the run has ended", async () =>
     (await api("GET", `v1/events/${hostile}/runs`)).data
-      .filter((r) => r.status === "Failed"));
+      .find((r) => r.status === "Failed"));
 
   await looks("#/events", "Events");
   ok((await page.locator("#main").innerText()).includes("<img src=x"),

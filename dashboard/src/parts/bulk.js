@@ -11,7 +11,7 @@ import { Time, count } from "./time.js";
 
 const WORDS = {
   cancel: ["Cancel", "cancelled", "Scheduled,Running"],
-  replay: ["Replay", "run again", "Failed"],
+  replay: ["Replay", "started anew", "Failed"],
 };
 
 // The statuses that are chosen and can be meant, or else what is usual.

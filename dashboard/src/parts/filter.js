@@ -10,6 +10,8 @@ import { clock, timeText } from "./time.js";
 const NAMES = ["status", "app", "function", "event", "id", "q", "after",
   "before"];
 
+const FIELDS = ["app", "function", "event", "id", "q"];
+
 const SPANS = [["", "any time"], ["15m", "last 15 minutes"],
   ["1h", "last hour"], ["24h", "last day"], ["168h", "last week"],
   ["range", "from … to …"]];
@@ -67,7 +69,8 @@ export function When({ value, change, label = "Started" }) {
 export function fieldOf(list, filter) {
   const [, name] = /^(\w+)\b/.exec(list.error ?? "") ?? [];
 
-  return list.status === 400 && filter[name] ? name : null;
+  return list.status === 400 && filter[name] && FIELDS.includes(name) ? name
+    : null;
 }
 
 // The names of functions and apps, when somebody comes to a field for them.
