@@ -10,10 +10,12 @@
 #include <stdio.h>
 
 
-/* What a row takes, in units: its header, each further row that is looked up
- * for it, a byte that is parsed, what the header is as an object, a unit of an
- * expression; and how many bytes are passed over for a unit. */
+/* What a row takes, in units: its header, its ids as text, each further row
+ * that is looked up for it, a byte that is parsed, what the header is as an
+ * object, a unit of an expression; and how many bytes are passed over for a
+ * unit. */
 #define DUR_FILTER_ROW     50
+#define DUR_FILTER_ID      15
 #define DUR_FILTER_LOOKUP  80
 #define DUR_FILTER_BYTE    4
 #define DUR_FILTER_HEADER  150
@@ -540,7 +542,7 @@ dur_filter_look(dur_filter_t *f, dur_txn_t *txn, const dur_run_t *run,
         }
 
     } else if (f->nid) {
-        f->work += DUR_FILTER_ROW;
+        f->work += DUR_FILTER_ID;
 
         if (!dur_filter_has_text(f, &run->id)
             && !dur_filter_has_text(f, &run->event))

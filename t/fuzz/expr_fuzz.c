@@ -76,6 +76,29 @@ fuzz_evaluate(const uint8_t *data, size_t len, const dur_expr_t *expr,
 }
 
 
+#define FUZZ_EVENT                                                           \
+    "{\"ts\":5,\"data\":{\"function_id\":\"myapp-full\",\"list\":[{\"k\":"    \
+    "null}],\"t\":true,\"a\":1.5}}"
+
+
+/* What lists do: a projection of the text is that of the event. */
+
+static void
+fuzz_list(const uint8_t *data, size_t len, const dur_expr_t *expr,
+    const json_t *event)
+{
+    json_t  *one, *two;
+
+    one = dur_expr_project(expr, event);
+    two = dur_expr_project_text(expr, dur_str(FUZZ_EVENT));
+
+    fuzz_check(one != NULL && two != NULL && json_equal(one, two));
+
+    json_decref(one);
+    json_decref(two);
+}
+
+
 /* What waits do with it: the projection is as good as the event, an equality
  * holds, and what can never be true is not. */
 
@@ -128,9 +151,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     static json_t  *event;
 
     if (event == NULL) {
-        event = dur_json_parse(dur_str("{\"ts\":5,\"data\":{\"function_id\":"
-                                       "\"myapp-full\",\"list\":[{\"k\":null}"
-                                       "],\"t\":true,\"a\":1.5}}"), NULL);
+        event = dur_json_parse(dur_str(FUZZ_EVENT), NULL);
     }
 
     rc = dur_expr_parse(dur_str_make(data, len), &expr, err);
@@ -156,6 +177,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     vars.async = event;
     fuzz_evaluate(data, len, expr, &vars);
     fuzz_wait(data, len, expr, &vars);
+    fuzz_list(data, len, expr, event);
 
     dur_expr_free(expr);
 
