@@ -24,6 +24,7 @@
 #include "engine/dur_config.h"
 #include "engine/dur_exposition.h"
 #include "engine/dur_op.h"
+#include "engine/dur_redact.h"
 #include "engine/dur_ring.h"
 #include "engine/dur_store.h"
 
@@ -90,6 +91,7 @@ typedef struct {
     ngx_uint_t          concurrency;        /* calls at a time, of all apps */
     size_t              realtime_size;      /* of the zone below */
     ngx_shm_zone_t     *realtime;           /* messages, of all workers */
+    dur_redact_t       *redact;             /* NULL: nothing is hidden */
     ngx_uint_t          enabled;            /* durable_store is there */
 } ngx_durable_conf_t;
 

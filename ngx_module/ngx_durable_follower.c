@@ -301,6 +301,7 @@ ngx_durable_follower_open(void)
 
     if (rc == DUR_OK) {
         dp->backoff = 0;
+        dur_store_set_redact(dp->store, dp->conf->redact);
         ngx_durable_fail(DUR_OK, NULL);
         return;
     }

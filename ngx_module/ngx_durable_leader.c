@@ -406,6 +406,7 @@ ngx_durable_leader_open(char *err, size_t size)
     }
 
     dur_store_reader_check(dur_engine_store(dp->engine));
+    dur_store_set_redact(dur_engine_store(dp->engine), dp->conf->redact);
 
     rc = ngx_durable_leader_configure(err, size);
 

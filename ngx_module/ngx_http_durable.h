@@ -474,6 +474,13 @@ ngx_int_t ngx_http_durable_serve_flow(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, const dur_plan_def_t *def,
     const dur_served_call_t *call);
 
+/* ngx_http_durable_redact.c */
+char *ngx_http_durable_set_redact(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_uint_t ngx_http_durable_redacted(ngx_http_durable_ctx_t *ctx,
+    dur_redact_what_t what, dur_str_t json);
+ngx_int_t ngx_http_durable_redacted_error(ngx_http_request_t *r);
+
 /* ngx_http_durable_dashboard_conf.c */
 char *ngx_http_durable_set_dashboard(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

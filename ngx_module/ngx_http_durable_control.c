@@ -139,7 +139,7 @@ ngx_http_durable_rerun_body(ngx_http_request_t *r,
 {
     json_t     *root;
     dur_op_t    op;
-    dur_str_t   body;
+    dur_str_t   body, input;
     ngx_int_t   rc;
 
     ngx_memzero(&op, sizeof(dur_op_t));
@@ -170,6 +170,13 @@ ngx_http_durable_rerun_body(ngx_http_request_t *r,
 
         if (dur_str_eq(op.body, dur_str("null"))) {
             op.body = dur_str_null;
+        }
+
+        if (op.body.len
+            && dur_json_member(op.body, dur_str("input"), &input) == DUR_OK
+            && ngx_http_durable_redacted(ctx, DUR_REDACT_VALUE, input))
+        {
+            return ngx_http_durable_redacted_error(r);
         }
     }
 

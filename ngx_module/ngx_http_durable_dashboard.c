@@ -138,7 +138,7 @@ ngx_http_durable_dashboard_session(ngx_http_request_t *r,
                     "\"redacted\":%s,\"user\":",
                  conf->dev ? "dev" : "production",
                  read_only ? "true" : "false", key ? "true" : "false",
-                 "false");
+                 conf->redact ? "true" : "false");
 
     if (user.len) {
         dur_json_write_string(b, user);

@@ -49,6 +49,12 @@ ngx_http_durable_event_body(ngx_http_request_t *r,
         return ngx_http_durable_error_rc(r, DUR_EIO);
     }
 
+    if (ctx->dashboard
+        && ngx_http_durable_redacted(ctx, DUR_REDACT_EVENT, body))
+    {
+        return ngx_http_durable_redacted_error(r);
+    }
+
     rc = ngx_http_durable_events_parse(r, ctx, body, &op, &root);
 
     if (rc == NGX_DECLINED) {

@@ -135,7 +135,7 @@ ngx_http_durable_sync_try(ngx_http_request_t *r, void *data, ngx_uint_t last)
     store = ngx_durable_store();
 
     if (store != NULL
-        && dur_query_run(store, run, b) == DUR_OK
+        && dur_query_run_whole(store, run, b) == DUR_OK
         && dur_json_member(dur_buf_str(b), dur_str("status"), &status)
            == DUR_OK
         && !dur_str_eq(status, dur_str("\"Running\""))

@@ -127,6 +127,7 @@ dur_filter_prepare(dur_filter_t *f, const dur_filter_want_t *want,
     dur_arena_init(&f->names);
     dur_arena_init(&f->row);
     dur_buf_init(&f->scratch, DUR_FILTER_BODY);
+    dur_buf_init(&f->shown, 16 * DUR_FILTER_BODY + 64);
 
     if (want->event.len && want->event.data[want->event.len - 1] == '*') {
         f->prefix = true;
@@ -196,6 +197,7 @@ dur_filter_close(dur_filter_t *f)
     dur_arena_deinit(&f->names);
     dur_arena_deinit(&f->row);
     dur_buf_deinit(&f->scratch);
+    dur_buf_deinit(&f->shown);
 }
 
 
@@ -319,6 +321,29 @@ dur_filter_text(dur_filter_t *f, dur_txn_t *txn, const dur_ulid_t *owner,
 }
 
 
+/* As people see it: else an expression would tell what is hidden. */
+static dur_rc_t
+dur_filter_shown(dur_filter_t *f, dur_txn_t *txn, dur_str_t *text)
+{
+    dur_rc_t             rc;
+    const dur_redact_t  *redact;
+
+    redact = dur_txn_redact(txn);
+
+    if (redact == NULL) {
+        return DUR_OK;
+    }
+
+    dur_buf_reset(&f->shown);
+    f->work += DUR_FILTER_BYTE * (uint64_t) text->len;
+
+    rc = dur_redact_json(redact, f->what, *text, &f->shown);
+    *text = dur_buf_str(&f->shown);
+
+    return rc == DUR_EINVAL ? DUR_ENOTFOUND : rc;
+}
+
+
 static dur_rc_t
 dur_filter_body(dur_filter_t *f, dur_txn_t *txn, const dur_ulid_t *owner,
     const dur_payload_t *body, json_t **value)
@@ -329,6 +354,9 @@ dur_filter_body(dur_filter_t *f, dur_txn_t *txn, const dur_ulid_t *owner,
     *value = NULL;
 
     rc = dur_filter_text(f, txn, owner, body, &text);
+    if (rc == DUR_OK) {
+        rc = dur_filter_shown(f, txn, &text);
+    }
     if (rc != DUR_OK) {
         return rc;
     }
@@ -349,12 +377,16 @@ dur_filter_event_body(dur_filter_t *f, dur_txn_t *txn, const dur_ulid_t *id,
     dur_str_t  text;
 
     *event = NULL;
+    f->what = DUR_REDACT_EVENT;
 
     if (f->uses_event > DUR_FILTER_USES) {
         return dur_filter_body(f, txn, id, body, event);
     }
 
     rc = dur_filter_text(f, txn, id, body, &text);
+    if (rc == DUR_OK) {
+        rc = dur_filter_shown(f, txn, &text);
+    }
     if (rc != DUR_OK) {
         return rc;
     }
@@ -376,6 +408,9 @@ dur_filter_output(dur_filter_t *f, dur_txn_t *txn, const dur_run_t *run,
         *output = json_null();
         return DUR_OK;
     }
+
+    f->what = run->status == DUR_RUN_COMPLETED ? DUR_REDACT_VALUE
+                                               : DUR_REDACT_ERROR;
 
     return dur_filter_body(f, txn, &run->id, &run->output, output);
 }

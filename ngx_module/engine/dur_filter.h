@@ -17,6 +17,7 @@
 #include "engine/dur_base.h"
 #include "engine/dur_event.h"
 #include "engine/dur_expr.h"
+#include "engine/dur_redact.h"
 #include "engine/dur_filter_want.h"
 #include "engine/dur_run.h"
 #include "engine/dur_store.h"
@@ -49,6 +50,8 @@ typedef struct {
     dur_arena_t               names;
     dur_arena_t               row;
     dur_buf_t                 scratch;
+    dur_buf_t                 shown;        /* a body without what is hidden */
+    dur_redact_what_t         what;         /* a body is */
 } dur_filter_t;
 
 /*

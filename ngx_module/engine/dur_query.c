@@ -19,6 +19,7 @@ dur_query_read(dur_store_t *s, dur_buf_t *out, dur_query_pt handler,
     memset(&q, 0, sizeof(q));
     q.out = out;
     q.start = out->len;
+    q.redact = dur_store_redact(s);
 
     rc = dur_txn_begin(s, false, &q.txn);
     if (rc != DUR_OK) {
@@ -166,27 +167,66 @@ dur_query_room(const dur_query_t *q, size_t max)
 }
 
 
+/* What cannot be looked through is not shown at all. */
 dur_rc_t
-dur_query_body(dur_query_t *q, const char *key, const dur_ulid_t *owner,
-    const dur_payload_t *body, size_t max)
+dur_query_shown(dur_query_t *q, dur_redact_what_t what, dur_str_t text)
+{
+    dur_rc_t  rc;
+
+    if (q->redact == NULL) {
+        return dur_buf_add(q->out, text.data, text.len);
+    }
+
+    rc = dur_redact_json(q->redact, what, text, q->out);
+
+    return rc == DUR_EINVAL
+           ? dur_buf_addz(q->out, "\"" DUR_REDACT_TEXT "\"") : rc;
+}
+
+
+void
+dur_query_message(dur_query_t *q, const char *key, dur_str_t text)
+{
+    dur_buf_t  b;
+
+    if (q->redact == NULL) {
+        dur_query_string(q->out, key, text);
+        return;
+    }
+
+    dur_buf_init(&b, 2 * text.len + sizeof(DUR_REDACT_TEXT) * 8);
+
+    if (dur_redact_message(q->redact, text, &b) == DUR_OK) {
+        dur_query_string(q->out, key, dur_buf_str(&b));
+    } else {
+        dur_query_string(q->out, key, dur_str(DUR_REDACT_TEXT));
+    }
+
+    dur_buf_deinit(&b);
+}
+
+
+/* Retention takes a run away in pieces. */
+static dur_rc_t
+dur_query_payload(dur_query_t *q, const dur_ulid_t *owner,
+    const dur_payload_t *body, dur_redact_what_t what)
 {
     size_t    length;
     dur_rc_t  rc;
 
-    dur_query_key(q->out, key);
-
-    if (body->length == 0) {
-        return dur_buf_addz(q->out, "null");
-    }
-
-    if (body->length > max) {
-        return dur_buf_addf(q->out, "null,\"%s_bytes\":%u", key,
-                            body->length);
-    }
-
     length = q->out->len;
 
-    rc = dur_payload_get(q->txn, owner, body, q->out);
+    if (q->redact == NULL) {
+        rc = dur_payload_get(q->txn, owner, body, q->out);
+
+    } else {
+        dur_buf_reset(&q->scratch);
+        rc = dur_payload_get(q->txn, owner, body, &q->scratch);
+
+        if (rc == DUR_OK) {
+            rc = dur_query_shown(q, what, dur_buf_str(&q->scratch));
+        }
+    }
 
     if (rc != DUR_ECORRUPT) {
         return rc;
@@ -195,6 +235,51 @@ dur_query_body(dur_query_t *q, const char *key, const dur_ulid_t *owner,
     q->out->len = length;
 
     return dur_buf_addz(q->out, "null,\"incomplete\":true");
+}
+
+
+/* True when there is a value to write. */
+static bool
+dur_query_begin_body(dur_query_t *q, const char *key,
+    const dur_payload_t *body, size_t max)
+{
+    dur_query_key(q->out, key);
+
+    if (body->length == 0) {
+        dur_buf_addz(q->out, "null");
+        return false;
+    }
+
+    if (body->length > max) {
+        dur_buf_addf(q->out, "null,\"%s_bytes\":%u", key, body->length);
+        return false;
+    }
+
+    return true;
+}
+
+
+dur_rc_t
+dur_query_body(dur_query_t *q, const char *key, const dur_ulid_t *owner,
+    const dur_payload_t *body, size_t max)
+{
+    return dur_query_begin_body(q, key, body, max)
+           ? dur_query_payload(q, owner, body,
+                               strcmp(key, "error") == 0 ? DUR_REDACT_ERROR
+                                                         : DUR_REDACT_VALUE)
+           : DUR_OK;
+}
+
+
+dur_rc_t
+dur_query_result(dur_query_t *q, const char *key, const dur_run_t *run,
+    size_t max)
+{
+    return dur_query_begin_body(q, key, &run->output, max)
+           ? dur_query_payload(q, &run->id, &run->output,
+                               run->status == DUR_RUN_COMPLETED
+                               ? DUR_REDACT_VALUE : DUR_REDACT_ERROR)
+           : DUR_OK;
 }
 
 

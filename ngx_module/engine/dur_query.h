@@ -42,6 +42,10 @@ dur_rc_t dur_query_run(dur_store_t *s, const dur_ulid_t *run, dur_buf_t *out);
 dur_rc_t dur_query_run_v2(dur_store_t *s, const dur_ulid_t *run,
     dur_buf_t *out);
 
+/* The same with nothing hidden, for who waits for the answer. */
+dur_rc_t dur_query_run_whole(dur_store_t *s, const dur_ulid_t *run,
+    dur_buf_t *out);
+
 /* null, or DUR_ENOTFOUND. */
 dur_rc_t dur_query_exists(dur_store_t *s, const dur_ulid_t *run,
     dur_buf_t *out);

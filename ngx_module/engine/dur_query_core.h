@@ -14,6 +14,7 @@
 #include "engine/dur_query.h"
 #include "engine/dur_history.h"
 #include "engine/dur_payload.h"
+#include "engine/dur_redact.h"
 #include "engine/dur_registry.h"
 #include "engine/dur_run.h"
 #include "engine/dur_step.h"
@@ -26,6 +27,8 @@ typedef struct {
     dur_buf_t     scratch;
     dur_arena_t   arena;
     size_t        start;        /* length of `out` before */
+
+    const dur_redact_t  *redact;    /* NULL: everything may be shown */
 } dur_query_t;
 
 typedef dur_rc_t (*dur_query_pt)(dur_query_t *q, void *arg);
@@ -60,6 +63,18 @@ bool dur_query_zero(const dur_ulid_t *id);
  */
 dur_rc_t dur_query_body(dur_query_t *q, const char *key,
     const dur_ulid_t *owner, const dur_payload_t *body, size_t max);
+
+/* The same of a run's output, which may be an error. */
+dur_rc_t dur_query_result(dur_query_t *q, const char *key,
+    const dur_run_t *run, size_t max);
+
+/* Appends a body, or the text, as it may be shown; the text may be that of
+ * q->scratch. */
+dur_rc_t dur_query_shown(dur_query_t *q, dur_redact_what_t what,
+    dur_str_t text);
+
+/* A member: the message of an error, or the beginning of an answer. */
+void dur_query_message(dur_query_t *q, const char *key, dur_str_t text);
 
 /* The rest of what may be written before the answer gets too long. */
 size_t dur_query_room(const dur_query_t *q, size_t max);

@@ -322,7 +322,7 @@ dur_query_write_delivery(dur_query_t *q, const dur_run_t *run,
     }
 
     if (last.error.len) {
-        dur_query_string(out, "error", last.error);
+        dur_query_message(q, "error", last.error);
     }
 
     if (!dur_query_zero(&run->original)) {

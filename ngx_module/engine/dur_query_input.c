@@ -194,8 +194,19 @@ dur_input_gateway(dur_query_t *q, dur_str_t text)
 {
     json_t    *opts;
     dur_rc_t   rc;
+    dur_buf_t  shown;
 
-    opts = dur_json_parse(text, NULL);
+    if (q->redact == NULL) {
+        opts = dur_json_parse(text, NULL);
+
+    } else {
+        dur_buf_init(&shown, 16 * text.len + 64);
+
+        opts = dur_redact_json(q->redact, DUR_REDACT_VALUE, text, &shown)
+               == DUR_OK ? dur_json_parse(dur_buf_str(&shown), NULL) : NULL;
+
+        dur_buf_deinit(&shown);
+    }
 
     if (!json_is_object(opts)) {
         json_decref(opts);

@@ -348,6 +348,7 @@ static dur_rc_t
 dur_query_whole_event(dur_query_t *q, const dur_ulid_t *id,
     const dur_event_t *event)
 {
+    size_t    at;
     dur_rc_t  rc;
 
     dur_buf_reset(&q->scratch);
@@ -364,9 +365,19 @@ dur_query_whole_event(dur_query_t *q, const dur_ulid_t *id,
         return rc;
     }
 
-    dur_buf_addc(q->out, ',');
+    at = q->out->len;
 
-    return dur_buf_add(q->out, q->scratch.data + 1, q->scratch.len - 1);
+    rc = dur_query_shown(q, DUR_REDACT_EVENT, dur_buf_str(&q->scratch));
+
+    if (rc == DUR_OK && q->out->data[at] == '{') {
+        q->out->data[at] = ',';
+        return DUR_OK;
+    }
+
+    q->out->len = at;
+    dur_query_short_event(q->out, id, event);
+
+    return dur_buf_addz(q->out, ",\"incomplete\":true}");
 }
 
 
@@ -555,7 +566,7 @@ dur_query_cut(dur_str_t text, size_t max)
 
 /* The beginning of the message of a run that failed. */
 static dur_rc_t
-dur_query_message(dur_query_t *q, dur_query_scan_t *scan,
+dur_query_list_message(dur_query_t *q, dur_query_scan_t *scan,
     const dur_run_t *run)
 {
     json_t     *root;
@@ -588,7 +599,7 @@ dur_query_message(dur_query_t *q, dur_query_scan_t *scan,
         value = dur_str_make(json_string_value(root),
                              json_string_length(root));
         value.len = dur_query_cut(value, DUR_QUERY_MESSAGE);
-        dur_query_string(q->out, "error", value);
+        dur_query_message(q, "error", value);
     }
 
     json_decref(root);
@@ -628,7 +639,7 @@ dur_query_list_more(dur_query_t *q, dur_query_scan_t *scan,
 
     dur_query_bool(out, "has_output", run->output.length != 0);
 
-    rc = dur_query_message(q, scan, run);
+    rc = dur_query_list_message(q, scan, run);
 
     return rc == DUR_OK ? dur_buf_addc(out, '}') : rc;
 }

@@ -217,7 +217,7 @@ dur_query_write_run(dur_query_t *q, const dur_run_t *run,
     }
 
     max = dur_query_room(q, DUR_QUERY_OUTPUTS);
-    rc = dur_query_body(q, "output", &run->id, &run->output, max);
+    rc = dur_query_result(q, "output", run, max);
 
     return rc == DUR_OK ? dur_buf_addc(q->out, '}') : rc;
 }
@@ -227,6 +227,7 @@ dur_query_write_run(dur_query_t *q, const dur_run_t *run,
 typedef struct {
     const dur_ulid_t   *id;
     dur_query_shape_t   shape;
+    bool                whole;      /* nothing is hidden */
 } dur_query_which_t;
 
 
@@ -261,6 +262,10 @@ dur_query_read_run(dur_query_t *q, void *arg)
     dur_run_t                 run;
     const dur_query_which_t  *which = arg;
 
+    if (which->whole) {
+        q->redact = NULL;
+    }
+
     rc = dur_run_get(q->txn, which->id, &run);
     if (rc == DUR_OK) {
         rc = dur_query_write_run(q, &run, which->shape);
@@ -273,7 +278,16 @@ dur_query_read_run(dur_query_t *q, void *arg)
 dur_rc_t
 dur_query_run(dur_store_t *s, const dur_ulid_t *id, dur_buf_t *out)
 {
-    dur_query_which_t  which = { id, DUR_QUERY_V1 };
+    dur_query_which_t  which = { id, DUR_QUERY_V1, false };
+
+    return dur_query_read(s, out, dur_query_read_run, &which);
+}
+
+
+dur_rc_t
+dur_query_run_whole(dur_store_t *s, const dur_ulid_t *id, dur_buf_t *out)
+{
+    dur_query_which_t  which = { id, DUR_QUERY_V1, true };
 
     return dur_query_read(s, out, dur_query_read_run, &which);
 }
@@ -282,7 +296,7 @@ dur_query_run(dur_store_t *s, const dur_ulid_t *id, dur_buf_t *out)
 dur_rc_t
 dur_query_run_v2(dur_store_t *s, const dur_ulid_t *id, dur_buf_t *out)
 {
-    dur_query_which_t  which = { id, DUR_QUERY_V2 };
+    dur_query_which_t  which = { id, DUR_QUERY_V2, false };
 
     return dur_query_read(s, out, dur_query_read_run, &which);
 }
@@ -373,7 +387,7 @@ dur_query_read_event_runs(dur_query_t *q, void *arg)
 dur_rc_t
 dur_query_event_runs(dur_store_t *s, const dur_ulid_t *event, dur_buf_t *out)
 {
-    dur_query_which_t  which = { event, DUR_QUERY_V1 };
+    dur_query_which_t  which = { event, DUR_QUERY_V1, false };
 
     return dur_query_read(s, out, dur_query_read_event_runs, &which);
 }
@@ -383,7 +397,7 @@ dur_rc_t
 dur_query_event_runs_v2(dur_store_t *s, const dur_ulid_t *event,
     dur_buf_t *out)
 {
-    dur_query_which_t  which = { event, DUR_QUERY_V2 };
+    dur_query_which_t  which = { event, DUR_QUERY_V2, false };
 
     return dur_query_read(s, out, dur_query_read_event_runs, &which);
 }

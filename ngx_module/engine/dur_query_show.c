@@ -42,11 +42,11 @@ dur_show_attempt(dur_query_t *q, const dur_history_t *h)
     }
 
     if (h->error.len) {
-        dur_query_string(out, "error", h->error);
+        dur_query_message(q, "error", h->error);
     }
 
     if (h->answer.len) {
-        dur_query_string(out, "answer", h->answer);
+        dur_query_message(q, "answer", h->answer);
     }
 }
 

@@ -97,7 +97,7 @@ dur_trace_attempts(dur_query_t *q, const dur_tree_t *tree, uint32_t first)
                                      + (int64_t) (h->duration / 1000)
                                    : 0);
         if (h->error.len) {
-            dur_query_string(out, "error", h->error);
+            dur_query_message(q, "error", h->error);
         }
 
         dur_buf_addz(out, ",\"childrenSpans\":[]}");

@@ -2,6 +2,7 @@
 
 #include "engine/dur_run_feed.h"
 #include "engine/dur_json.h"
+#include "engine/dur_redact.h"
 #include "engine/dur_state.h"
 #include "engine/dur_ulid.h"
 
@@ -51,6 +52,34 @@ dur_run_feed_end_line(dur_engine_t *e, dur_buf_t *b)
 }
 
 
+static dur_rc_t
+dur_run_feed_error(dur_engine_t *e, dur_buf_t *b, dur_str_t error)
+{
+    dur_rc_t             rc;
+    dur_buf_t            shown;
+    const dur_redact_t  *redact;
+
+    redact = dur_store_redact(e->store);
+
+    if (redact == NULL || error.len == 0) {
+        dur_run_feed_member(b, "error", error);
+        return DUR_OK;
+    }
+
+    dur_buf_init(&shown, 16 * error.len + 64);
+
+    rc = dur_redact_message(redact, error, &shown);
+
+    if (rc == DUR_OK) {
+        dur_run_feed_member(b, "error", dur_buf_str(&shown));
+    }
+
+    dur_buf_deinit(&shown);
+
+    return rc;
+}
+
+
 dur_rc_t
 dur_run_feed(dur_engine_t *e, const dur_run_t *run, const char *kind,
     dur_str_t step, unsigned attempt, int64_t ms, int64_t at,
@@ -74,7 +103,10 @@ dur_run_feed(dur_engine_t *e, const dur_run_t *run, const char *kind,
         dur_buf_addf(&b, ",\"at\":%lld", (long long) at);
     }
 
-    dur_run_feed_member(&b, "error", error);
+    if (dur_run_feed_error(e, &b, error) != DUR_OK) {
+        dur_buf_deinit(&b);
+        return DUR_ENOMEM;
+    }
 
     return dur_run_feed_end_line(e, &b);
 }

@@ -24,6 +24,8 @@ struct dur_store_s {
     MDB_env   *env;
     MDB_dbi    dbi[DUR_T_MAX];
     uint64_t   map_size;
+
+    const struct dur_redact_s  *redact;
 };
 
 
@@ -404,6 +406,27 @@ const char *
 dur_store_version(void)
 {
     return mdb_version(NULL, NULL, NULL);
+}
+
+
+void
+dur_store_set_redact(dur_store_t *s, const struct dur_redact_s *redact)
+{
+    s->redact = redact;
+}
+
+
+const struct dur_redact_s *
+dur_store_redact(const dur_store_t *s)
+{
+    return s->redact;
+}
+
+
+const struct dur_redact_s *
+dur_txn_redact(const dur_txn_t *t)
+{
+    return t->store->redact;
 }
 
 

@@ -89,6 +89,15 @@ dur_rc_t dur_store_stat(dur_store_t *s, dur_store_stat_t *st);
 /* Of the library: "LMDB 0.9.24: (July 24, 2019)". */
 const char *dur_store_version(void);
 
+/*
+ * What people may not read (dur_redact.h), or NULL.  The store does nothing
+ * with it but to have it at hand wherever something is read for them.
+ */
+struct dur_redact_s;
+void dur_store_set_redact(dur_store_t *s, const struct dur_redact_s *redact);
+const struct dur_redact_s *dur_store_redact(const dur_store_t *s);
+const struct dur_redact_s *dur_txn_redact(const dur_txn_t *t);
+
 /* As docs/storage.md has it; the names are in dur_store_file.c. */
 const char *dur_store_table_name(dur_table_t table);
 
