@@ -331,8 +331,8 @@ $(DASHBOARD)/.made: $(DASHBOARD_SRC) $(DASHBOARD_VENDOR) Makefile
 	@rm -rf $(DASHBOARD)
 	@mkdir -p $(DASHBOARD)/vendor
 	@cd dashboard && cp --parents $(DASHBOARD_SRC:dashboard/%=%) \
-	    $(CURDIR)/$(DASHBOARD)
-	@cd $(BUILD)/vendor/node_modules && to=$(CURDIR)/$(DASHBOARD)/vendor \
+	    $(abspath $(DASHBOARD))
+	@cd $(BUILD)/vendor/node_modules && to=$(abspath $(DASHBOARD))/vendor \
 	    && cp htm/preact/standalone.module.js $$to/preact.js \
 	    && cp uplot/dist/uPlot.min.css $$to/uplot.css \
 	    && (cat uplot/dist/uPlot.iife.min.js \
