@@ -54,6 +54,7 @@ typedef struct ngx_http_durable_ctx_s    ngx_http_durable_ctx_t;
 typedef struct ngx_http_durable_route_s  ngx_http_durable_route_t;
 typedef struct ngx_http_durable_serve_s  ngx_http_durable_serve_t;
 typedef struct ngx_http_durable_served_s  ngx_http_durable_served_t;
+typedef struct ngx_http_durable_dashboard_s  ngx_http_durable_dashboard_t;
 
 typedef ngx_int_t (*ngx_http_durable_handler_pt)(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx);
@@ -202,22 +203,6 @@ struct ngx_http_durable_serve_s {
     ngx_str_t                      origin;
     ngx_http_durable_place_t       place;
 };
-
-
-typedef enum {
-    NGX_HTTP_DURABLE_ACCESS_UNSET = 0,
-    NGX_HTTP_DURABLE_ACCESS_KEY,
-    NGX_HTTP_DURABLE_ACCESS_NGINX           /* nginx asks who it is */
-} ngx_http_durable_access_e;
-
-
-/* What durable_dashboard says. */
-typedef struct {
-    ngx_str_t                      prefix;      /* of the location */
-    ngx_str_t                      root;        /* without a slash behind */
-    ngx_http_complex_value_t      *read_only;   /* NULL: it is not */
-    ngx_uint_t                     access;
-} ngx_http_durable_dashboard_t;
 
 
 /* A webhook on its way in. */
@@ -480,22 +465,6 @@ char *ngx_http_durable_set_redact(ngx_conf_t *cf, ngx_command_t *cmd,
 ngx_uint_t ngx_http_durable_redacted(ngx_http_durable_ctx_t *ctx,
     dur_redact_what_t what, dur_str_t json);
 ngx_int_t ngx_http_durable_redacted_error(ngx_http_request_t *r);
-
-/* ngx_http_durable_dashboard_conf.c */
-char *ngx_http_durable_set_dashboard(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-
-/* ngx_http_durable_dashboard.c */
-ngx_int_t ngx_http_durable_dashboard_handler(ngx_http_request_t *r);
-ngx_uint_t ngx_http_durable_dashboard_has(
-    const ngx_http_durable_route_t *route, ngx_str_t *arg);
-ngx_int_t ngx_http_durable_dashboard_access(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx);
-ngx_int_t ngx_http_durable_dashboard_mark(ngx_http_request_t *r);
-
-/* ngx_http_durable_dashboard_file.c */
-ngx_int_t ngx_http_durable_dashboard_file(ngx_http_request_t *r,
-    ngx_http_durable_ctx_t *ctx, ngx_str_t *name);
 
 /* ngx_http_durable_relay.c */
 ngx_int_t ngx_http_durable_relay_headers(ngx_http_request_t *r,

@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_http_durable.h"
+#include "ngx_http_durable_dashboard.h"
 
 #include <dlfcn.h>
 

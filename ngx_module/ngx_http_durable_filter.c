@@ -11,7 +11,7 @@
  */
 
 
-#include "ngx_http_durable.h"
+#include "ngx_http_durable_dashboard.h"
 
 
 typedef struct {

@@ -4,6 +4,7 @@
  */
 
 
+#include "ngx_http_durable_dashboard.h"
 #include "ngx_http_durable_subscriber.h"
 
 

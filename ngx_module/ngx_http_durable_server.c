@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_http_durable.h"
+#include "ngx_http_durable_dashboard.h"
 
 
 static ngx_int_t ngx_http_durable_dispatch(ngx_http_request_t *r,

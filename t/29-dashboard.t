@@ -236,7 +236,7 @@ sub headers_are_everywhere {
         [403, 'POST', '/durable/api/e/dashboard', {}],
         [404, 'GET', '/durable/none.js', {}],
         [404, 'GET', '/durable/api/none', {}],
-        [405, 'DELETE', '/durable/api/v1/apps', {}],
+        [405, 'PUT', '/durable/api/v1/apps', {}],
         [405, 'OPTIONS', '/durable/api/v1/apps', {}],
         [405, 'POST', '/durable/index.html', {}],
         [412, 'GET', '/durable/', { 'If-Match' => '"x"' }],
@@ -295,6 +295,10 @@ sub api_is_what_people_need {
         unlike($r->{json}{error} || '', qr/there is nothing at/,
                "$route is there for people");
     }
+
+    is_deeply([grep { m{ /v1/} && !m{/(?:checkpoint|http|realtime|traces)/?}
+                      && !m{/metadata$|/apps/\*/functions$} }
+               sort keys %not], [], 'nothing else of v1 is kept from them');
 
     for my $route (sort keys %not) {
         my ($method, $path) = split / /, $route;
