@@ -9,7 +9,7 @@ import { Button, Facts, Field, Heading, Id, Notice, Panel }
 import { Confirm } from "../parts/dialog.js";
 import { LargeJson } from "../parts/json.js";
 import { Status } from "../parts/status.js";
-import { AttemptList, Attempts, ErrorBox, Rerun, StepDetails }
+import { AttemptList, Attempts, LargeError, Rerun, StepDetails }
   from "../parts/step.js";
 import { Tabs } from "../parts/tabs.js";
 import { Duration, Time, count } from "../parts/time.js";
@@ -110,8 +110,9 @@ function Trigger({ run }) {
 
 function Whole({ run }) {
   return html`<${Panel} id="whole" title="The whole run">
-    ${run.error !== undefined && run.error !== null && html`<h3>Error</h3>
-      <${ErrorBox} error=${run.error} />`}
+    ${(run.error || run.error_bytes > 0) && html`<h3>Error</h3><${LargeError}
+      value=${run.error} size=${run.error_bytes} link=${run.link}
+      pick=${(data) => data?.output ?? data} />`}
     ${run.status === "Completed" && html`<h3>Output</h3><${LargeJson}
       value=${run.output} size=${run.output_bytes} label="Output"
       link=${run.link ?? `/v1/runs/${run.run_id}`}

@@ -32,6 +32,13 @@ export function ErrorBox({ error, label = "Error" }) {
   </div>`;
 }
 
+// An error that may be too large to be here.
+export function LargeError({ value, size, link, pick }) {
+  return value === null && size ? html`<${LargeJson} value=${value}
+    size=${size} link=${link} pick=${pick} label="Error" />`
+    : html`<${ErrorBox} error=${value} />`;
+}
+
 const ATTEMPTS = [
   { name: "n", title: "Attempt", kind: "tight",
     cell: (row) => String((row.attempt ?? 0) + 1) },
@@ -130,15 +137,15 @@ export function Rerun({ run, step, close }) {
 
 // ---- the step
 
-function stepFacts(step, now) {
+function stepFacts(step, run) {
   const first = step.attempts?.[0]?.started_at ?? step.created_at;
 
   return [
     ["Started", html`<${Time} at=${first} ms focus />`],
     ["Ended", step.ended_at && html`<${Time} at=${step.ended_at} ms
       focus />`],
-    ["Took", step.ended_at ? milliseconds(lengthOf(step, now))
-      : first && html`<${Duration} from=${first} />`],
+    ["Took", step.ended_at ? milliseconds(lengthOf(step))
+      : first && !run.ended_at && html`<${Duration} from=${first} />`],
     ["Wakes", step.wakes_at && html`<${Time} at=${step.wakes_at} ago
       focus />`],
     ["Next attempt", step.retry_at && html`<${Time} at=${step.retry_at} ago
@@ -177,11 +184,13 @@ export function StepDetails({ run, step }) {
     actions=${!session.read_only && run.ended_at && step.state !== "planned"
       && html`<${Button} icon="again" onClick=${() => setAgain(true)}
         >Rerun from here</${Button}>`}>
-    <p class="state-line"><${Status} status=${stateOf(step)} />${word
+    <p class="state-line"><${Status} status=${stateOf(step, run)} />${word
       && html` <span class="tag">${word}</span>`}</p>
-    <${Facts} rows=${stepFacts(step, Date.now())} />
+    <${Facts} rows=${stepFacts(step, run)} />
     <${Waiting} items=${run.waiting} step=${step.hashed_id} />
-    ${step.error && html`<h3>Error</h3><${ErrorBox} error=${step.error} />`}
+    ${"error" in step && html`<h3>Error</h3><${LargeError} value=${step.error}
+      size=${step.error_bytes} pick=${(data) => data?.error ?? data}
+      link=${step.link} />`}
     <${Body} step=${step} run=${run.run_id} name="input" title="Input" />
     <${Body} step=${step} run=${run.run_id} name="output" title="Output" />
     ${step.attempts?.length > 0 && html`<h3>Attempts</h3>

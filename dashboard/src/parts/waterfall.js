@@ -20,16 +20,22 @@ const WORDS = { StepRun: "", StepPlanned: "", Step: "", StepError: "",
 
 export const opWord = (op) => WORDS[op] ?? op;
 
-// Whether it failed is in its error, what it does in its state.
-export function stateOf(step) {
+// Whether it failed is in its error, what it does in its state; nothing more
+// happens in a run that has ended.
+export function stateOf(step, run) {
   if (step.state === "done") {
-    return step.error ? "failed" : "done";
+    return "error" in step ? "failed" : "done";
+  }
+  if (run.ended_at) {
+    return "cancelled";
   }
   if (step.attempts?.at(-1)?.outcome === "retry") {
     return "retry";
   }
   return step.state;
 }
+
+const WHOLE = { Failed: "failed", Cancelled: "cancelled", Skipped: "skipped" };
 
 export const ICONS = { done: "done", failed: "failed", retry: "again",
   running: "running", sleeping: "sleeping", waiting: "waiting",
@@ -63,7 +69,7 @@ export function barsOf(step, now) {
       : "rest" }];
   }
   if (passive) {
-    return [{ from, to: end, kind: step.error ? "bad"
+    return [{ from, to: end, kind: "error" in step ? "bad"
       : step.ended_at ? "good" : "rest" }];
   }
   if (!step.ended_at) {
@@ -85,7 +91,7 @@ export function runBars(run, now) {
     .map((attempt) => attemptBar(attempt, now)));
 }
 
-export function lengthOf(step, now) {
+export function lengthOf(step, now = Date.now()) {
   const bars = barsOf(step, now);
 
   return bars.length === 0 ? null
@@ -255,7 +261,8 @@ function useWindow(box, n) {
     Math.min(n, range[1] + OVER)];
 }
 
-function useNow(live, offset) {
+function useNow(ended, offset) {
+  const live = ended === null;
   const tick = useTick();
 
   useEffect(() => {
@@ -270,14 +277,14 @@ function useNow(live, offset) {
     return () => clearInterval(timer);
   }, [live]);
 
-  return Date.now() + offset;
+  return live ? Date.now() + offset : ended;
 }
 
 // offset: the clock of the server less ours, in ms.
 export function Waterfall({ run, selected, choose, offset = 0, find }) {
   const box = useRef(null);
   const live = !run.ended_at;
-  const now = useNow(live, offset);
+  const now = useNow(at(run.ended_at), offset);
   const waits = useMemo(() => isMostlyWaiting(run, now), [run]);
   const [short, setShort] = useState(null);
   const isShort = short ?? false;
@@ -297,7 +304,7 @@ export function Waterfall({ run, selected, choose, offset = 0, find }) {
       : "Cut waiting time short"}</button></p>`}
     <${Axis} scale=${scale} short=${isShort} />
     <ol class="w-rows"><${Row} id="" name="The whole run" depth="whole"
-      state=${run.ended_at ? (run.error ? "failed" : "done") : "running"}
+      state=${run.ended_at ? WHOLE[run.status] ?? "done" : "running"}
       bars=${runBars(run, now)} scale=${scale} length=${whole}
       selected=${!selected} choose=${choose} /></ol>
     <ol class=${steps.length > ALL ? "w-rows many" : "w-rows"} ref=${box}
@@ -306,7 +313,7 @@ export function Waterfall({ run, selected, choose, offset = 0, find }) {
         height: `${first * ROW}px` }}></li>`}
       ${steps.slice(first, last).map((step) => html`<${Row}
         key=${step.hashed_id} id=${step.hashed_id} name=${String(step.id)}
-        word=${opWord(step.op)} state=${stateOf(step)}
+        word=${opWord(step.op)} state=${stateOf(step, run)}
         bars=${barsOf(step, now)} scale=${scale} length=${lengthOf(step,
         now)} selected=${selected === step.hashed_id} choose=${choose} />`)}
       ${last < steps.length && html`<li key="after" aria-hidden="true"
