@@ -175,6 +175,37 @@ await scene("a list of runs with all of its filters", () =>
         "an expression that is wrong is told what is wrong, at its field");
     })));
 
+// A server that looks at 10,000 runs for a page and finds one in the eighth.
+await scene("a filter that finds little says how far it has looked",
+  async () => {
+    const [found] = await api("runs?limit=1");
+    const page = await visit("about:blank", { url: "" });
+    let asked = 0;
+
+    await page.route(/api\/v1\/runs\?/, (route) => {
+      const last = new URL(route.request().url()).searchParams.get("cursor");
+      const n = last === null ? 0 : Number(last.slice(-2)) + 1;
+
+      asked++;
+      route.fulfill({ json: { data: n === 7 ? [found] : [], metadata: {
+        cursor: n === 7 ? null : `01ARZ3NDEKTSV4RRFFQ69G5F${
+          String(n).padStart(2, "0")}`,
+        scanned: { rows: 10000, newest: null,
+          oldest: "2026-01-02T03:04:05.000Z" } } } });
+    });
+    await page.goto(`${options.url}#/runs?q=event.data.rare`);
+    await page.waitForSelector("text=Looked at 50,000 runs, back to 2 Jan");
+    ok(asked < 8, "it does not go on for ever by itself", asked);
+    ok(await page.locator(".empty").count() === 0,
+      "nor does it say that there is none");
+    await picture(page, "runs-partial");
+    await page.click("text=Go on");
+    await page.waitForSelector(".runs tbody tr");
+    await page.waitForSelector("text=No more runs.");
+    is(await page.locator(".runs tbody tr").count(), 1, "until it is found");
+    await page.context().close();
+  });
+
 // ---- dialogs
 
 await scene("running again from a step with another input", () =>
