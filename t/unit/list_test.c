@@ -219,6 +219,66 @@ test_walks(void)
 }
 
 
+/* An expression that takes much work ends a page, not the walk. */
+static void
+test_budget(void)
+{
+    unsigned           i, pages;
+    dur_query_list_t   want;
+    dur_query_page_t   page;
+
+    kit_fresh();
+    kit_app("app", KIT_FN("app-f", KIT_ON("t/f"), "") ","
+            KIT_FN("app-g", KIT_ON("t/g"), ""));
+
+    for (world.n = 0; world.n < 30; /* void */) {
+        start_run();
+    }
+
+    memset(&want, 0, sizeof(want));
+    dur_filter_init(&want.filter);
+    want.limit = 51;
+    want.filter.q = dur_str("event.data.x == 1 && [1,2,3,4,5,6,7,8].all(a, "
+                            "[1,2,3,4,5,6,7,8].all(b, [1,2,3,4,5,6,7,8].all("
+                            "c, [1,2,3,4,5,6,7,8].all(d, [1,2,3,4,5,6,7,8]"
+                            ".all(e, a < 9)))))");
+
+    for (pages = 1; read_page(&want, &page) && pages < 100; pages++) {
+        ok(page.scanned < 30, "a page ends when its work is used");
+    }
+
+    ok(pages > 2, "so there are several");
+
+    for (i = 0; i < world.n && world.rows[i].seen == 1; i++) { /* void */ }
+
+    is_int(i, world.n, "and all runs are found");
+}
+
+
+static void
+test_live(void)
+{
+    bool          live;
+    dur_ulid_t    event, run;
+    dur_store_t  *s;
+
+    kit_fresh();
+    kit_app("app", KIT_FN("app-f", KIT_ON("t/f"), ""));
+    s = dur_engine_store(kit.engine);
+    event = kit_event("f");
+    run = kit_run_id(&event);
+
+    is_int(dur_query_live(s, &run, &live), DUR_OK, "a run is looked at");
+    ok(live, "it lives");
+    kit_answer("app-f", 200, "1");
+    is_int(dur_query_live(s, &run, &live), DUR_OK, "and again");
+    ok(!live, "it has ended");
+    is_int(dur_query_live(s, &event, &live), DUR_ENOTFOUND,
+           "one that is gone is not there");
+    ok(!live, "nor alive");
+}
+
+
 static int64_t
 number(const json_t *o, const char *key)
 {
@@ -318,6 +378,8 @@ main(void)
 
     dur_buf_init(&out, 16 << 20);
     test_walks();
+    test_budget();
+    test_live();
     test_figures();
     dur_buf_deinit(&out);
 
