@@ -75,10 +75,10 @@ function Commits({ data, history }) {
       <${Stat} name="Waits for the next" value=${count((queue?.control ?? 0)
         + (queue?.ingest ?? 0))} />
     </${Stats}>
-    <${Chart} label="Time of a commit while this page is open" height=${140}
-      data=${[times, p50, p99]} value=${us}
-      series=${[{ label: "p50", token: "--accent", fill: true },
-        { label: "p99", token: "--warn" }]} /></${Panel}>`;
+    ${times.length > 2 && html`<${Chart} data=${[times, p50, p99]}
+      label="Time of a commit while this page is open" height=${140}
+      value=${us} series=${[{ label: "p50", token: "--accent", fill: true },
+        { label: "p99", token: "--warn" }]} />`}</${Panel}>`;
 }
 
 // A minute's growth, once there is something to say.
@@ -109,9 +109,10 @@ function Store({ store, history }) {
       <${Stat} name="Durability" value=${store.durability} />
     </${Stats}>
     <${Progress} value=${used / limit} label="Share of the store in use" />
-    <${Chart} label="Size of the store while this page is open" height=${140}
-      data=${[times, sizes]} value=${(v) => bytes(Math.round(v))}
-      series=${[{ label: "used", token: "--accent", fill: true }]} />
+    ${times.length > 2 && html`<${Chart} data=${[times, sizes]}
+      label="Size of the store while this page is open" height=${140}
+      value=${(v) => bytes(Math.round(v))}
+      series=${[{ label: "used", token: "--accent", fill: true }]} />`}
   </${Panel}>`;
 }
 

@@ -68,8 +68,8 @@ export function AttemptList({ rows, label = "Attempts" }) {
       && milliseconds(row.duration_us / 1000)].filter(Boolean).join(" · ")
       }</span> <${Time} at=${row.started_at} ms /></p>
     ${row.error && html`<p class="bad wrap">${String(row.error)}</p>`}
-    ${row.retry_at && html`<p class="dim">The next one at <${Time}
-      at=${row.retry_at} ms />.</p>`}
+    ${row.retry_at && html`<p class="dim"><span>The next one at <${
+      Time} at=${row.retry_at} ms />.</span></p>`}
     ${row.answer && html`<pre class="wrap">${String(row.answer)}</pre>`}
   </li>`)}</ol>`;
 }

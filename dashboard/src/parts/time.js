@@ -90,7 +90,7 @@ export function milliseconds(ms) {
   if (ms === null || ms === undefined || Number.isNaN(ms)) {
     return "";
   }
-  if (ms < 0) {
+  if (ms <= 0) {
     return "0 ms";
   }
   if (ms < 1) {
