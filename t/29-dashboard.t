@@ -11,6 +11,9 @@ use lib "$FindBin::Bin/helper";
 
 use File::Path qw(make_path);
 use File::Temp qw(tempdir);
+use IO::Select;
+use IO::Socket::INET;
+use JSON::PP ();
 use Test::More;
 
 use Durable qw(missing slurp wait_for write_file);
@@ -50,14 +53,20 @@ make_path("$root/dir.js");
 system("gzip -9 -n -k $root/style.css") == 0 or die "no gzip here\n";
 
 
-my $app = FakeApp->new(id => 'shop', server => 'http://127.0.0.1:1',
+my $port = Durable::free_port();
+my $json = JSON::PP->new->utf8;
+my $app = FakeApp->new(id => 'shop', server => "http://127.0.0.1:$port",
     record => tempdir(CLEANUP => 1) . '/calls',
     functions => {
         order => { event => 't/order', retries => 0, result => 'done',
                    steps => [{ run => 'charge' }] },
+        waits => { event => 't/waits', retries => 0,
+                   steps => [{ sleep => 'long', for => '1h' }] },
     });
 
-my $dev = server(mode => 'dev');
+$app->start;
+
+my $dev = server(mode => 'dev', port => $port, apps => [$app->url]);
 
 files_are_sent();
 files_outside_are_not();
@@ -65,9 +74,16 @@ headers_are_everywhere();
 api_is_what_people_need();
 actions_come_from_the_page();
 
+hostile_content_is_json();
+readers_leave_nothing();
+
 is($dev->alerts, '', 'the log is clean');
 $dev->stop;
 
+the_key_is_asked_for();
+configurations_are_checked();
+
+$app->stop;
 done_testing();
 
 
@@ -437,4 +453,326 @@ sub actions_come_from_the_page {
     }
 
     return;
+}
+
+
+# ---- what others have sent
+
+sub hostile_content_is_json {
+    my $script = "</script><script>alert(1)</script>";
+    my @hostile = ($script, '"><img src=x onerror=alert(1)>',
+        "javascript:alert(1)", "\x{2028}alert(1)\x{2029}", "\x01\x1b[31m",
+        '{{constructor}}', "'-alert(1)-'", '<!--', '&lt;b&gt;');
+
+    for my $word (@hostile) {
+        my $r = ask($dev, 'POST', '/durable/api/e/dashboard',
+            $json->encode({ name => "t/$word", id => "id $word",
+                            data => { $word => [$word], url => $word },
+                            user => { name => $word } }),
+            'Sec-Fetch-Site' => 'same-origin');
+        my $id = $r->{json}{ids}[0];
+
+        is($r->{status}, 200, 'an event is taken: ' . $json->encode($word));
+
+        for my $path ("v1/events/$id", 'v1/events?limit=50',
+                      "v1/events/$id/runs",
+                      'v1/events?name=' . escaped("t/$word"),
+                      'v1/runs?q=' . escaped($word),
+                      'v1/runs?event=' . escaped($word),
+                      'v1/runs?function=' . escaped($word),
+                      'v1/functions/' . escaped($word) . '/queue',
+                      'v1/runs/' . escaped($word),
+                      escaped($word))
+        {
+            $r = ask($dev, 'GET', "/durable/api/$path");
+
+            is($r->{headers}{'content-type'}, 'application/json',
+               "$path is JSON");
+            is($r->{headers}{'x-content-type-options'}, 'nosniff',
+               '... and nothing else');
+            ok(defined $r->{json}, '... which can be read');
+        }
+
+        $r = ask($dev, 'GET', "/durable/api/v1/events/$id");
+        is($r->{json}{data}{data}{url}, $word, '... and says what was sent');
+    }
+
+    return;
+}
+
+
+sub escaped {
+    my ($text) = @_;
+
+    utf8::encode($text);
+    $text =~ s/([^A-Za-z0-9_.-])/sprintf '%%%02X', ord $1/ge;
+
+    return $text;
+}
+
+
+# ---- readers that stay, or do not
+
+sub sockets {
+    my ($d) = @_;
+
+    return scalar map { readlink($_) =~ /socket/ ? 1 : () }
+           map { glob "/proc/$_/fd/*" } $d->worker_pids;
+}
+
+
+sub reader {
+    my ($d, $path) = @_;
+
+    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+        PeerPort => $d->port) or die "connect: $!\n";
+
+    print {$socket} "GET $path HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+    return $socket;
+}
+
+
+sub readers_leave_nothing {
+    $dev->wait_registered('shop');
+
+    my $before = sockets($dev);
+    my @readers = map { reader($dev, '/durable/api/v1/feed?topics=runs') }
+                  1 .. 20;
+
+    for my $socket (@readers) {
+        my $text = '';
+
+        wait_for(10, 'the feed begins', sub {
+            IO::Select->new($socket)->can_read(0.05)
+                and sysread $socket, $text, 65536, length $text;
+            return $text =~ /\r\n\r\n.*:\n/s;
+        });
+
+        like($text, qr/text\/event-stream/, 'the feed is there')
+            if $socket == $readers[0];
+        like($text, qr/content-security-policy.*nosniff/is,
+             '... with the headers that protect') if $socket == $readers[0];
+        unlike($text, qr/access-control/i, '... and for this page alone')
+            if $socket == $readers[0];
+    }
+
+    my $event = $dev->send_event({ name => 't/order', data => {} });
+    my $run = $dev->wait_run($event)->{run_id};
+    my $text = '';
+
+    wait_for(10, 'the feed tells of the run', sub {
+        IO::Select->new($readers[0])->can_read(0.05)
+            and sysread $readers[0], $text, 65536, length $text;
+        return $text =~ /$run/;
+    });
+
+    my $r = ask($dev, 'GET', "/durable/api/v1/runs/$run?wait=5s");
+    is($r->{json}{data}{status}, 'Completed',
+       'a run that has ended is not waited for');
+
+    my $waiting = $dev->send_event({ name => 't/waits', data => {} });
+    $dev->wait_run($waiting, 'Running');
+    my $id = ($dev->event_runs($waiting))[0]{run_id};
+
+    my $long = reader($dev, "/durable/api/v1/runs/$id?wait=60s");
+    my @gone = map { reader($dev, "/durable/api/v1/runs/$id?wait=60s") }
+               1 .. 10;
+
+    wait_for(10, 'they wait', sub { sockets($dev) >= $before + 31 });
+    close $_ for @gone, @readers;
+
+    $r = ask($dev, 'DELETE', "/durable/api/v1/runs/$id", undef,
+             'Sec-Fetch-Site' => 'same-origin');
+    ok($r->{status} < 300, 'the run is cancelled by the page');
+
+    $text = '';
+    wait_for(10, 'who waits learns of it', sub {
+        IO::Select->new($long)->can_read(0.05)
+            and sysread $long, $text, 65536, length $text;
+        return $text =~ /"status":"Cancelled"/;
+    });
+    pass('a long poll ends when the run does');
+    close $long;
+
+    my @slow = map { reader($dev, '/durable/src/app.js') } 1 .. 10;
+    close $_ for @slow;
+
+    wait_for(15, 'all sockets are closed', sub {
+        return sockets($dev) <= $before + 1;
+    });
+    pass('readers that went away leave nothing');
+
+    return;
+}
+
+
+# ---- who may read
+
+sub the_key_is_asked_for {
+    my $d = server(mode => 'production', http => "durable_realtime 1m;
+        durable_signing_key $secret; durable_event_key event-key;");
+    my %same = ('Sec-Fetch-Site' => 'same-origin');
+    my %bearer = (Authorization => "Bearer $secret");
+
+    is(ask($d, 'GET', '/durable/')->{status}, 200,
+       'the page itself has nothing to hide');
+
+    my $session = ask($d, 'GET', '/durable/api/session')->{json}{data};
+    is_deeply($session, { mode => 'production', read_only => JSON::PP::false,
+                          key => JSON::PP::true, user => undef,
+                          redacted => JSON::PP::false,
+                          version => $session->{version} },
+              'the session says that a key is needed');
+
+    for my $header ({}, { Authorization => 'Bearer x' },
+                    { Authorization => "Bearer $secret" . '0' },
+                    { Authorization => 'Bearer signkey-test-0123456789abcd' },
+                    { Authorization => $secret },
+                    { Authorization => 'Basic bWU6d29yZA==' })
+    {
+        for my $case (['GET', '/durable/api/v1/runs'],
+                      ['POST', '/durable/api/e/dashboard'],
+                      ['POST', '/durable/api/invoke/shop-order'],
+                      ['GET', '/see/api/v1/runs'],
+                      ['GET', '/durable/api/v1/feed'])
+        {
+            my ($method, $path) = @$case;
+            my $r = ask($d, $method, $path,
+                        $method eq 'POST' ? '{"name":"t/x"}' : undef,
+                        %same, %$header);
+
+            is($r->{status}, 401, "$method $path with "
+               . ($header->{Authorization} || 'no key') . ' is a 401');
+            protected($r, 401);
+        }
+    }
+
+    is(ask($d, 'GET', '/durable/api/v1/runs', undef, %bearer)->{status}, 200,
+       'with the key the page reads');
+    is(ask($d, 'POST', '/durable/api/e/dashboard', '{"name":"t/x"}', %same,
+           %bearer)->{status}, 200, '... and sends events without theirs');
+    is(ask($d, 'POST', '/durable/api/e/dashboard', '{"name":"t/x"}', %bearer)
+       ->{status}, 403, 'the key alone is not the page');
+    is(ask($d, 'POST', '/e/dashboard', '{"name":"t/x"}')->{status}, 401,
+       'the name of its events is no key elsewhere');
+
+    my %basic = (Authorization => 'Basic bWU6d29yZA==');
+
+    is(ask($d, 'GET', '/asked/')->{status}, 401,
+       'a location with auth_basic asks for the page already');
+    is(ask($d, 'GET', '/asked/api/session')->{status}, 401,
+       '... and for the session');
+    like(ask($d, 'GET', '/asked/')->{headers}{'www-authenticate'}, qr/Basic/,
+         '... by the browser\'s own means');
+    is(ask($d, 'GET', '/asked/api/v1/runs', undef, %basic)->{status}, 200,
+       'access=nginx: who came in needs no key');
+    is(ask($d, 'GET', '/asked/api/session', undef, %basic)
+       ->{json}{data}{user}, 'me', '... and is known by name');
+    is(ask($d, 'GET', '/asked/api/v1/runs', undef, %bearer)->{status}, 401,
+       '... the key opens nothing there');
+    is(ask($d, 'POST', '/asked/api/e/dashboard', '{"name":"t/x"}', %basic,
+           'Sec-Fetch-Site' => 'cross-site')->{status}, 403,
+       'a password that the browser sends by itself is not enough to act');
+
+    is($d->alerts, '', 'the log is clean');
+    unlike($d->error_log, qr/$secret/, '... and has no key');
+    $d->stop;
+
+    return;
+}
+
+
+# ---- nginx -t
+
+sub configurations_are_checked {
+    my $empty = tempdir(CLEANUP => 1);
+    my $here = "durable_dashboard root=$root";
+
+    my @table = (
+        ["location /d/ { $here; }", undef],
+        ["location / { $here access=key read_only; }", undef],
+        ["location ^~ /d/ { $here access=nginx read_only=\$arg_x; }", undef],
+        ["location /d { $here; }", qr/must be in a prefix location with a/],
+        ["location = /d/ { $here; }", qr/must be in a prefix location/],
+        ["location ~ /d/ { $here; }", qr/must be in a prefix location/],
+        ["location \@d { $here; }", qr/must be in a prefix location/],
+        ["location /d/ { durable_dashboard root=$empty; }",
+         qr/no index\.html in "\Q$empty\E": run "make dashboard"/],
+        ["location /d/ { durable_dashboard root=; }", qr/has no value/],
+        ["location /d/ { $here root=/x; }", qr/"root" is duplicate/],
+        ["location /d/ { $here access=key access=key; }",
+         qr/"access" is duplicate/],
+        ["location /d/ { $here read_only read_only; }",
+         qr/"read_only" is duplicate/],
+        ["location /d/ { $here read_only=; }", qr/has no value/],
+        ["location /d/ { $here access=all; }", qr/must be "key" or "nginx"/],
+        ["location /d/ { $here readonly; }", qr/unknown option "readonly"/],
+        ["location /d/ { $here; $here; }", qr/is duplicate/],
+        ["location /d/ { durable_status; $here; }",
+         qr/cannot share a location with "durable_status"/],
+        ["location /d/ { $here; durable_server; }",
+         qr/cannot share a location with "durable_dashboard"/],
+        ["location /d/ { $here; durable_route x; }", qr/cannot share/],
+    );
+
+    for my $case (@table) {
+        my ($text, $wrong) = @$case;
+        my ($rc, $said) = checked("durable_mode dev; durable_store store;",
+                                  $text);
+        my $name = $text;
+        $name =~ s/\Q$root\E/ROOT/g;
+        $name =~ s/\Q$empty\E/EMPTY/g;
+
+        if (!$wrong) {
+            is($rc, 0, "$name is taken") or diag $said;
+            next;
+        }
+
+        isnt($rc, 0, "$name is refused");
+        like($said, $wrong, '... with a sentence');
+        like($said, qr/nginx\.conf:\d+/, '... and its place');
+    }
+
+    my $key = "durable_signing_key $secret;";
+    my ($rc, $said) = checked('', "location /d/ { $here; }");
+    like($said, qr/"durable_dashboard" needs "durable_store".*conf:\d+/,
+         'it needs a store');
+
+    ($rc, $said) = checked('durable_store store;',
+                           "location /d/ { $here; }");
+    like($said, qr/needs "durable_signing_key", or "access=nginx".*conf:\d+/,
+         'in production it needs a key');
+
+    ($rc, $said) = checked("durable_store store; $key",
+                           "location /d/ { $here; }");
+    is($rc, 0, '... or has one') or diag $said;
+
+    ($rc, $said) = checked('durable_store store;',
+                           "location /d/ { $here access=nginx; }");
+    is($rc, 0, '... or leaves it to nginx') or diag $said;
+
+    return;
+}
+
+
+sub checked {
+    my ($http, $server) = @_;
+
+    my $dir = tempdir(CLEANUP => 1);
+    $http =~ s{durable_store store}{durable_store $dir/store};
+
+    my $module = Durable::build('ngx_http_durable_module.so');
+    my $user = $> == 0 ? 'user root;' : '';
+
+    write_file("$dir/nginx.conf", "load_module $module; $user\n"
+        . "pid $dir/pid; error_log $dir/log;\nevents {}\nhttp {\n"
+        . join('', map { "${_}_temp_path $dir/$_;\n" }
+               qw(client_body proxy fastcgi uwsgi scgi))
+        . "access_log off;\n$http\nserver {\nlisten 127.0.0.1:1;\n$server\n"
+        . "}\n}\n");
+
+    my $said = `@{[Durable::binary()]} -t -e $dir/log -p $dir -c $dir/nginx.conf 2>&1`;
+
+    return ($? >> 8, $said);
 }
