@@ -72,11 +72,22 @@ sub weather {
     my ($d) = @_;
 
     return (
-        hup => sub { $d->reload; 1 },
+        hup => sub { reload($d); 1 },
         kill_leader => sub { $d->kill_leader },
         load => sub { $d->load($_[0], 1_000_000); 1 },
         storm => sub { { sent => storm($d, %{$_[0]}) } },
     );
+}
+
+
+# A browser has connections in reserve: nginx waits for their first request as
+# long as for any.
+sub reload {
+    my ($d) = @_;
+
+    $d->reload(90);
+
+    return 1;
 }
 
 
@@ -108,8 +119,7 @@ sub keys_of {
 
         $d->{http} =~ s/durable_signing_key \Q$from\E/durable_signing_key $to/;
         write_file("$d->{dir}/nginx.conf", $d->config);
-        $d->reload;
-        return 1;
+        return reload($d);
     };
 
     return (other_key => sub { $other->($key, "${key}00") },
