@@ -82,6 +82,7 @@ $dev->stop;
 
 the_key_is_asked_for();
 configurations_are_checked();
+examples_protect();
 
 $app->stop;
 done_testing();
@@ -775,4 +776,126 @@ sub checked {
     my $said = `@{[Durable::binary()]} -t -e $dir/log -p $dir -c $dir/nginx.conf 2>&1`;
 
     return ($? >> 8, $said);
+}
+
+
+# ---- docs/dashboard.md by copy and paste
+
+sub examples_protect {
+    for my $command ('openssl version', 'curl --version') {
+        `$command 2>/dev/null`;
+
+        if ($?) {
+            die "no $command\n" if $ENV{CI};
+            note("not without `$command`");
+            return;
+        }
+    }
+
+    my ($text) = slurp('docs/dashboard.md')
+                 =~ /^## Who may see it\n(.*?)(?=^## )/ms;
+    my ($basic, $addresses, $login, $certificate, $map, $groups, @more)
+        = $text =~ /^```nginx\n(.*?)^```$/msg;
+
+    ok(defined $groups && !@more, 'docs/dashboard.md has six examples');
+
+    my %at = map { $_ => Durable::free_port() }
+             qw(basic addresses login certificate groups check);
+    my $servers = join '', map {
+        "server {\n listen 127.0.0.1:$at{$_->[0]};\n$_->[1]\n}\n"
+    } ['basic', $basic], ['addresses', $addresses], ['login', $login],
+      ['groups', $groups],
+      ['check', 'location = /check { if ($http_cookie !~ "good=1") {'
+                . ' return 401; } return 204; }'];
+
+    $servers .= "$map$certificate";
+    $servers =~ s/durable_dashboard /durable_dashboard root=$root /g;
+    $servers =~ s/127\.0\.0\.1:9000/127.0.0.1:$at{check}/;
+    $servers =~ s/listen 443/listen 127.0.0.1:$at{certificate}/;
+
+    my $d = Durable->new(workers => 1, mode => 'production',
+        http => "durable_signing_key $secret; durable_event_key event-key;\n"
+                . $servers);
+    my $dir = $d->dir;
+
+    # as the page says, with a word in place of the question
+    my ($line) = $text =~ /^(printf .*)$/m;
+
+    for my $name (qw(me alice)) {
+        my $one = $line;
+
+        $one =~ s/me:/$name:/;
+        $one =~ s/passwd -6/passwd -6 word/;
+        $one =~ s{/etc/nginx}{$dir};
+        is(system('sh', '-c', $one), 0, "a password of $name");
+    }
+
+    for my $name (qw(durable people other)) {
+        `openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=$name -keyout $dir/$name.key -out $dir/$name.pem 2>&1`;
+        is($?, 0, "a certificate of $name");
+    }
+
+    $d->start;
+
+    my $path = '/durable/api/v1/runs';
+    my %me = (Authorization => 'Basic bWU6d29yZA==');
+    my %alice = (Authorization => 'Basic YWxpY2U6d29yZA==');
+
+    my $get = sub {
+        my ($name, %header) = @_;
+
+        return HttpClient->new(port => $at{$name}, keepalive => 0)
+                         ->request('GET', $path, undef, \%header)->{status};
+    };
+    my $send = sub {
+        my ($name, %header) = @_;
+
+        return HttpClient->new(port => $at{$name}, keepalive => 0)
+            ->request('POST', '/durable/api/e/dashboard', '{"name":"t/x"}',
+                      { 'Sec-Fetch-Site' => 'same-origin', %header })
+            ->{status};
+    };
+
+    is($get->('basic'), 401, 'passwords: nobody without');
+    is($get->('basic', Authorization => 'Basic bWU6eA=='), 401, '... or with'
+       . ' another one');
+    is($get->('basic', %me), 200, '... one who has one');
+    is($send->('basic', %me), 200, '... may act');
+    is($get->('addresses'), 200, 'addresses: from here');
+    is($get->('login'), 401, 'a login: nobody without');
+    is($send->('login'), 401, '... may act either');
+    is($get->('login', Cookie => 'good=1'), 200, '... who is logged in reads');
+    is($send->('login', Cookie => 'good=1'), 200, '... and acts');
+    is($get->('groups'), 401, 'groups: nobody without a password');
+    is($get->('groups', %me), 200, '... one who may look');
+    is($send->('groups', %me), 403, '... and not act');
+    is($send->('groups', %alice), 200, '... one who may');
+
+    my $curl = sub {
+        my (@more) = @_;
+
+        my @command = ('curl', '-s', '-k', '--http2', '-D', "$dir/head",
+            '-o', "$dir/answer", '-w', '%{http_code} %{http_version}', @more,
+            "https://127.0.0.1:$at{certificate}$path");
+
+        open my $out, '-|', @command or die "curl: $!\n";
+        my $said = <$out>;
+        close $out;
+
+        return $said;
+    };
+
+    like($curl->(), qr/\A400 /, 'certificates: nobody without');
+    like($curl->('--cert', "$dir/other.pem", '--key', "$dir/other.key"),
+         qr/\A400 /, '... or with one of others');
+    is($curl->('--cert', "$dir/people.pem", '--key', "$dir/people.key"),
+       '200 2', '... who has one, over HTTP/2');
+    like(slurp("$dir/head"), qr/^content-security-policy: default-src/mi,
+         '... with the headers that protect');
+    like(slurp("$dir/answer"), qr/"data":\[/, '... and the runs');
+
+    is($d->alerts, '', 'the log is clean');
+    $d->stop;
+
+    return;
 }
