@@ -76,7 +76,7 @@ export function parse(text) {
   return JSON.parse(text);
 }
 
-export function query(params) {
+function query(params) {
   const q = new URLSearchParams();
 
   for (const [name, value] of Object.entries(params ?? {})) {

@@ -231,6 +231,59 @@ await scene("cancelling many asks first", () =>
     await page.waitForSelector("dialog[open]");
   }));
 
+// ---- the timeline
+
+await scene("a timeline is as the run was, or without its long waits",
+  async () => {
+    const page = await visit("#/system");
+    const found = await page.evaluate(async () => {
+      const lines = await import("./src/parts/timeline.js");
+      const when = (s) => new Date(1e12 + s * 1000).toISOString();
+      const run = {
+        created_at: when(0), started_at: when(1), ended_at: when(1000),
+        attempts: [], steps: [
+          { op: "StepRun", state: "done", created_at: when(3),
+            ended_at: when(3), attempts: [{ outcome: "ok",
+              started_at: when(1), duration_us: 2e6 }] },
+          { op: "Sleep", state: "done", created_at: when(3),
+            ended_at: when(998), attempts: [] },
+          { op: "StepFailed", state: "done", created_at: when(1000),
+            ended_at: when(1000), error: {}, attempts: [
+              { outcome: "retry", started_at: when(998), duration_us: 5e5 },
+              { outcome: "failed", started_at: when(999),
+                duration_us: 1e6 }] }] };
+      const now = Date.parse(run.ended_at);
+      const scales = [false, true].map((short) => {
+        const scale = lines.scaleOf(run, now, short);
+        return [0, 1, 3, 998, 999, 1000].map((s) =>
+          scale.place(Date.parse(when(s))));
+      });
+
+      return { scales, waits: lines.isMostlyWaiting(run, now),
+        kinds: run.steps.map((step) => lines.barsOf(step, now)
+          .map(({ kind }) => kind).join()),
+        states: run.steps.map((step) => lines.stateOf(step, run)),
+        open: lines.stateOf({ state: "waiting", attempts: [] }, run),
+        lengths: run.steps.map((step) => lines.lengthOf(step)) };
+    });
+    const [whole, short] = found.scales;
+
+    is(whole.map((p) => p.toFixed(1)).join(), "0.0,0.1,0.3,99.8,99.9,100.0",
+      "time as it was");
+    ok(short.every((p, i) => i === 0 ? p === 0 : p > short[i - 1]),
+      "time that is cut keeps its order", short.join());
+    ok(short[2] - short[1] > 50 && short[3] - short[2] < 5
+      && Math.abs(short[5] - 100) < 0.01,
+    "work is wide then, and the sleep narrow", short.join());
+    ok(found.waits, "that it mostly waited is seen");
+    is(found.kinds.join(" "), "good rest rest,bad,bad",
+      "attempts, sleeps and what is between them");
+    is(found.states.join(), "done,done,failed", "how they ended");
+    is(found.open, "cancelled", "nothing waits in a run that has ended");
+    is(found.lengths.join(), "2000,995000,2000", "how long they took");
+    await page.context().close();
+  });
+
 // ---- a long run
 
 await scene("a run with as many steps as may be stays usable", async () => {

@@ -1,7 +1,7 @@
 // Functions: what starts them, what limits them, how they do.
 
 import { html, useState } from "../../vendor/preact.js";
-import { get, part, session } from "../api.js";
+import { get, session } from "../api.js";
 import { href, replaceArgs, useFeed, useInterval, useLoad } from "../hooks.js";
 import { Cut, Empty, Field, Heading, Notice, Select, Tag }
   from "../parts/basic.js";

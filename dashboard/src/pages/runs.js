@@ -20,7 +20,7 @@ const KINDS = { "run.started": "Running", "run.completed": "Completed",
   "run.skipped": "Skipped" };
 
 // What the feed says of a row, before it is read again.
-export function told(row, message) {
+function told(row, message) {
   const status = message.kind.startsWith("step.") ? "Running"
     : KINDS[message.kind];
 
@@ -35,7 +35,7 @@ export function told(row, message) {
     duration_ms: message.ms ?? row.duration_ms };
 }
 
-export const RUN_COLUMNS = [
+const RUN_COLUMNS = [
   { name: "status", title: "Status", label: "", kind: "tight",
     cell: (row) => html`<${Status} status=${row.status} />` },
   { name: "function", title: "Function", label: "", kind: "name",
@@ -56,10 +56,10 @@ export const RUN_COLUMNS = [
       row.run_id.slice(-8)}</code>` },
 ];
 
-export const runId = (row) => row.run_id;
+const runId = (row) => row.run_id;
 
 // A page of runs of the API, live; without the filters around it.
-export function useRuns(filter) {
+function useRuns(filter) {
   const key = JSON.stringify(filter);
   const fetchPage = useCallback((cursor, signal) => get("v1/runs",
     { ...filter, limit: 50, cursor }, signal), [key]);

@@ -3,7 +3,7 @@
 import { html, useState } from "../../vendor/preact.js";
 import { get } from "../api.js";
 import { useLoad } from "../hooks.js";
-import { Button, Chips, Field, Select } from "./basic.js";
+import { Chips, Field, Select } from "./basic.js";
 import { STATUSES } from "./status.js";
 import { clock, timeText } from "./time.js";
 

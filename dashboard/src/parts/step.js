@@ -9,14 +9,15 @@ import { Json, JsonEditor, LargeJson, check, pretty } from "./json.js";
 import { Status } from "./status.js";
 import { Table } from "./table.js";
 import { Duration, Time, milliseconds } from "./time.js";
+import { lengthOf, stateOf } from "./timeline.js";
 import { toast } from "./toast.js";
 import { Waiting } from "./waiting.js";
-import { lengthOf, opWord, stateOf } from "./waterfall.js";
+import { opWord } from "./waterfall.js";
 
 const GATEWAYS = ["Gateway", "AIGateway"];
 
 // An error object of an SDK: what it says first, then the stack, then it all.
-export function ErrorBox({ error, label = "Error" }) {
+function ErrorBox({ error, label = "Error" }) {
   const object = typeof error === "object" && error !== null;
   const message = object ? error.message ?? error.error : error;
   const stack = object && typeof error.stack === "string" ? error.stack : "";
@@ -83,7 +84,7 @@ export function Attempts({ rows, label = "Attempts" }) {
 
 // ---- again
 
-export function canEdit(step) {
+function canEdit(step) {
   return step && !GATEWAYS.includes(step.op)
     && ["StepRun", "StepPlanned", "Step", "StepFailed", "StepError"]
       .includes(step.op);

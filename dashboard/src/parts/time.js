@@ -66,7 +66,7 @@ export function timeText(value, options = {}) {
     + (options.ms ? exact : `${two(hour)}:${two(minute)}`);
 }
 
-export function relative(value, now = Date.now()) {
+function relative(value, now = Date.now()) {
   const s = Math.round((new Date(value).getTime() - now) / 1000);
   const ago = (text) => s > 0 ? `in ${text}` : `${text} ago`;
   const n = Math.abs(s);
