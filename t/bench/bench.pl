@@ -616,7 +616,8 @@ sub measure_dashboard {
     my $server = start($workers);
     my %rate;
     my %load = (
-        accept => sub { load($server, 'post', '-c', 64, '-t', $seconds / 2) },
+        accept => sub { load($server, 'post', '-c', 64, '-t', $seconds / 2,
+                             '-e', 'bench/nobody') },
         one    => sub { load($server, 'runs', '-i', 64, '-t', $seconds / 2,
                              '-e', 'bench/one') },
     );
@@ -646,6 +647,20 @@ sub measure_dashboard {
     row('', 'their pages, p50', $watch{p50_us} / 1000, 'ms');
     row('', 'pages they read in a second', $watch{pages} / ($seconds / 2),
         '/s');
+
+    # Events that nobody listens to, ten a second: the feed goes on.
+    my $in = watchers($server, 20);
+    my ($cpu, $start) = ($server->usage->{cpu}, Time::HiRes::time());
+
+    while (Time::HiRes::time() < $start + $seconds) {
+        load($server, 'post', '-c', 1, '-n', 1, '-e', 'bench/nobody');
+        Time::HiRes::sleep(0.1);
+    }
+
+    row('', 'CPU of nginx for them alone, of a core',
+        100 * ($server->usage->{cpu} - $cpu)
+        / (Time::HiRes::time() - $start), '%');
+    close $in or die "the watchers failed\n";
 }
 
 

@@ -158,17 +158,17 @@ const COLUMNS = [
     </code>` },
 ];
 
-function Filters({ args, change, error }) {
+function Filters({ args, change, errors }) {
   const set = (name) => (value) => change({ ...args, [name]: value });
 
   return html`<div class="filters" data-filter role="search"
     aria-label="Filter the events">
     <${Field} label="Name" value=${args.name} change=${set("name")}
-      placeholder="shop/*" type="search" />
+      placeholder="shop/*" type="search" error=${errors.name} />
     <${Field} label="Id" value=${args.id} change=${set("id")}
-      placeholder="part of an id" type="search" />
+      placeholder="part of an id" type="search" error=${errors.id} />
     <${Field} label="CEL" value=${args.q} change=${set("q")} wide
-      placeholder="event.data.total > 100" error=${error} wait=${600}
+      placeholder="event.data.total > 100" error=${errors.q} wait=${600}
       type="search" />
     <${When} label="Received" value=${{ after: args.received_after,
       before: args.received_before }} change=${({ after, before }) => change({
@@ -185,6 +185,9 @@ function List({ args }) {
   [JSON.stringify(params)]);
   const before = useRef(null);
   const filtered = Object.keys(params).length > 0;
+  // An error of the server begins with the name of what is wrong.
+  const field = list.status === 400 && ["name", "id", "q"].find((name) =>
+    params[name] && new RegExp(`^${name}\\b`).test(list.error));
 
   // There is no topic for events: their number is in the figures.
   useFeed(["figures"], (batch, missed) => {
@@ -200,9 +203,9 @@ function List({ args }) {
       ${!session.read_only && html`<${Button} kind="main" icon="send"
         onClick=${() => setSending(true)}>Send an event</${Button}>`}
     </${Heading}>
-    <${Filters} args=${params} error=${list.status === 400 ? list.error
-      : null} change=${(next) => replaceArgs("events", next)} />
-    ${list.error && list.status !== 400 && html`<${Notice} kind="bad">${
+    <${Filters} args=${params} errors=${field ? { [field]: list.error } : {}}
+      change=${(next) => replaceArgs("events", next)} />
+    ${list.error && !field && html`<${Notice} kind="bad">${
       list.error}</${Notice}>`}
     <${Fresh} list=${list} />
     ${list.rows.length > 0 ? html`<${Table} label="Events" columns=${COLUMNS}
