@@ -21,6 +21,10 @@
 #define DUR_BULK_ROWS   (DUR_OP_ROWS / 2)
 #define DUR_BULK_WORK   200000
 
+/* A commit that has written more than the task's own row has others to serve:
+ * a piece takes this part of it all. */
+#define DUR_BULK_SHARE  16
+
 /* How far the time in an id may be off, as for lists. */
 #define DUR_BULK_SLACK   (5 * 60 * (int64_t) 1000)
 #define DUR_BULK_MS_MAX  (((int64_t) 1 << 48) - 1)
@@ -533,8 +537,8 @@ dur_bulk_open(dur_engine_t *e, const dur_bulk_t *x, json_t **root,
 static dur_rc_t
 dur_bulk_walk(dur_engine_t *e, dur_bulk_t *x, dur_filter_t *filter)
 {
-    unsigned    reads;
     dur_rc_t    rc;
+    unsigned    reads, share;
     uint64_t    written;
     dur_ulid_t  id;
     dur_walk_t  w;
@@ -545,11 +549,12 @@ dur_bulk_walk(dur_engine_t *e, dur_bulk_t *x, dur_filter_t *filter)
     }
 
     written = dur_txn_writes(e->txn);
+    share = written > 1 ? DUR_BULK_SHARE : 1;
 
     for (reads = 0;
-         rc == DUR_OK && reads < DUR_BULK_READS
-         && filter->work < DUR_BULK_WORK
-         && dur_txn_writes(e->txn) - written < DUR_BULK_ROWS;
+         rc == DUR_OK && reads < DUR_BULK_READS / share
+         && filter->work < DUR_BULK_WORK / share
+         && dur_txn_writes(e->txn) - written < DUR_BULK_ROWS / share;
          reads++)
     {
         rc = dur_walk_next(&w, &id);

@@ -14,7 +14,7 @@
 #   BENCH_ONLY=WORD     only the rows of one group: accept, runs, backlog,
 #                       checkpoint, alone, wake, waits, forward, workflow,
 #                       webhook, large, serve, cron, flow, cost, start,
-#                       dashboard
+#                       dashboard, bulk
 #   BENCH_WAITING=100000  runs that wait for an event
 #   BENCH_LIMIT=1800    seconds after which a single measurement is given up
 #   BENCH_STRICT=1      fail when a row of the first table misses its "must"
@@ -79,6 +79,7 @@ my %goal = (
     listener => ['down', 16, 8],
     listened => ['up', 95, 98],
     watched  => ['up', 95, 98],
+    bulk     => ['up', 90, 97],
     idle     => ['down', 40, 25],
     after    => ['down', 80, 40],
     start    => ['down', 300, 50],
@@ -679,6 +680,68 @@ sub watchers {
 }
 
 
+# Bulk jobs that run 10,000 runs again, one after the other, while events are
+# accepted.  Their function is paused: this is what the jobs cost, and not what
+# the runs do.
+sub measure_bulk {
+    my ($workers) = @_;
+
+    my $server = start($workers);
+    my (@alone, @beside);
+    my $accept = sub {
+        return load($server, 'post', '-c', 64, '-t', $seconds / 2)->{rate};
+    };
+
+    load($server, 'runs', '-i', 64, '-n', 10_000, '-e', 'bench/one');
+    HttpClient->new(port => $server->{port})
+        ->request('POST', '/v1/functions/bench-one/pause');
+
+    my $begin = Time::HiRes::time();
+    replay($server);
+    my $took = Time::HiRes::time() - $begin;
+
+    for (1 .. 5) {
+        push @alone, $accept->();
+
+        my $jobs = fork;
+
+        if ($jobs == 0) {
+            $SIG{TERM} = sub { POSIX::_exit(0) };
+            replay($server) while 1;
+        }
+
+        push @beside, $accept->();
+        kill 'TERM', $jobs;
+        waitpid $jobs, 0;
+    }
+
+    my @share = sort { $a <=> $b } map { 100 * $beside[$_] / $alone[$_] }
+                0 .. 4;
+
+    row('bulk', 'accepts beside bulk replays', $share[2], '%');
+    row('', 'one of 10,000 runs, alone', 10_000 / $took, 'runs/s');
+}
+
+
+# A job over all runs that have completed; when it is done.
+sub replay {
+    my ($server) = @_;
+
+    my $http = HttpClient->new(port => $server->{port});
+    my $r = $http->request('POST', '/v1/bulk',
+        { action => 'replay', filter => { status => 'Completed' } });
+
+    die "no job: $r->{status}\n" if $r->{status} != 201;
+
+    wait_for($limit, 'a bulk job', sub {
+        my $id = $r->{json}{data}{id};
+        return $http->request('GET', "/v1/bulk/$id")->{json}{data}{done};
+    }, 0.01);
+
+    return;
+}
+
+
 sub measure_large {
     my ($workers) = @_;
 
@@ -1032,6 +1095,7 @@ my @groups = (
     future  => \&measure_future,
     realtime => \&measure_realtime,
     dashboard => \&measure_dashboard,
+    bulk    => \&measure_bulk,
     cost    => \&measure_cost,
     start   => \&measure_start,
     lists   => \&measure_lists,
