@@ -15,7 +15,7 @@
  * object, a unit of an expression; and how many bytes are passed over for a
  * unit. */
 #define DUR_FILTER_ROW     50
-#define DUR_FILTER_ID      15
+#define DUR_FILTER_ID      20
 #define DUR_FILTER_LOOKUP  80
 #define DUR_FILTER_BYTE    4
 #define DUR_FILTER_HEADER  150

@@ -23,7 +23,7 @@
 #include "engine/dur_store.h"
 
 /* Units of work: one takes about 10 ns.  Of a page of a list. */
-#define DUR_FILTER_PAGE  2000000
+#define DUR_FILTER_PAGE  1500000
 
 /* An expression does not look into bodies that are longer. */
 #define DUR_FILTER_BODY  (1024 * 1024)
