@@ -18,12 +18,12 @@
 /* Of one piece: runs that are looked at, rows that are written, units of work
  * of the filter (dur_filter.h): about 2 ms. */
 #define DUR_BULK_READS  2048
-#define DUR_BULK_ROWS   (DUR_OP_ROWS / 2)
+#define DUR_BULK_ROWS   DUR_OP_ROWS
 #define DUR_BULK_WORK   200000
 
 /* A commit that has written more than the task's own row has others to serve:
  * a piece takes this part of it all. */
-#define DUR_BULK_SHARE  16
+#define DUR_BULK_SHARE  32
 
 /* How far the time in an id may be off, as for lists. */
 #define DUR_BULK_SLACK   (5 * 60 * (int64_t) 1000)
