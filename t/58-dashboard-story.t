@@ -16,6 +16,9 @@ use Browser;
 use Durable qw(build write_file);
 use Shop;
 
+-e build('dashboard/index.html')
+    or plan skip_all => 'make dashboard has not been run';
+
 if (my $reason = Browser::missing() || Shop::missing()) {
     plan skip_all => $reason;
 }
