@@ -372,6 +372,30 @@ subtest 'what failed is run again, what lives is cancelled' => sub {
 };
 
 
+subtest 'whoever looks on is told' => sub {
+    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+                                       PeerPort => $port);
+    my ($text, $n) = ('', 0);
+
+    $socket->print("GET /v1/feed?topics=bulk HTTP/1.1\r\nHost: x\r\n\r\n");
+    $socket->blocking(0);
+
+    my $seen = wait_for(30, 'a notice', sub {
+
+        # the feed begins when the leader has heard of its first listener
+
+        bulk('replay', { status => 'Skipped', event => 'none' })
+            unless $n++ % 50;
+        sysread $socket, $text, 65536, length $text;
+        $text =~ /^data: (\{.*"kind":"bulk\.done".*\})\r?$/m && $1;
+    });
+
+    my $notice = $json->decode($seen);
+    is($notice->{action}, 'replay', 'of the end of a job');
+    is(job($notice->{id})->{done}, JSON::PP::true, 'by its id');
+};
+
+
 subtest 'the server dies in the middle of a job' => sub {
     my $n = 5_000;
 
