@@ -103,6 +103,8 @@ durable_exec_check(const durable_options_t *o, const char *name,
         return "there is no such program";
     }
 
+    len = 0;
+
     for (i = 0; i < o->nexec; i++) {
         len = strlen(o->exec[i]);
 
