@@ -94,6 +94,8 @@ durable_exec_check(const durable_options_t *o, const char *name,
     uint32_t      i;
     struct stat   st;
 
+    len = 0;
+
     if (o->nexec == 0) {
         return "programs are not run: start the sidecar with --exec-dir and "
                "the directory of this one";
