@@ -334,6 +334,8 @@ $(DASHBOARD)/.made: $(DASHBOARD_SRC) $(DASHBOARD_VENDOR) Makefile
 	    $(abspath $(DASHBOARD))
 	@cd $(BUILD)/vendor/node_modules && to=$(abspath $(DASHBOARD))/vendor \
 	    && cp htm/preact/standalone.module.js $$to/preact.js \
+	    && cp htm/LICENSE $$to/preact.license.txt \
+	    && cp uplot/LICENSE $$to/uplot.license.txt \
 	    && cp uplot/dist/uPlot.min.css $$to/uplot.css \
 	    && (cat uplot/dist/uPlot.iife.min.js \
 	        && echo 'export default uPlot;') >$$to/uplot.js
