@@ -182,7 +182,7 @@ ENGINE_BENCH := $(BUILD)/bench/cel $(BUILD)/bench/plan $(BUILD)/bench/future \
 	$(BUILD)/bench/lists
 
 $(ENGINE_BENCH): $(BUILD)/bench/%: t/bench/%.c t/bench/net.c t/bench/net.h \
-		$(BUILD)/libdur.a
+		t/bench/leader.h $(BUILD)/libdur.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -o $@ $< t/bench/net.c $(BUILD)/libdur.a \
 		$(ENGINE_LIBS)

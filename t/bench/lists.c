@@ -9,17 +9,8 @@
  *     lists DIRECTORY COUNT
  */
 
-#include "net.h"
+#include "leader.h"
 
-#include "engine/dur_config.h"
-#include "engine/dur_engine.h"
-#include "engine/dur_op.h"
-#include "engine/dur_ulid.h"
-
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #define LISTS_BATCH     64
@@ -39,44 +30,11 @@ typedef struct {
 } lists_call_t;
 
 static struct {
-    dur_engine_t  *engine;
-    dur_arena_t    arena;
-    dur_buf_t      op;
     dur_buf_t      body;
-    int64_t        now;
-    uint64_t       entropy;
     uint64_t       n;                   /* calls so far */
     size_t         ncalls;
     lists_call_t   calls[2 * LISTS_BATCH];
 } l;
-
-
-static void
-lists_begin(void)
-{
-    dur_arena_reset(&l.arena);
-
-    if (dur_engine_begin(l.engine, l.now, &l.arena) != DUR_OK) {
-        net_die("the engine begins no batch");
-    }
-}
-
-
-static void
-lists_apply(dur_op_t *op)
-{
-    dur_reply_t  reply;
-
-    dur_put64(op->entropy, ++l.entropy);
-    dur_buf_reset(&l.op);
-
-    if (dur_op_encode(op, &l.op) != DUR_OK
-        || dur_engine_apply(l.engine, dur_buf_str(&l.op), &reply) != DUR_OK
-        || reply.rc != DUR_OK || (reply.status && reply.status != 200))
-    {
-        net_die("op %u is refused", op->type);
-    }
-}
 
 
 /* What is called, to be answered in the next batch. */
@@ -85,11 +43,7 @@ lists_commit(void)
 {
     dur_effect_t  *f;
 
-    if (dur_engine_commit(l.engine, &f) != DUR_OK) {
-        net_die("a batch is not committed");
-    }
-
-    for ( ; f != NULL; f = f->next) {
+    for (f = leader_commit(); f != NULL; f = f->next) {
         if (f->type == DUR_EFFECT_CALL && l.ncalls < 2 * LISTS_BATCH) {
             l.calls[l.ncalls].item = f->item;
             l.calls[l.ncalls].generation = f->generation;
@@ -100,28 +54,15 @@ lists_commit(void)
 
 
 static void
-lists_alone(dur_op_t *op)
-{
-    lists_begin();
-    lists_apply(op);
-    lists_commit();
-}
-
-
-static void
 lists_event(uint64_t n, const char *name)
 {
-    char            json[1024], id[DUR_ULID_TEXT_LEN + 1];
-    uint8_t         entropy[10] = { 0 };
-    dur_op_t        op;
-    dur_op_event_t  event;
-
-    memset(&op, 0, sizeof(op));
-    memset(&event, 0, sizeof(event));
+    char        json[1024], text[DUR_ULID_TEXT_LEN + 1];
+    uint8_t     entropy[10] = { 0 };
+    dur_ulid_t  id;
 
     dur_put64(entropy + 2, n * UINT64_C(0x9e3779b97f4a7c15));
-    dur_ulid_make(&event.id, (uint64_t) l.now, entropy);
-    dur_ulid_text(&event.id, id);
+    dur_ulid_make(&id, (uint64_t) leader.now, entropy);
+    dur_ulid_text(&id, text);
 
     snprintf(json, sizeof(json),
              "{\"data\":{\"customer\":{\"email\":\"customer%" PRIu64
@@ -133,18 +74,9 @@ lists_event(uint64_t n, const char *name)
              ",\"total\":4448},\"id\":\"%s\",\"name\":\"%s\",\"ts\":%" PRId64
              ",\"user\":{}}",
              n % 5000, n % 5000, n % 3 ? "free" : "pro", n % 97,
-             n == 0 ? "true" : "false", n, id, name, l.now);
+             n == 0 ? "true" : "false", n, text, name, leader.now);
 
-    event.flags = DUR_EVENT_F_CANONICAL;
-    event.ts = l.now;
-    event.name = dur_str_c(name);
-    event.json = dur_str_c(json);
-
-    op.type = DUR_OP_EVENTS;
-    op.nevents = 1;
-    op.events = &event;
-
-    lists_apply(&op);
+    leader_event(&id, dur_str_c(name), leader.now, dur_str_c(json));
 }
 
 
@@ -161,10 +93,10 @@ lists_answer(const lists_call_t *call, unsigned status, dur_str_t body)
     op.result.headers = status == 400 ? dur_str(LISTS_SDK LISTS_NO_RETRY)
                                       : dur_str(LISTS_SDK);
     op.result.body = body;
-    op.result.started = l.now - 5;
+    op.result.started = leader.now - 5;
     op.result.duration = 5000;
 
-    lists_apply(&op);
+    leader_apply(&op);
 }
 
 
@@ -201,7 +133,7 @@ lists_batch(uint64_t first, uint64_t n)
     memcpy(calls, l.calls, sizeof(calls));
     l.ncalls = 0;
 
-    lists_begin();
+    leader_begin();
 
     for (i = 0; i < ended; i++) {
         lists_end(&calls[i]);
@@ -217,7 +149,7 @@ lists_batch(uint64_t first, uint64_t n)
     memset(&op, 0, sizeof(op));
     op.type = DUR_OP_DISPATCH;
     op.budget = 2 * LISTS_BATCH;
-    lists_apply(&op);
+    leader_apply(&op);
 
     lists_commit();
 }
@@ -229,14 +161,14 @@ lists_fill(uint64_t count)
     int64_t   start;
     uint64_t  n;
 
-    start = l.now;
+    start = leader.now;
 
     for (n = 0; n < count; n += LISTS_BATCH) {
-        l.now = start + (int64_t) ((double) LISTS_PAST * n / count);
+        leader.now = start + (int64_t) ((double) LISTS_PAST * n / count);
         lists_batch(n, n + LISTS_BATCH < count ? LISTS_BATCH : count - n);
     }
 
-    l.now = start + LISTS_PAST;
+    leader.now = start + LISTS_PAST;
 
     while (l.ncalls) {
         lists_batch(0, 0);
@@ -253,12 +185,12 @@ lists_long(void)
     dur_op_t      op;
     lists_call_t  call;
 
-    lists_begin();
+    leader_begin();
     lists_event(1, "bench/long");
     memset(&op, 0, sizeof(op));
     op.type = DUR_OP_DISPATCH;
     op.budget = 1;
-    lists_apply(&op);
+    leader_apply(&op);
     lists_commit();
 
     for (i = 0; i < LISTS_STEPS / LISTS_ANSWER; i++) {
@@ -281,14 +213,14 @@ lists_long(void)
         }
 
         dur_buf_addc(&l.body, ']');
-        l.now++;
+        leader.now++;
 
-        lists_begin();
+        leader_begin();
         lists_answer(&call, 206, dur_buf_str(&l.body));
         memset(&op, 0, sizeof(op));
         op.type = DUR_OP_DISPATCH;
         op.budget = 1;
-        lists_apply(&op);
+        leader_apply(&op);
         lists_commit();
     }
 
@@ -296,38 +228,15 @@ lists_long(void)
 }
 
 
+/* The functions order0 to order7, rare and long. */
 static void
 lists_open(const char *path)
 {
-    unsigned              i;
-    dur_op_t              op;
-    dur_buf_t             b;
-    dur_config_t          conf;
-    dur_engine_options_t  options;
-    char                  err[256], name[16];
-
-    memset(&options, 0, sizeof(options));
-    options.path = path;
-    options.size = (uint64_t) 64 << 30;
-    options.async = true;
-
-    if (dur_engine_open(&l.engine, &options, err, sizeof(err)) != DUR_OK) {
-        net_die("%s", err);
-    }
-
-    dur_config_init(&conf);
-    conf.dev = true;
-    conf.retention = 0;
+    char       name[16];
+    unsigned   i;
+    dur_buf_t  b;
 
     dur_buf_init(&b, 64 * 1024);
-    dur_config_encode(&conf, &b);
-
-    memset(&op, 0, sizeof(op));
-    op.type = DUR_OP_CONFIG;
-    op.body = dur_buf_str(&b);
-    lists_alone(&op);
-
-    dur_buf_reset(&b);
     dur_buf_addz(&b, "{\"url\":\"http://127.0.0.1/api\",\"appName\":\"bench\","
                      "\"sdk\":\"js:v4\",\"functions\":[");
 
@@ -344,10 +253,7 @@ lists_open(const char *path)
 
     dur_buf_addz(&b, "]}");
 
-    memset(&op, 0, sizeof(op));
-    op.type = DUR_OP_REGISTER;
-    op.body = dur_buf_str(&b);
-    lists_alone(&op);
+    leader_open(path, (uint64_t) 64 << 30, dur_buf_str(&b));
     dur_buf_deinit(&b);
 }
 
@@ -359,10 +265,8 @@ main(int argc, char **argv)
         net_die("usage: lists DIRECTORY COUNT");
     }
 
-    l.now = (int64_t) time(NULL) * 1000 - LISTS_PAST - 1000;
+    leader.now = (int64_t) time(NULL) * 1000 - LISTS_PAST - 1000;
 
-    dur_arena_init(&l.arena);
-    dur_buf_init(&l.op, 4 * 1024 * 1024);
     dur_buf_init(&l.body, 4 * 1024 * 1024);
     lists_open(argv[1]);
 
@@ -371,9 +275,7 @@ main(int argc, char **argv)
 
     printf("runs=%" PRIu64 "\n", (uint64_t) atoll(argv[2]) + 1);
 
-    dur_engine_close(l.engine);
-    dur_arena_deinit(&l.arena);
-    dur_buf_deinit(&l.op);
+    leader_close();
     dur_buf_deinit(&l.body);
 
     return 0;
