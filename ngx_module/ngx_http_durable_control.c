@@ -164,8 +164,15 @@ ngx_http_durable_rerun_body(ngx_http_request_t *r,
 
         json_decref(root);
 
-        if (dur_json_member(body, dur_str("from_step"), &op.body) != DUR_OK) {
-            (void) dur_json_member(body, dur_str("fromStep"), &op.body);
+        if (dur_json_member(body, dur_str("from_step"), &op.body) != DUR_OK
+            && dur_json_member(body, dur_str("fromStep"), &op.body) != DUR_OK
+            && (dur_json_member(body, dur_str("stepID"), &input) == DUR_OK
+                || dur_json_member(body, dur_str("stepId"), &input)
+                   == DUR_OK))
+        {
+            return ngx_http_durable_error(r, NGX_HTTP_BAD_REQUEST,
+                                          "the step stands in \"from_step\": "
+                                          "{\"from_step\": {\"stepID\": ..}}");
         }
 
         if (dur_str_eq(op.body, dur_str("null"))) {

@@ -215,6 +215,24 @@ dur_call_headers(const dur_call_state_t *s, const dur_call_options_t *options,
 
 /* -- the body ------------------------------------------------------------- */
 
+/* Which SDK the app was registered by: "js:", "go:", .. */
+static bool
+dur_call_sdk_is(const dur_call_state_t *s, dur_str_t language)
+{
+    uint8_t               key[4];
+    dur_str_t             row, k;
+    dur_registered_app_t  app;
+
+    dur_put32(key, s->item.app);
+    k = dur_str_make(key, 4);
+
+    return dur_txn_get(s->txn, DUR_T_APP, k, &row) == DUR_OK
+           && dur_registry_app_decode(k, row, &app) == DUR_OK
+           && app.sdk.len > language.len
+           && memcmp(app.sdk.data, language.data, language.len) == 0;
+}
+
+
 static dur_rc_t
 dur_call_ctx(const dur_call_state_t *s, dur_call_t *call)
 {
@@ -223,6 +241,15 @@ dur_call_ctx(const dur_call_state_t *s, dur_call_t *call)
     dur_buf_t  *b = &call->body;
 
     dur_uuid5("function", s->fn.slug, fn_id);
+
+    /* JavaScript passes over a step with an edited input while it makes
+     * checkpoints, and makes none without this id */
+
+    if ((s->run.flags & DUR_RUN_F_INPUT)
+        && dur_call_sdk_is(s, dur_str("js:")))
+    {
+        fn_id[0] = '\0';
+    }
 
     dur_buf_addf(b, "{\"ctx\":{\"attempt\":%u,"
                  "\"disable_immediate_execution\":%s,\"env\":\"\","
@@ -249,26 +276,6 @@ dur_call_ctx(const dur_call_state_t *s, dur_call_t *call)
 }
 
 
-/* An SDK that fetches nothing, and takes requests of 100 MiB. */
-static bool
-dur_call_is_go(const dur_call_state_t *s)
-{
-    uint8_t               key[4];
-    dur_str_t             row, k;
-    dur_registered_app_t  app;
-
-    static const dur_str_t  go = dur_str("go:");
-
-    dur_put32(key, s->item.app);
-    k = dur_str_make(key, 4);
-
-    return dur_txn_get(s->txn, DUR_T_APP, k, &row) == DUR_OK
-           && dur_registry_app_decode(k, row, &app) == DUR_OK
-           && app.sdk.len > go.len
-           && memcmp(app.sdk.data, go.data, go.len) == 0;
-}
-
-
 /*
  * What goes into the body of a call and what the SDK has to fetch (protocol
  * 4.7).  The (first) event stands in the body twice: the list of events goes
@@ -285,7 +292,7 @@ dur_call_fit(dur_call_state_t *s, uint64_t event, uint64_t events)
                && event + state <= DUR_CALL_REQUEST;
     s->events = event + events + (s->memos ? state : 0) <= DUR_CALL_REQUEST;
 
-    if ((!s->memos || !s->events) && dur_call_is_go(s)) {
+    if ((!s->memos || !s->events) && dur_call_sdk_is(s, dur_str("go:"))) {
         s->memos = true;
         s->events = true;
     }

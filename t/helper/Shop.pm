@@ -116,7 +116,7 @@ sub start_app {
     my %clean = map { $_ => $ENV{$_} } grep { !/^INNGEST_/ } keys %ENV;
 
     local %ENV = (%clean, NO_COLOR => 1, PORT => $self->{app_port},
-                  BROKEN => $self->{broken}, CHECKPOINTING => 'off',
+                  BROKEN => $self->{broken},
                   $self->environment);
 
     $self->{app} = Durable::run_child('app', $log, $node,

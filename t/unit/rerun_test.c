@@ -260,6 +260,8 @@ test_from_step(void)
     ok(memo(2, "data") == NULL, "the step itself has none");
     is_int(json_integer_value(json_object_get(json_array_get(
                memo(2, "input"), 0), "a")), 2, "but its edited input");
+    is_str(dur_str_c(json_string_value(kit_get("ctx", "fn_id"))), "",
+           "and the npm package is not asked for checkpoints");
     is_int(json_array_size(json_object_get(kit_get("ctx", "stack"),
                                            "stack")), 2,
            "the stack holds what is done");

@@ -8,8 +8,7 @@ import http from "node:http";
 import { Inngest, NonRetriableError } from "inngest";
 import { serve } from "inngest/node";
 
-const shop = new Inngest({ id: "shop",
-  checkpointing: process.env.CHECKPOINTING !== "off" });
+const shop = new Inngest({ id: "shop" });
 const depot = new Inngest({ id: "depot" });
 
 // What must never be more than text in a page.
