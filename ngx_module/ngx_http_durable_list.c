@@ -28,6 +28,8 @@ static ngx_int_t ngx_http_durable_list_found(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_rc_t rc, dur_query_page_t *page);
 static ngx_int_t ngx_http_durable_list_args(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, dur_query_list_t *want, dur_ulid_t *cursor);
+static ngx_int_t ngx_http_durable_list_data(ngx_http_request_t *r,
+    ngx_http_durable_ctx_t *ctx, dur_query_shape_t *shape);
 static ngx_int_t ngx_http_durable_list_filter(ngx_http_request_t *r,
     ngx_http_durable_ctx_t *ctx, const ngx_http_durable_filter_arg_t *args,
     dur_filter_want_t *filter);
@@ -84,6 +86,10 @@ ngx_http_durable_events_handler(ngx_http_request_t *r,
                                          &want.filter);
     }
 
+    if (n == NGX_OK) {
+        n = ngx_http_durable_list_data(r, ctx, &want.shape);
+    }
+
     if (n != NGX_OK) {
         return ngx_http_durable_bad_args(r, ctx, n);
     }
@@ -98,6 +104,33 @@ ngx_http_durable_events_handler(ngx_http_request_t *r,
                           ngx_http_durable_answer(ctx, 1));
 
     return ngx_http_durable_list_found(r, ctx, rc, &page);
+}
+
+
+/* ?data=short: without what is large. */
+
+static ngx_int_t
+ngx_http_durable_list_data(ngx_http_request_t *r, ngx_http_durable_ctx_t *ctx,
+    dur_query_shape_t *shape)
+{
+    ngx_str_t  value;
+
+    if (ngx_http_durable_arg(r, "data", &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (value.len == 0) {
+        return NGX_OK;
+    }
+
+    if (value.len != 5 || ngx_strncmp(value.data, "short", 5) != 0) {
+        ngx_str_set(&ctx->error, "data must be \"short\", or be left out");
+        return NGX_DECLINED;
+    }
+
+    *shape = DUR_QUERY_LIST;
+
+    return NGX_OK;
 }
 
 

@@ -177,9 +177,13 @@ subtest 'what rows say' => sub {
     is($slept->{runs}, 1, 'one that started a run');
 
     send_one('shop/large', n => 6, text => 'x' x 70_000);
-    my ($large) = @{list('events', name => 'shop/large')->{data}};
+    my ($whole) = @{list('events', name => 'shop/large')->{data}};
+    is(length $whole->{data}{text}, 70_000, 'data is there as it was sent');
 
-    is($large->{data}, undef, 'data that is large is left out');
+    my ($large) = @{list('events', name => 'shop/large',
+                         data => 'short')->{data}};
+
+    is($large->{data}, undef, 'or left out when it is large');
     ok($large->{data_bytes} > 70_000, 'and its length is there');
     is(length $d->http('GET', "/v1/events/$large->{internal_id}")
                 ->{json}{data}{data}{text}, 70_000, 'the event has it');

@@ -93,7 +93,7 @@ typedef struct {
     unsigned            scan;       /* rows to look at, 0: what their work
                                        allows */
     int64_t             now_ms;     /* of expressions */
-    dur_query_shape_t   shape;
+    dur_query_shape_t   shape;      /* LIST of events: large data is null */
     dur_filter_want_t   filter;
 } dur_query_list_t;
 

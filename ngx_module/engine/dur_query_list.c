@@ -504,7 +504,9 @@ dur_query_list_event(dur_query_t *q, dur_query_scan_t *scan,
     dur_query_begin_event(q->out, id, &event);
     dur_query_number(q->out, "runs", runs);
 
-    if (event.json.length <= DUR_QUERY_DATA) {
+    if (event.json.length <= DUR_QUERY_DATA
+        || scan->want->shape != DUR_QUERY_LIST)
+    {
         return dur_query_whole_event(q, id, &event);
     }
 

@@ -37,7 +37,7 @@ function shape(data) {
 // Recent events and the triggers of functions, each name once.
 async function hints(signal) {
   const [events, functions] = await Promise.all([
-    get("v1/events", { limit: 51 }, signal),
+    get("v1/events", { data: "short", limit: 51 }, signal),
     get("v1/functions", {}, signal)]);
   const known = new Map();
 
@@ -181,7 +181,7 @@ function List({ args }) {
   const params = Object.fromEntries(FILTERS.map((name) => [name, args[name]])
     .filter(([, value]) => value));
   const list = usePages((cursor, signal) => get("v1/events",
-    { ...params, limit: 50, cursor }, signal), (row) => row.internal_id,
+    { ...params, data: "short", limit: 50, cursor }, signal), (row) => row.internal_id,
   [JSON.stringify(params)]);
   const before = useRef(null);
   const filtered = Object.keys(params).length > 0;
