@@ -150,7 +150,7 @@ ngx_durable_batch_try(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
     }
 
     if (rc == DUR_OK && b->own && dur_engine_has_tasks(c->engine)) {
-        op = ngx_durable_batch_own(c, DUR_OP_TASKS, 0, 0);
+        op = ngx_durable_batch_own(c, DUR_OP_TASKS, b->ops.first != NULL, 0);
         rc = dur_engine_apply(c->engine, op, &reply);
     }
 

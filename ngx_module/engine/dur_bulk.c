@@ -21,8 +21,8 @@
 #define DUR_BULK_ROWS   DUR_OP_ROWS
 #define DUR_BULK_WORK   200000
 
-/* A commit that has written more than the task's own row has others to serve:
- * a piece takes this part of it all. */
+/* While others wait for the batch a piece takes this part of it all.  The op
+ * says so: what else is in its batch decides nothing. */
 #define DUR_BULK_SHARE  32
 
 /* How far the time in an id may be off, as for lists. */
@@ -549,7 +549,7 @@ dur_bulk_walk(dur_engine_t *e, dur_bulk_t *x, dur_filter_t *filter)
     }
 
     written = dur_txn_writes(e->txn);
-    share = written > 1 ? DUR_BULK_SHARE : 1;
+    share = e->shared ? DUR_BULK_SHARE : 1;
 
     for (reads = 0;
          rc == DUR_OK && reads < DUR_BULK_READS / share

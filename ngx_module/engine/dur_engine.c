@@ -442,6 +442,7 @@ dur_engine_decide(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
         return dur_timer_fire(e, op->resubmitted ? 1 : DUR_ENGINE_TIMERS);
 
     case DUR_OP_TASKS:
+        e->shared = op->budget != 0;
         return dur_task_run(e, op->resubmitted != 0);
 
     case DUR_OP_CANCEL:

@@ -261,6 +261,7 @@ dur_op_encode(const dur_op_t *op, dur_buf_t *out)
 
     case DUR_OP_DISPATCH:
     case DUR_OP_STATUS:
+    case DUR_OP_TASKS:
         dur_op_add32(out, op->budget);
         break;
 
@@ -269,7 +270,6 @@ dur_op_encode(const dur_op_t *op, dur_buf_t *out)
         break;
 
     case DUR_OP_TIMERS:
-    case DUR_OP_TASKS:
     case DUR_OP_NOP:
         break;
 
@@ -425,6 +425,7 @@ dur_op_decode(dur_str_t in, dur_op_t *op, dur_arena_t *arena)
 
     case DUR_OP_DISPATCH:
     case DUR_OP_STATUS:
+    case DUR_OP_TASKS:
         op->budget = dur_op_get32(&r);
         break;
 
@@ -433,7 +434,6 @@ dur_op_decode(dur_str_t in, dur_op_t *op, dur_arena_t *arena)
         break;
 
     case DUR_OP_TIMERS:
-    case DUR_OP_TASKS:
     case DUR_OP_NOP:
         break;
 

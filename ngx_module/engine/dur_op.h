@@ -59,7 +59,8 @@ typedef enum {
      * an invariant broke. */
     DUR_OP_TIMERS,
 
-    /* Go on with bounded tasks.  No fields; resubmitted: with one of them. */
+    /* Go on with bounded tasks.  budget: 1 when others wait for the batch, so
+     * that long ones take a small piece; resubmitted: with one of them. */
     DUR_OP_TASKS,
 
     /* Cancel a run.  run. */

@@ -70,6 +70,7 @@ struct dur_engine_s {
     int64_t             next_expiry;    /* earliest retention, idem bucket */
     bool                timers_dirty;   /* next_due must be read again */
     bool                has_tasks;
+    bool                shared;         /* others wait for this TASKS */
     bool                nearly_full;
     bool                said_full;      /* the log knows */
     bool                feed;

@@ -315,6 +315,14 @@ sim_wait_open_invoke(sim_t *s, dur_txn_t *txn, const sim_wait_t *w,
         return;
     }
 
+    /* a batch that starts nothing tells its callers in pieces */
+
+    if (dur_engine_has_tasks(s->engine)
+        && dur_run_get(txn, &row->child, &child) == DUR_ENOTFOUND)
+    {
+        return;
+    }
+
     sim_wait_child(s, txn, w, row, &child);
 
     if (child.status != DUR_RUN_LIVE

@@ -236,7 +236,7 @@ sim_gather(sim_t *s, sim_ops_t *b)
     }
 
     if (dur_engine_has_tasks(s->engine)) {
-        sim_add_plain(s, b, DUR_OP_TASKS, 0);
+        sim_add_plain(s, b, DUR_OP_TASKS, (uint32_t) (s->now & 1));
     }
 
     sim_gather_cancel(s, b);
