@@ -354,6 +354,18 @@ dur_bulk_create(dur_engine_t *e, const dur_op_t *op, dur_reply_t *reply)
     dur_json_error_t   bad;
     dur_filter_want_t  want;
 
+    /* asked for again, when its reply is not kept any more */
+
+    rc = dur_bulk_get(e, &op->id, &x);
+
+    if (rc == DUR_OK) {
+        return dur_bulk_reply(e, &x, 201, reply);
+    }
+
+    if (rc != DUR_ENOTFOUND && rc != DUR_ECORRUPT) {
+        return rc;
+    }
+
     root = dur_json_parse(op->body, &bad);
     if (root == NULL) {
         return dur_state_refuse(e, reply, 400, "the body is not JSON: %s",

@@ -30,6 +30,9 @@
 /* Rows of a piece: members that are looked at, and what answering costs. */
 #define DUR_BATCH_CALLER  16
 
+/* Cursor of a batch that is dropped: all callers were told. */
+#define DUR_BATCH_TOLD    UINT32_MAX
+
 
 typedef struct {
     dur_ulid_t  run;
@@ -481,14 +484,65 @@ dur_flow_batch_poison(dur_engine_t *e, const dur_item_t *item)
 }
 
 
-dur_rc_t
-dur_flow_batch_drop(dur_engine_t *e, const dur_ulid_t *run, bool *done)
+/* The callers of a batch that starts nothing, from *n on while *rows lasts;
+ * DUR_ENOTFOUND behind the last event. */
+static dur_rc_t
+dur_batch_gone(dur_engine_t *e, const dur_ulid_t *run, uint32_t *n,
+    unsigned *rows)
 {
-    dur_rc_t  rc;
-    unsigned  budget = DUR_OP_ROWS;
+    dur_rc_t      rc;
+    dur_member_t  member;
 
-    rc = dur_member_remove(e, run, true, &budget);
-    *done = budget > 0;
+    for (rc = DUR_OK; rc == DUR_OK && *rows > 0; (*n)++) {
+
+        rc = dur_member_get(e->txn, run, *n, &member);
+        if (rc == DUR_ENOTFOUND) {
+            break;
+        }
+
+        (*rows)--;
+
+        if (rc == DUR_OK && member.invoked) {
+            rc = dur_invoke_gone(e, &member.parent, &member.parent_step);
+            *rows = *rows > DUR_BATCH_CALLER ? *rows - DUR_BATCH_CALLER : 0;
+        }
+
+        if (rc == DUR_ECORRUPT) {
+            rc = DUR_OK;        /* names no caller */
+        }
+    }
+
+    return rc;
+}
+
+
+dur_rc_t
+dur_flow_batch_drop(dur_engine_t *e, const dur_ulid_t *run, dur_buf_t *cursor,
+    bool *done)
+{
+    uint8_t   number[4];
+    uint32_t  n;
+    dur_rc_t  rc;
+    unsigned  rows = DUR_OP_ROWS;
+
+    n = cursor->len == sizeof(number) ? dur_get32(cursor->data) : 0;
+
+    if (n != DUR_BATCH_TOLD) {
+        *done = false;
+
+        rc = dur_batch_gone(e, run, &n, &rows);
+        if (rc != DUR_OK && rc != DUR_ENOTFOUND) {
+            return rc;
+        }
+
+        dur_put32(number, rc == DUR_OK ? n : DUR_BATCH_TOLD);
+        dur_buf_reset(cursor);
+
+        return dur_buf_add(cursor, number, sizeof(number));
+    }
+
+    rc = dur_member_remove(e, run, true, &rows);
+    *done = rows > 0;
 
     return rc;
 }

@@ -33,9 +33,10 @@ dur_rc_t dur_flow_batch_due(dur_engine_t *e, const dur_item_t *item);
 dur_rc_t dur_flow_batch_poison(dur_engine_t *e, const dur_item_t *item);
 
 /* One piece of the task that lets go of the events of a batch that started
- * nothing. */
+ * nothing: callers among them have an error, then all are told to
+ * retention. */
 dur_rc_t dur_flow_batch_drop(dur_engine_t *e, const dur_ulid_t *run,
-    bool *done);
+    dur_buf_t *cursor, bool *done);
 
 /*
  * A batch's run has ended: all callers among its events are answered, some at

@@ -339,6 +339,9 @@ dur_flow_debounce_due(dur_engine_t *e, const dur_item_t *item)
 
     if (fn != NULL && !fn->archived) {
         rc = dur_debounce_start(e, fn, &d);
+
+    } else if (d.flags & DUR_DEBOUNCE_F_INVOKED) {
+        rc = dur_invoke_gone(e, &d.parent, &d.parent_step);
     }
 
     /* last, for until then only this keeps the event */

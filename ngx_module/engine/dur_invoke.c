@@ -414,6 +414,27 @@ dur_invoke_step(dur_engine_t *e, const dur_ulid_t *id,
 
 
 dur_rc_t
+dur_invoke_gone(dur_engine_t *e, const dur_ulid_t *parent,
+    const dur_hash_t *step)
+{
+    dur_rc_t     rc;
+    dur_step_t   row;
+    const char  *why;
+
+    rc = dur_step_get(e->txn, parent, step, &row);
+
+    if (rc == DUR_ENOTFOUND || rc == DUR_ECORRUPT) {
+        return DUR_OK;
+    }
+
+    why = rc == DUR_OK ? dur_invoke_unknown(e, row.detail) : NULL;
+
+    return why ? dur_invoke_error(e, parent, step, dur_str_c(why))
+           : rc != DUR_OK ? rc : DUR_ENOMEM;
+}
+
+
+dur_rc_t
 dur_invoke_started(dur_engine_t *e, const dur_run_t *child)
 {
     dur_rc_t   rc;

@@ -37,6 +37,11 @@ dur_rc_t dur_invoke_step(dur_engine_t *e, const dur_ulid_t *parent,
 dur_rc_t dur_invoke_finished(dur_engine_t *e, const dur_run_t *child,
     dur_str_t output);
 
+/* An invoke that was held back starts nothing, as its function is gone: the
+ * parent's step has an error.  Nothing when it does not wait any more. */
+dur_rc_t dur_invoke_gone(dur_engine_t *e, const dur_ulid_t *parent,
+    const dur_hash_t *step);
+
 /* An invoke that was held back has its run: the parent's step shows it. */
 dur_rc_t dur_invoke_started(dur_engine_t *e, const dur_run_t *child);
 

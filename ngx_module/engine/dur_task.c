@@ -205,7 +205,7 @@ dur_task_piece(dur_engine_t *e, dur_task_t *task, unsigned rows, bool *done)
         return dur_bulk_more(e, &task->subject, done);
 
     case DUR_TASK_BATCH_DROP:
-        return dur_flow_batch_drop(e, &task->subject, done);
+        return dur_flow_batch_drop(e, &task->subject, &task->cursor, done);
 
     case DUR_TASK_BATCH_ANSWER:
         return dur_flow_batch_answer(e, &task->subject, &task->cursor, done);

@@ -188,7 +188,9 @@ sim_wait_invoke_memo(sim_t *s, dur_txn_t *txn, const sim_wait_t *w,
         return;
     }
 
-    if (!sim_wait_has_child(row)) {
+    if (!sim_wait_has_child(row)
+        || sim_wait_says(memo, "could not find function"))
+    {
         sim_wait_not_started(s, w, memo);
         return;
     }

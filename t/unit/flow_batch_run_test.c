@@ -175,6 +175,41 @@ test_cancelled(void)
 }
 
 
+/* The function is removed while its batch is open. */
+static void
+test_removed(void)
+{
+    unsigned    i, told, known;
+    dur_ulid_t  callers[30];
+
+    kit_fresh();
+    kit_app("app", KIT_FN("app-f", KIT_ON("f"), BATCH("100", "10s", "")) ","
+            KIT_FN("app-p", KIT_ON("p"), ""));
+
+    for (i = 0; i < 30; i++) {
+        callers[i] = put((sent_t) { "p", "{}", NULL, 0 });
+        kit_answer("app-p", 206, CALLS);
+        kit_gather();
+    }
+
+    kit_app("app", KIT_FN("app-p", KIT_ON("p"), ""));
+    pass(10 * SECOND);
+    kit_reopen();
+    settle();
+
+    for (told = 0, known = 0; kit_take("app-p").item != 0; told++) {
+        known += kit_is(kit_get("steps", KIT_A), "{\"error\":{\"message\":"
+                        "\"could not find function with ID: app-f\","
+                        "\"name\":\"Error\"}}");
+    }
+
+    is_int(told, 30, "who invoked a function that is gone goes on");
+    is_int(known, 30, "and knows why");
+    is_text(kit_status(&callers[29]), "Running", "it may catch that");
+    is_int(rows(DUR_T_FLOW) + rows(DUR_T_TASK), 0, "nothing is left of it");
+}
+
+
 static void
 test_refused(void)
 {
@@ -343,6 +378,7 @@ main(void)
     test_limits();
     test_answers();
     test_cancelled();
+    test_removed();
     test_refused();
     test_direct();
     test_rerun();

@@ -411,6 +411,17 @@ test_invoke(void)
     pass(30 * SECOND);
     ok(kit_take("app-p").item != 0, "until its time is over");
     is_text(kit_status(&one), "Running", "and goes on as well");
+
+    kit_fresh();
+    kit_app("app", KIT_FN("app-f", KIT_ON("f"), HOLD("10s", "")) ","
+            KIT_FN("app-p", KIT_ON("p"), ""));
+    put((sent_t) { "p", "{}", NULL, 0 });
+    kit_answer("app-p", 206, "[" KIT_INVOKE(KIT_A, "a", "app-f", "") "]");
+    kit_app("app", KIT_FN("app-p", KIT_ON("p"), ""));
+    pass(10 * SECOND);
+    ok(kit_take("app-p").item != 0
+       && json_object_get(kit_get("steps", KIT_A), "error") != NULL,
+       "when the function is gone the caller has an error");
 }
 
 
