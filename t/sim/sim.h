@@ -633,7 +633,7 @@ struct sim_s {
     int                   waiter[SIM_SIGNALS];  /* number of the run, or -1 */
     unsigned              waiter_step[SIM_SIGNALS];
 
-    unsigned              nleased;      /* items, by the last commit */
+    unsigned              nleased;      /* calls, by the last commit */
     uint64_t              leased[SIM_CALLS_MAX];
     unsigned              nblocked;     /* items that waited for a limit */
     sim_waiter_t          blocked[SIM_BLOCKED_MAX];

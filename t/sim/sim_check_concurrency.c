@@ -717,6 +717,14 @@ sim_runs_check(sim_view_t *v)
 }
 
 
+/* A call: one that is tried again is another. */
+static uint64_t
+sim_lease_of(const sim_item_t *it)
+{
+    return it->id << 24 | (it->item.generation & 0xffffff);
+}
+
+
 /* What was not out before. */
 static void
 sim_concurrency_fresh(sim_view_t *v)
@@ -730,7 +738,7 @@ sim_concurrency_fresh(sim_view_t *v)
     for (i = 0; i < v->nitems; i++) {
         it = &v->items[i];
 
-        for (j = 0; j < s->nleased && s->leased[j] != it->id; j++) {
+        for (j = 0; j < s->nleased && s->leased[j] != sim_lease_of(it); j++) {
             /* void */
         }
 
@@ -739,7 +747,7 @@ sim_concurrency_fresh(sim_view_t *v)
 
     for (i = 0, s->nleased = 0; i < v->nitems; i++) {
         if (v->items[i].table == DUR_T_LEASE && s->nleased < SIM_CALLS_MAX) {
-            s->leased[s->nleased++] = v->items[i].id;
+            s->leased[s->nleased++] = sim_lease_of(&v->items[i]);
         }
     }
 }
