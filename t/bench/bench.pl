@@ -14,7 +14,7 @@
 #   BENCH_ONLY=WORD     only the rows of one group: accept, runs, backlog,
 #                       checkpoint, alone, wake, waits, forward, workflow,
 #                       webhook, large, serve, cron, flow, cost, start,
-#                       dashboard, bulk
+#                       future, realtime, dashboard, bulk, lists
 #   BENCH_WAITING=100000  runs that wait for an event
 #   BENCH_LIMIT=1800    seconds after which a single measurement is given up
 #   BENCH_STRICT=1      fail when a row of the first table misses its "must"
