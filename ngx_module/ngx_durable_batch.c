@@ -22,6 +22,9 @@
 /* TIMERS ops of one batch. */
 #define NGX_DURABLE_TIMERS   64
 
+/* How long after a batch of others a task takes small pieces, ms. */
+#define NGX_DURABLE_BUSY     10
+
 
 static dur_rc_t ngx_durable_batch_try(ngx_durable_commit_t *c,
     ngx_durable_batch_t *b, int64_t now, int64_t budget);
@@ -150,7 +153,13 @@ ngx_durable_batch_try(ngx_durable_commit_t *c, ngx_durable_batch_t *b,
     }
 
     if (rc == DUR_OK && b->own && dur_engine_has_tasks(c->engine)) {
-        op = ngx_durable_batch_own(c, DUR_OP_TASKS, b->ops.first != NULL, 0);
+        /* others come back in a moment */
+
+        if (b->ops.first) {
+            c->busy = now + NGX_DURABLE_BUSY;
+        }
+
+        op = ngx_durable_batch_own(c, DUR_OP_TASKS, now < c->busy, 0);
         rc = dur_engine_apply(c->engine, op, &reply);
     }
 

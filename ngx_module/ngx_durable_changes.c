@@ -8,7 +8,8 @@
  * The feed for tools (GET /v1/feed): the notices of the engine, put into the
  * ring that all workers share.  However much happens, a run is one message in
  * a tenth of a second, and so is the last of its steps; figures are one in a
- * second.  Made only while somebody listens.
+ * second.  Made only while somebody listens.  When more runs change than are
+ * told one by one, the engine makes no notices for the rest of that time.
  */
 
 
@@ -20,8 +21,8 @@
 
 #define NGX_DURABLE_CHANGES_DELAY    100
 #define NGX_DURABLE_CHANGES_FIGURES  1000
-#define NGX_DURABLE_CHANGES_MAX      1024       /* runs at once */
-#define NGX_DURABLE_CHANGES_TABLE    4096       /* a power of two */
+#define NGX_DURABLE_CHANGES_MAX      256        /* runs at once */
+#define NGX_DURABLE_CHANGES_TABLE    1024       /* a power of two */
 #define NGX_DURABLE_CHANGES_MANY     "{\"kind\":\"many\"}"
 
 
@@ -159,7 +160,11 @@ ngx_durable_changes_notice(dur_str_t text)
     change = ngx_durable_changes_run(c, run);
 
     if (change == NULL) {
-        c->many = 1;
+        if (!c->many) {
+            c->many = 1;
+            ngx_durable_feed_set();
+        }
+
         return;
     }
 
@@ -215,7 +220,7 @@ ngx_durable_changes_run(ngx_durable_changes_t *c, dur_str_t run)
 static void
 ngx_durable_changes_handler(ngx_event_t *ev)
 {
-    ngx_uint_t              i;
+    ngx_uint_t              i, many;
     ngx_durable_change_t   *change;
     ngx_durable_changes_t  *c;
 
@@ -244,7 +249,25 @@ ngx_durable_changes_handler(ngx_event_t *ev)
         ngx_durable_changes_put("steps", dur_str(NGX_DURABLE_CHANGES_MANY));
     }
 
+    many = c->many;
     ngx_durable_changes_reset(c);
+
+    if (many) {
+        ngx_durable_feed_set();
+    }
+}
+
+
+/* Whether notices are of use now. */
+
+ngx_uint_t
+ngx_durable_changes_heard(void)
+{
+    ngx_durable_changes_t  *c;
+
+    c = ngx_durable_process.changes;
+
+    return c && !c->many;
 }
 
 

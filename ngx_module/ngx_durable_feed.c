@@ -126,7 +126,7 @@ ngx_durable_feed_set(void)
     (void) pthread_mutex_lock(&c->mutex);
 
     c->feed = (ngx_durable_process.nfeeds != 0
-               || ngx_durable_process.changes != NULL);
+               || ngx_durable_changes_heard());
 
     if (c->idle) {
         (void) pthread_cond_signal(&c->cond);

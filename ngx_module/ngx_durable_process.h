@@ -162,6 +162,7 @@ struct ngx_durable_commit_s {
     int64_t                    last_due;
     ngx_uint_t                 errors;
     ngx_uint_t                 feeding;
+    int64_t                    busy;    /* ms: others are about to come */
     ngx_uint_t                 dispatched;  /* a dispatch found nothing */
     dur_buf_t                  op;
     ngx_durable_batch_t        batches[NGX_DURABLE_BATCHES];
@@ -449,6 +450,7 @@ void ngx_durable_follower_wait(ngx_durable_entry_t *e);
 void ngx_durable_follower_send_all(void);
 
 /* ngx_durable_changes.c */
+ngx_uint_t ngx_durable_changes_heard(void);
 void ngx_durable_changes_wanted(void);
 void ngx_durable_changes_stop(void);
 void ngx_durable_changes_notice(dur_str_t text);
